@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/dtype.hpp: names and sizes of the element types that plans and collectives speak of.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace cohort {
+
+/// Element types as values, for plans, traces and messages. Kernels use the C++ types.
+enum class DType : std::uint8_t { f64, f32, i64, i32, u8 };
+
+constexpr std::string_view name(DType t) {
+  constexpr std::string_view names[] = {"f64", "f32", "i64", "i32", "u8"};
+  return names[static_cast<int>(t)];
+}
+
+constexpr std::size_t bytes(DType t) {
+  constexpr std::size_t sizes[] = {8, 4, 8, 4, 1};
+  return sizes[static_cast<int>(t)];
+}
+
+namespace detail {
+template <class T> struct dtype_of;  // primary says no: T is not an element type of cohort
+template <> struct dtype_of<double> { static constexpr DType value = DType::f64; };
+template <> struct dtype_of<float> { static constexpr DType value = DType::f32; };
+template <> struct dtype_of<std::int64_t> { static constexpr DType value = DType::i64; };
+template <> struct dtype_of<std::int32_t> { static constexpr DType value = DType::i32; };
+template <> struct dtype_of<std::uint8_t> { static constexpr DType value = DType::u8; };
+}  // namespace detail
+
+template <class T> inline constexpr DType dtype_of = detail::dtype_of<T>::value;
+
+/// The type that sums of T are accumulated in: T itself, but at least float.
+template <class T> struct accumulator { using type = float; };
+template <> struct accumulator<double> { using type = double; };
+template <> struct accumulator<std::int64_t> { using type = std::int64_t; };
+template <class T> using accumulator_t = typename accumulator<T>::type;
+
+static_assert(bytes(dtype_of<float>) == sizeof(float) && name(dtype_of<double>) == "f64");
+
+}  // namespace cohort
