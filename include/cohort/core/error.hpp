@@ -8,8 +8,8 @@
 
 namespace cohort {
 
-/// What every cohort exception carries: the rank that noticed (-1: no world yet), the operation that
-/// failed, and a sentence that says what was expected and what to do.
+/// What every cohort exception carries: the rank that noticed (-1: no world yet), the operation
+/// that failed, and a sentence that says what was expected and what to do.
 class Error : public std::runtime_error {
  public:
   Error(int rank, std::string_view operation, std::string_view sentence)
@@ -54,6 +54,13 @@ class Timeout : public Error {
 
 /// A layer did what its declarations exclude: more memory than declared, children out of order.
 class ContractBroken : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A loss or a gradient norm is NaN or infinite; every rank sees the same number and throws before
+/// the update.
+class NonFinite : public Error {
  public:
   using Error::Error;
 };

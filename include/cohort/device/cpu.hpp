@@ -7,9 +7,9 @@ namespace cohort {
 
 /// A CPU core set on which one rank computes. Gemm is the matrix product it uses: a type with
 /// `template <bool TransA, bool TransB, class T> static void multiply(...)` (ops/gemm_*.hpp).
-template <class Gemm>
-struct Cpu {
-  using gemm = Gemm;
-};
+template <class Gemm> struct Cpu { using gemm = Gemm; };
+
+struct DefaultGemm;                   // ops/default_gemm.hpp
+using DefaultCpu = Cpu<DefaultGemm>;  // needs no library beside this one
 
 }  // namespace cohort

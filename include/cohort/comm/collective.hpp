@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/comm/collective.hpp: collectives as values, for traces, checks between ranks and messages.
+#pragma once
+#include <cohort/core/dtype.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace cohort {
+
+namespace detail {
+
+/// The parts, words or numbers, as one string. (g++ 12 warns falsely about `"a" + std::to_string(n)`.)
+template <class... Part>
+std::string phrase(const Part&... part) {
+  const auto as_text = [](const auto& p) {
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(p)>>) {
+      return std::to_string(p);
+    } else {
+      return std::string_view(p);
+    }
+  };
+  std::string out;
+  (out.append(as_text(part)), ...);
+  return out;
+}
+
+}  // namespace detail
+
+enum class CollectiveKind : std::uint8_t {
+  all_reduce,
+  reduce_scatter,
+  all_gather,
+  broadcast,
+  barrier,
+  split,
+  duplicate
+};
+
+constexpr std::string_view name(CollectiveKind kind) {
+  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "broadcast",
+                                        "barrier",    "split",          "duplicate"};
+  return names[static_cast<int>(kind)];
+}
+
+/// One collective as one rank asked for it. All ranks of a channel must ask for equal calls.
+///
+/// Units    count: elements of dtype as the function took them (per rank for reduce_scatter and
+///          all_gather); 0 of u8 for barrier, split and duplicate. root: 0 unless broadcast.
+struct Collective {
+  CollectiveKind kind = CollectiveKind::barrier;
+  DType dtype = DType::u8;
+  std::size_t count = 0;
+  int root = 0;
+
+  friend constexpr bool operator==(const Collective&, const Collective&) = default;
+};
+
+/// "all_reduce(1024 f32)", "broadcast(8 u8, root 2)", "barrier()".
+inline std::string text(const Collective& call) {
+  if (call.kind >= CollectiveKind::barrier) return detail::phrase(name(call.kind), "()");
+  std::string out = detail::phrase(name(call.kind), "(", call.count, " ", name(call.dtype));
+  if (call.kind == CollectiveKind::broadcast) out += detail::phrase(", root ", call.root);
+  return out += ")";
+}
+
+}  // namespace cohort

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/concepts/policy.hpp: slots, what a policy is, and how a slot finds its policy.
+#pragma once
+#include <type_traits>
+
+namespace cohort {
+
+/// The things that policies decide; each type list fills each slot at most once.
+namespace slots {
+struct data {};          // how parameters, gradients and optimizer state lie on the ranks
+struct accumulation {};  // how many micro-batches make one update
+struct clipping {};      // what happens to gradients before the update
+struct buckets {};       // what Replicate reduces together
+struct groups {};        // what is gathered and reduced together
+struct optimizer {};
+struct schedule {};  // learning rate as a function of the step
+}  // namespace slots
+
+/// An empty type that names the slot it fills.
+template <class P>
+concept Policy = std::is_empty_v<P> && requires {
+  typename P::slot;
+};
+
+template <class Slot, class... Ps>
+inline constexpr int num_in = (0 + ... + std::is_same_v<typename Ps::slot, Slot>);
+
+/// No two policies of the list fill one slot.
+template <class... Ps>
+concept OnePolicyPerSlot = ((num_in<typename Ps::slot, Ps...> == 1) && ...);
+
+namespace detail {
+template <class Slot, class Default, class... Ps> struct policy_for_slot { using type = Default; };
+template <class Slot, class Default, class P, class... Ps>
+struct policy_for_slot<Slot, Default, P, Ps...> {
+  using type = std::conditional_t<std::is_same_v<typename P::slot, Slot>, P,
+                                  typename policy_for_slot<Slot, Default, Ps...>::type>;
+};
+}  // namespace detail
+
+/// The policy of the list that fills Slot, wherever it stands; Default when none does.
+template <class Slot, class Default, class... Ps>
+using policy_for = typename detail::policy_for_slot<Slot, Default, Ps...>::type;
+
+}  // namespace cohort

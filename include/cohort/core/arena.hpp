@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/arena.hpp: the blocks of memory that are taken once, before step 0.
+#pragma once
+#include <cohort/core/error.hpp>
+#include <cohort/core/tensor.hpp>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+namespace cohort {
+
+/// Owns one zeroed, aligned piece of host memory. Takes exactly round_up(bytes, alignment) bytes.
+class HostMemory {
+ public:
+  HostMemory() = default;
+  explicit HostMemory(std::size_t bytes) : bytes_(round_up(bytes, alignment)) {
+    if (bytes_ == 0) return;
+    memory_.reset(std::aligned_alloc(alignment, bytes_));
+    if (!memory_) {
+      throw Error(-1, "memory",
+                  "the host refused " + std::to_string(bytes_) +
+                      " bytes. Use a smaller batch, more ranks with sharding, or a "
+                      "smaller model; print(plan) lists what is needed.");
+    }
+    std::memset(memory_.get(), 0, bytes_);
+  }
+  template <class T> T* as() const { return static_cast<T*>(memory_.get()); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<void, decltype(&std::free)> memory_{nullptr, &std::free};
+  std::size_t bytes_ = 0;
+};
+
+/// A two-ended stack over one HostMemory: `low` grows up, `high` grows down. Nothing is ever freed
+/// singly: mark() and release() pop whole ranges. A one-ended user stays on `low`.
+class Arena {
+ public:
+  struct Mark {
+    std::size_t low = 0, high = 0;
+  };
+  enum class End { low, high };
+
+  Arena() = default;
+  Arena(const char* purpose, std::size_t bytes) : block_(bytes), purpose_(purpose) {}
+
+  template <class T> T* take(std::size_t count, End end = End::low) {
+    const std::size_t n = round_up(count * sizeof(T), alignment);
+    if (n > block_.bytes() - used()) overflow(n);
+    std::size_t at = mark_.low;
+    if (end == End::low)
+      mark_.low += n;
+    else
+      at = block_.bytes() - (mark_.high += n);
+    return reinterpret_cast<T*>(block_.as<std::byte>() + at);
+  }
+  Mark mark() const { return mark_; }
+  void release(Mark to) { mark_ = to; }
+  void release(Mark to, End end) {
+    if (end == End::low)
+      mark_.low = to.low;
+    else
+      mark_.high = to.high;
+  }
+  std::size_t used() const { return mark_.low + mark_.high; }
+  std::size_t capacity() const { return block_.bytes(); }
+
+ private:
+  [[noreturn]] void overflow(std::size_t wanted) const {
+    throw ContractBroken(
+        -1, "memory",
+        std::string("the ") + purpose_ + " arena holds " + std::to_string(block_.bytes()) +
+            " bytes, " + std::to_string(used()) + " are taken and a layer asks for " +
+            std::to_string(wanted) +
+            " more. Either the batch has more rows than the options announced, or a layer makes "
+            "tensors "
+            "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
+  }
+  HostMemory block_;
+  Mark mark_;
+  const char* purpose_ = "unnamed";
+};
+
+}  // namespace cohort

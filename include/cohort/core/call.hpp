@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/call.hpp: the two functions through which every child layer is called.
+#pragma once
+#include <cohort/core/context.hpp>
+#include <cohort/core/saved.hpp>
+#include <cohort/core/units.hpp>
+#include <string>
+
+namespace cohort {
+namespace detail {
+
+[[noreturn]] inline void throw_uncounted(std::size_t made, std::size_t counted) {
+  throw ContractBroken(
+      -1, "forward",
+      "a layer made " + std::to_string(made) + " bytes of results but its types account for " +
+          std::to_string(counted) +
+          ". Return or keep each tensor from ctx.make exactly once (keep y.view() when y is also "
+          "returned), keep every child's saved, and take temporaries from ctx.scratch.");
+}
+
+/// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias.
+template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const V& p, X x) {
+  const Arena::Mark scratch = ctx.scratch_arena().mark();
+  const std::size_t before = ctx.results().used();
+  auto r = L::forward(ctx, p, x);
+  ctx.scratch_arena().release(scratch);
+  using Y = decltype(r.y);
+  using S = decltype(r.saved);
+  if constexpr (refused<S>::value || !Keepable<S>) {
+    static_assert(
+        Keepable<S>,
+        "cohort: forward must return Out{y, keep(ctx, ...)}: the saved value may hold activations "
+        "only, never p. [cohort/core/saved.hpp]");
+    return Out{r.y.view(), Refused{}};  // said once, here or where it was refused
+  } else if constexpr (Ctx::train) {
+    const std::size_t made = ctx.results().used() - before;
+    if (made != Returned<Y, S>::bytes(x.rows)) throw_uncounted(made, Returned<Y, S>::bytes(x.rows));
+    return Out{r.y.view(), Returned<Y, S>{r.saved}};
+  } else {
+    return Out{r.y.view(), Nothing{}};
+  }
+}
+}  // namespace detail
+
+/// Calls a child's forward: `auto r = cohort::forward(ctx, p["inner"_p], x);` then r.y and r.saved.
+///
+/// Shapes   r.y is an alias of the child's result: it cannot be written, and returning it costs
+/// nothing. Comm     when the child is a unit, what the plan schedules before its forward (a
+/// gather, under FullShard). Errors   run time: ContractBroken for children called out of order or
+/// results that no type counts.
+template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
+  using L = typename V::layer;
+  if constexpr (V::owns_unit) p.store.before_forward(p.unit);
+  if constexpr (V::is_unit)
+    return detail::run_forward<L>(ctx, p.open(), x);
+  else
+    return detail::run_forward<L>(ctx, p, x);
+}
+
+namespace detail {
+template <class L, class Ctx, class V, class S, class D, class G>
+auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g) {
+  const Arena::Mark scratch = ctx.scratch_arena().mark(), results = ctx.results().mark();
+  auto dx = L::backward(ctx, p, saved, dy, g);
+  ctx.scratch_arena().release(scratch);
+  ctx.results().release(results, ctx.opposite().end());
+  return dx;
+}
+}  // namespace detail
+
+/// Calls a child's backward: `auto dx = cohort::backward(ctx, p["inner"_p], s["inner"_p], dy,
+/// g["inner"_p]);`
+///
+/// Shapes   dx is [rows, Input] and may be written; NoGradient for a child over Tokens.
+/// Comm     when the child is a unit, what the plan schedules around its backward (bucket
+/// reductions).
+template <class Ctx, class V, class Y, class S, class D, class G>
+auto backward(Ctx& ctx, const V& p, const Returned<Y, S>& call, D dy, const G& g) {
+  using L = typename V::layer;
+  if constexpr (V::is_unit) {
+    p.store.before_backward(p.unit);
+    auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dy, g.open());
+    p.store.after_backward(p.unit);
+    return dx;
+  } else {
+    auto dx = detail::run_backward<L>(ctx, p, call.saved, dy, g);
+    if constexpr (V::owns_unit) {
+      p.store.before_backward(p.unit);
+      p.store.after_backward(p.unit);
+    }
+    return dx;
+  }
+}
+template <class Ctx, class V, class D, class G>
+auto backward(Ctx&, const V&, const detail::Refused&, D, const G&) {
+  return NoGradient{};  // the sentence was said in forward
+}
+
+}  // namespace cohort

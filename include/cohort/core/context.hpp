@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/context.hpp: what a layer computes with: device, element type, and places for
+// results.
+#pragma once
+#include <cohort/core/arena.hpp>
+#include <cohort/core/tensor.hpp>
+
+namespace cohort {
+
+enum class Phase { train, evaluate, backward };
+
+/// Passed as `ctx` to every forward and backward. Borrowed for the length of one call.
+///
+/// Shapes   make<C>(rows) is [rows, C] of the compute type T, uninitialised, 64-byte aligned.
+/// Cost     a pointer bump; no call ever reaches the heap.
+/// Errors   run time: ContractBroken when more is asked for than the types of the model announce.
+template <class Device, class T, Phase P> class Context {
+ public:
+  using device_type = Device;
+  using scalar = T;
+  static constexpr bool train = P != Phase::evaluate;
+  static constexpr Phase phase = P;
+
+  Context(const Device& device, Arena& results, Arena& scratch, Arena::End end = Arena::End::low)
+      : device_(&device), results_(&results), scratch_(&scratch), end_(end) {}
+
+  /// A fresh result: return it, or keep it. Forward's live until backward has passed; backward's dx
+  /// until the layer before has used it.
+  template <int C, class U = T> Tensor<U, C> make(Rows rows) const {
+    return {results_->take<U>(static_cast<std::size_t>(rows.count()) * C, end_), rows};
+  }
+  template <class U, int C> Tensor<T, C> like(const Tensor<U, C>& x) const {
+    return make<C>(x.rows);
+  }
+
+  /// Temporary memory, gone when the layer returns. Declare its bytes:
+  /// `template <class T> static constexpr std::size_t scratch_bytes(Rows rows)`.
+  template <class U> U* scratch(std::size_t count) const { return scratch_->take<U>(count); }
+
+  /// An array of saved values (trivially copyable), in the same memory as results.
+  template <class S> S* make_array(int count) const {
+    return results_->take<S>(static_cast<std::size_t>(count), end_);
+  }
+
+  const Device& device() const { return *device_; }
+  Arena& results() const { return *results_; }
+  Arena& scratch_arena() const { return *scratch_; }
+  Arena::End end() const { return end_; }
+
+  /// This context with results at the other end of its arena: how chains in backward free as they
+  /// go.
+  Context opposite() const {
+    return {*device_, *results_, *scratch_,
+            end_ == Arena::End::low ? Arena::End::high : Arena::End::low};
+  }
+
+ private:
+  const Device* device_;
+  Arena* results_;
+  Arena* scratch_;
+  Arena::End end_;
+};
+
+}  // namespace cohort

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/footprint.hpp: bytes that a layer's backward and scratch need, as functions of the
+// rows.
+#pragma once
+#include <algorithm>
+#include <cohort/core/params.hpp>
+#include <cohort/core/tensor.hpp>
+
+namespace cohort {
+
+/// Bytes of gradients of activations: the most that live at once inside backward, and what is left
+/// when it returns (its dx).
+struct BackwardBytes {
+  std::size_t peak = 0;
+  std::size_t result = 0;
+};
+
+/// Bytes of scratch that L asks for in one call, children included (they stack on top of their
+/// parent's).
+///
+/// A layer that uses ctx.scratch declares `template <class T> static constexpr std::size_t
+/// scratch_bytes(Rows)`.
+template <class L, class T> constexpr std::size_t scratch_bytes(Rows rows) {
+  std::size_t own = 0, most = 0;
+  if constexpr (requires { L::template scratch_bytes<T>(rows); })
+    own = L::template scratch_bytes<T>(rows);
+  else if constexpr (requires { L::scratch_bytes(rows); })
+    own = L::scratch_bytes(rows);
+  if constexpr (Repeated<L>) {
+    most = scratch_bytes<typename L::Element, T>(rows);
+  } else {
+    for_each_index<children_of<L>::count>(
+        [&](auto i) { most = std::max(most, scratch_bytes<child_of<L, i>, T>(rows)); });
+  }
+  return round_up(own, alignment) + most;
+}
+
+/// The backward footprint of L. A layer with children may say better by a
+/// `template <class T> static constexpr BackwardBytes backward_bytes(Rows)` of its own (Sequential,
+/// Repeat and Residual do); without one, its own dx and every child's are assumed to live together.
+template <class L, class T> constexpr BackwardBytes backward_bytes(Rows rows) {
+  if constexpr (requires { L::template backward_bytes<T>(rows); }) {
+    return L::template backward_bytes<T>(rows);
+  } else {
+    std::size_t results = detail::gradient_bytes<typename L::Input, T>(rows), transient = 0;
+    for_each_index<children_of<L>::count>([&](auto i) {
+      const BackwardBytes c = backward_bytes<child_of<L, i>, T>(rows);
+      results += c.result;
+      transient = std::max(transient, c.peak - c.result);
+    });
+    return {results + transient, results};
+  }
+}
+
+}  // namespace cohort

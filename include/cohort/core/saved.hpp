@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/saved.hpp: what forward keeps for backward: activations by name, and nothing else.
+#pragma once
+#include <cohort/core/fixed_string.hpp>
+#include <cohort/core/view.hpp>
+#include <tuple>
+#include <type_traits>
+
+namespace cohort {
+
+namespace detail {
+/// Stands in for something that was refused with a sentence, so that one mistake gives one
+/// sentence.
+struct Refused {
+  static constexpr std::size_t bytes(Rows) { return 0; }
+};
+template <class N, class V> struct Item {
+  using name = N;
+  V value;
+};
+}  // namespace detail
+
+template <fixed_string S>
+template <class V>
+constexpr auto Name<S>::operator=(const V& value) const {
+  if constexpr (std::is_base_of_v<Borrowed, V>) {
+    static_assert(
+        !std::is_base_of_v<Borrowed, V>,
+        "cohort: keep(...) was given a parameter view, which is borrowed and may be freed before "
+        "backward. Keep activations only; backward gets p again. [cohort/core/saved.hpp]");
+    return detail::Item<Name, detail::Refused>{};
+  } else {
+    return detail::Item<Name, V>{value};
+  }
+}
+
+/// What evaluation keeps.
+struct Nothing {
+  static constexpr std::size_t bytes(Rows) { return 0; }
+};
+
+/// Activations by name: s["x"_p] gives back what keep("x"_p = x) took.
+template <class... I> struct Saved : I... {
+  template <class N> auto operator[](N) const {
+    constexpr int at = detail::index_of_name<N, I...>();
+    static_assert(
+        at >= 0,
+        "cohort: forward kept nothing of that name. Add it to keep(ctx, \"name\"_p = value) "
+        "or mend the spelling. [cohort/core/saved.hpp]");
+    if constexpr (at >= 0) {
+      using Found = std::tuple_element_t<at, std::tuple<I...>>;
+      return static_cast<const Found&>(*this).value;
+    }
+  }
+  static constexpr std::size_t bytes([[maybe_unused]] Rows rows) {
+    return (decltype(I::value)::bytes(rows) + ... + 0);
+  }
+};
+
+/// What cohort::forward returns as a child's saved value: the child's own, plus in its type the
+/// bytes of the child's result, so that a model's activation bytes follow from one type.
+template <class Y, class S> struct Returned {
+  S saved;
+  static constexpr std::size_t bytes(Rows rows) { return Y::bytes(rows) + S::bytes(rows); }
+};
+
+/// Saved values of equal type, kept in the activation arena (nn::Repeat): N of them cost sizeof one
+/// pointer here.
+template <class S, int N> struct SavedArray {
+  S* data = nullptr;
+  const S& operator[](int i) const { return data[i]; }
+  static constexpr std::size_t bytes(Rows rows) {
+    return round_up(sizeof(S) * N, alignment) + N * S::bytes(rows);
+  }
+};
+/// Saved values of different types, in order (nn::Sequential).
+template <class... S> struct SavedTuple {
+  std::tuple<S...> values;
+  static constexpr std::size_t bytes([[maybe_unused]] Rows rows) {
+    return (S::bytes(rows) + ... + 0);
+  }
+};
+
+namespace detail {
+template <class T> struct keepable : std::false_type {};
+template <class T, int C> struct keepable<Tensor<T, C>> : std::true_type {};
+template <> struct keepable<Tokens> : std::true_type {};
+template <> struct keepable<Nothing> : std::true_type {};
+template <> struct keepable<Refused> : std::true_type {};
+template <class... I>
+struct keepable<Saved<I...>> : std::bool_constant<(keepable<decltype(I::value)>::value && ...)> {};
+template <class Y, class S> struct keepable<Returned<Y, S>> : keepable<S> {};
+template <class S, int N> struct keepable<SavedArray<S, N>> : keepable<S> {};
+template <class... S>
+struct keepable<SavedTuple<S...>> : std::bool_constant<(keepable<S>::value && ...)> {};
+
+template <class T> struct refused : std::false_type {};
+template <> struct refused<Refused> : std::true_type {};
+template <class... I>
+struct refused<Saved<I...>> : std::bool_constant<(refused<decltype(I::value)>::value || ...)> {};
+template <class Y, class S> struct refused<Returned<Y, S>> : refused<S> {};
+template <class S, int N> struct refused<SavedArray<S, N>> : refused<S> {};
+template <class... S>
+struct refused<SavedTuple<S...>> : std::bool_constant<(refused<S>::value || ...)> {};
+}  // namespace detail
+
+/// What keep(...) admits: tensors, tokens, and the saved values of children.
+template <class T>
+concept Keepable = detail::keepable<T>::value;
+
+/// The saved value of a forward: keep(ctx, "x"_p = x, "inner"_p = r.saved). In evaluation it keeps
+/// nothing.
+///
+/// A Tensor<T, C> kept here is counted as memory of this layer; an alias (Tensor<const T, C>) is
+/// not. Errors   compile time: anything that is not an activation, parameter views above all.
+template <class Ctx, class... I> constexpr auto keep(Ctx&, I... items) {
+  if constexpr (!(Keepable<decltype(items.value)> && ...)) {
+    static_assert(
+        (Keepable<decltype(items.value)> && ...),
+        "cohort: keep(...) takes activations by name: Tensor, Tokens, and the saved of a child. "
+        "Parameters are borrowed: use p again in backward. [cohort/core/saved.hpp]");
+    return detail::Refused{};
+  } else if constexpr (Ctx::train || (detail::refused<decltype(items.value)>::value || ...)) {
+    return Saved<I...>{items...};
+  } else {
+    return Nothing{};
+  }
+}
+
+/// What forward returns: the output, and what backward will need.
+template <class Y, class S> struct Out {
+  using output_type = Y;
+  Y y;
+  S saved;
+};
+template <class Y, class S> Out(Y, S) -> Out<Y, S>;
+
+}  // namespace cohort

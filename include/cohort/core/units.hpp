@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/units.hpp: where hooks fire: the cut of a model into units, and the views that fire
+// them.
+#pragma once
+#include <cohort/core/view.hpp>
+
+namespace cohort {
+
+/// Cuts at each element of an outermost Repeat; the default.
+struct CutAtRepeat {
+  template <class L> static consteval bool divides() {  // is there a Repeat in L?
+    if constexpr (Repeated<L>) {
+      return true;
+    } else {
+      bool any = false;
+      for_each_index<children_of<L>::count>(
+          [&](auto i) { any = any || divides<child_of<L, i>>(); });
+      return any;
+    }
+  }
+  template <class L, bool IsElement> static consteval bool whole() {
+    return IsElement || !divides<L>();
+  }
+};
+
+/// Cuts at every layer of one of these types, wherever it stands.
+template <class... Bs> struct CutAt {
+  template <class L> static constexpr bool names = (std::is_same_v<L, Bs> || ...);
+  template <class L> static consteval bool divides() {
+    if constexpr (names<L>) {
+      return true;
+    } else if constexpr (Repeated<L>) {
+      return divides<typename L::Element>();
+    } else {
+      bool any = false;
+      for_each_index<children_of<L>::count>(
+          [&](auto i) { any = any || divides<child_of<L, i>>(); });
+      return any;
+    }
+  }
+  template <class L, bool> static consteval bool whole() { return names<L> || !divides<L>(); }
+};
+
+/// Number of units in L: each whole subtree is one, the own parameters of a divided layer are one,
+/// and what has no parameters is none. Own parameters come before the children, in order of
+/// forward.
+template <class L, class Cut, bool IsElement = false> consteval int num_units() {
+  if constexpr (flat_size<L>() == 0) {
+    return 0;
+  } else if constexpr (Cut::template whole<L, IsElement>()) {
+    return 1;
+  } else if constexpr (Repeated<L>) {
+    return L::repeat * num_units<typename L::Element, Cut, true>();
+  } else {
+    int sum = params_of<L>::count > 0 ? 1 : 0;
+    for_each_index<children_of<L>::count>([&](auto i) { sum += num_units<child_of<L, i>, Cut>(); });
+    return sum;
+  }
+}
+/// Units of L that come before those of its child I.
+template <class L, int I, class Cut> consteval int child_first_unit() {
+  int sum = params_of<L>::count > 0 ? 1 : 0;
+  for_each_index<I>([&](auto i) { sum += num_units<child_of<L, i>, Cut>(); });
+  return sum;
+}
+
+/// A child that is one unit: entering it fires the store's hooks, which make its memory valid.
+template <class L, class Store> class UnitView : public Borrowed {
+ public:
+  using layer = L;
+  using store_type = Store;
+  static constexpr bool is_unit = true, owns_unit = true;
+  UnitView(const Store& store, int unit) : store(store), unit(unit) {}
+  auto open() const { return FlatView<L, typename Store::cursor>(store.at(unit)); }
+  const Store& store;
+  int unit;
+};
+
+/// A layer that several units share: its own parameters are one unit, its children others.
+template <class L, class Store> class DividedView : public Borrowed {
+ public:
+  using layer = L;
+  using store_type = Store;
+  using cut = typename Store::cut;
+  static constexpr bool is_unit = false, owns_unit = params_of<L>::count > 0 && !Repeated<L>;
+  DividedView(const Store& store, int unit) : store(store), unit(unit) {}
+
+  template <class N> auto operator[](N) const {
+    if constexpr (detail::knows_name<L, N>()) {
+      constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
+      if constexpr (i >= 0) {
+        using P = typename params_of<L>::template at<i>;
+        return store.at(unit).advanced(params_of<L>::template offset<i>(), i).template open<P>();
+      } else {
+        return child<c>();
+      }
+    }
+  }
+  template <int I> auto child() const {
+    return view_of<child_of<L, I>, false>(store, unit + child_first_unit<L, I, cut>());
+  }
+  auto element(int i) const requires Repeated<L> {
+    using E = typename L::Element;
+    return view_of<E, true>(store, unit + i * num_units<E, cut, true>());
+  }
+  /// The view through which a layer at this place is called.
+  template <class C, bool IsElement> static auto view_of(const Store& store, int unit) {
+    if constexpr (flat_size<C>() == 0)
+      return FlatView<C, typename Store::cursor>({});
+    else if constexpr (cut::template whole<C, IsElement>())
+      return UnitView<C, Store>(store, unit);
+    else
+      return DividedView<C, Store>(store, unit);
+  }
+  const Store& store;
+  int unit;
+};
+
+}  // namespace cohort

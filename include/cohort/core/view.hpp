@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/view.hpp: borrowed views by name of a layer's parameters (p) and gradients (g).
+#pragma once
+#include <Eigen/Core>
+#include <cohort/core/params.hpp>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace cohort {
+
+/// Base of everything that layers get as p and g. Such a view is valid during one call of forward
+/// or backward: under FullShard the memory is freed between the two. It cannot be copied or kept.
+struct Borrowed {
+  Borrowed() = default;
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+};
+
+namespace detail {
+template <class T, class P>
+using ParamMatrix =
+    Eigen::Matrix<T, P::rows, P::cols, P::cols == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+}
+
+/// One parameter, read-only: p["weight"_p]. [E...] elements, row-major, 64-byte aligned.
+template <class T, class P> class ParamView : public Borrowed {
+ public:
+  static constexpr auto extents = P::extents;
+  explicit ParamView(const T* at) : at_(at) {}
+  const T* data() const { return at_; }
+  auto map() const {  // (rows, cols): all leading extents x the last one
+    return Eigen::Map<const detail::ParamMatrix<T, P>, Eigen::Aligned64>(at_);
+  }
+
+ private:
+  const T* at_;
+};
+
+/// Where one contribution to a gradient goes, and whether it is the first of the step.
+template <class T> struct Contribution {
+  T* data;
+  bool first;  // true: overwrite every element; false: add
+};
+
+/// The gradient of one parameter, add-only: g["weight"_p]. The buffer is not zeroed before a step:
+/// the first contribution overwrites, later ones add. `contribute()` says which; `map()` and
+/// `data()` zero the buffer at the first contribution, so that plain `+=` is right everywhere.
+template <class T, class P> class GradView : public Borrowed {
+ public:
+  static constexpr auto extents = P::extents;
+  GradView(T* at, std::uint8_t* touched) : at_(at), touched_(touched) {}
+
+  Contribution<T> contribute() const {
+    const bool first = *touched_ == 0;
+    *touched_ = 1;
+    return {at_, first};
+  }
+  T* data() const {
+    if (contribute().first) std::memset(static_cast<void*>(at_), 0, P::numel * sizeof(T));
+    return at_;
+  }
+  auto map() const { return Eigen::Map<detail::ParamMatrix<T, P>, Eigen::Aligned64>(data()); }
+
+ private:
+  T* at_;
+  std::uint8_t* touched_;
+};
+
+/// Where a subtree's parameters begin; advances by elements and by parameters.
+template <class T> struct ParamCursor {
+  template <class P> using view = ParamView<T, P>;
+  const T* at = nullptr;
+  ParamCursor advanced(std::size_t elements, int) const { return {at + elements}; }
+  template <class P> view<P> open() const { return view<P>(at); }
+};
+/// The same for gradients, with one flag a parameter: has it had a contribution yet?
+template <class T> struct GradCursor {
+  template <class P> using view = GradView<T, P>;
+  T* at = nullptr;
+  std::uint8_t* touched = nullptr;
+  GradCursor advanced(std::size_t elements, int params) const {
+    return {at + elements, touched + params};
+  }
+  template <class P> view<P> open() const { return view<P>(at, touched); }
+};
+
+namespace detail {
+template <class L, class N> consteval bool knows_name() {
+  constexpr bool known =
+      params_of<L>::template find<N> >= 0 || children_of<L>::template find<N> >= 0;
+  static_assert(
+      known,
+      "cohort: this layer declares no parameter and no child of that name. Add it to "
+      "Params<Param<\"name\", ...>> or Children<Child<\"name\", L>>, or mend the spelling. "
+      "[cohort/core/params.hpp]");
+  return known;
+}
+}  // namespace detail
+
+/// A layer's parameters and children, all in one contiguous range.
+template <class L, class Cursor> class FlatView : public Borrowed {
+ public:
+  using layer = L;
+  static constexpr bool is_unit = false, owns_unit = false;
+  explicit FlatView(Cursor begin) : begin_(begin) {}
+
+  template <class N> auto operator[](N) const {
+    if constexpr (detail::knows_name<L, N>()) {
+      constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
+      if constexpr (i >= 0) {
+        using P = typename params_of<L>::template at<i>;
+        return begin_.advanced(params_of<L>::template offset<i>(), i).template open<P>();
+      } else {
+        return child<c>();
+      }
+    }
+  }
+  template <int I> auto child() const {
+    return FlatView<child_of<L, I>, Cursor>(
+        begin_.advanced(child_offset<L, I>(), child_first_param<L, I>()));
+  }
+  auto element(int i) const requires Repeated<L> {
+    using E = typename L::Element;
+    return FlatView<E, Cursor>(
+        begin_.advanced(static_cast<std::size_t>(i) * flat_size<E>(), i * num_params<E>()));
+  }
+
+ private:
+  Cursor begin_;
+};
+
+}  // namespace cohort

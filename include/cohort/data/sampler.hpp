@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/data/sampler.hpp: which samples of a data set this rank sees in an epoch.
+#pragma once
+#include <cohort/core/error.hpp>
+#include <cohort/data/randperm.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace cohort::data {
+
+struct SamplerOptions {
+  bool shuffle = true;
+  std::uint64_t seed = 0;
+  bool drop_last = false;
+};
+
+/// Deals the indices 0 .. len-1 to `world` ranks: rank r gets places r, r + world, r + 2 world, ...
+/// of one list that is the same on all ranks, shuffled anew for each epoch.
+///
+/// Shapes   size(): samples of this rank; equal on all ranks. Without drop_last it is len / world
+///          rounded up and the list is continued with its own head, as often as needed; with
+///          drop_last it is rounded down and the tail is left out (none may remain).
+/// Cost     4 bytes for each of len samples; set_epoch shuffles in place and allocates nothing.
+/// Errors   InvalidInput: len < 0, len too large to shuffle, world < 1, rank outside 0 .. world-1.
+/// Laws     the lists equal PyTorch's (tests/data/sampler_test.cpp). (seed, epoch) is the whole
+/// state. Source   torch/utils/data/distributed.py.
+class DistributedSampler {
+ public:
+  DistributedSampler(std::int64_t len, int world, int rank, SamplerOptions options = {})
+      : len_(len), world_(world), rank_(rank), options_(options) {
+    check();
+    size_ = len / world + (!options.drop_last && len % world != 0 ? 1 : 0);
+    if (options.shuffle) order_.resize(static_cast<std::size_t>(len));
+    set_epoch(0);
+  }
+
+  /// Without this call every epoch has the same order, as in PyTorch.
+  void set_epoch(std::int64_t epoch) {
+    epoch_ = epoch;
+    if (options_.shuffle) randperm(options_.seed + static_cast<std::uint64_t>(epoch), order_);
+  }
+
+  std::int64_t size() const { return size_; }
+  std::int64_t epoch() const { return epoch_; }
+
+  /// The i-th sample of this rank, 0 <= i < size().
+  std::int64_t operator[](std::int64_t i) const {
+    const std::int64_t place = (rank_ + i * world_) % len_;
+    return options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
+  }
+
+  /// All samples of this rank in this epoch, as a list.
+  std::vector<std::int64_t> indices() const {
+    std::vector<std::int64_t> out(static_cast<std::size_t>(size_));
+    for (std::int64_t i = 0; i < size_; ++i) out[static_cast<std::size_t>(i)] = (*this)[i];
+    return out;
+  }
+
+ private:
+  void check() const {
+    if (len_ < 0) {
+      throw InvalidInput(rank_, "DistributedSampler",
+                         "the data set has " + std::to_string(len_) + " samples; give 0 or more");
+    }
+    if (world_ < 1 || rank_ < 0 || rank_ >= world_) {
+      throw InvalidInput(-1, "DistributedSampler",
+                         "rank " + std::to_string(rank_) + " of " + std::to_string(world_) +
+                             " ranks does not exist; give a rank from 0 to world - 1");
+    }
+    if (options_.shuffle) require_permutable(len_);
+  }
+
+  std::int64_t len_;
+  int world_;
+  int rank_;
+  SamplerOptions options_;
+  std::int64_t size_ = 0;
+  std::int64_t epoch_ = 0;
+  std::vector<std::uint32_t>
+      order_;  // one list for all ranks; empty where it would be 0, 1, 2, ...
+};
+
+}  // namespace cohort::data

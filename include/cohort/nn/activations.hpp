@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/activations.hpp: elementwise layers: ReLU, GELU.
+#pragma once
+#include <cohort/concepts/layer.hpp>
+#include <cohort/ops/gelu.hpp>
+#include <cohort/ops/relu.hpp>
+
+namespace cohort::nn {
+
+/// y = max(x, 0).
+template <int C> struct ReLU {
+  using Input = Features<C>;
+  using Output = Features<C>;
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, C> x) {
+    const auto y = ctx.like(x);
+    ops::relu_forward(ctx.device(), x.size(), x.data, y.data);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G&) {
+    const auto dx = ctx.like(dy);
+    ops::relu_backward(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
+    return dx;
+  }
+};
+
+/// y = x Phi(x): exact by default (PyTorch's nn.GELU()), Gelu<C, ops::GeluTanh> for the tanh form
+/// (GPT-2). Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
+template <int C, class How = ops::GeluErf> struct Gelu {
+  using Input = Features<C>;
+  using Output = Features<C>;
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, C> x) {
+    const auto y = ctx.like(x);
+    ops::gelu_forward<How>(ctx.device(), x.size(), x.data, y.data);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G&) {
+    const auto dx = ctx.like(dy);
+    ops::gelu_backward<How>(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
+    return dx;
+  }
+};
+
+}  // namespace cohort::nn

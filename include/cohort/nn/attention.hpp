@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/attention.hpp: multi-head self-attention with its input and output projections.
+#pragma once
+#include <cohort/nn/linear.hpp>
+#include <cohort/ops/attention.hpp>
+
+namespace cohort::nn {
+
+struct Causal {};
+struct Bidirectional {};
+
+/// Scaled dot-product attention over each sample's rows, without projections.
+///
+/// Shapes   x [samples * tokens, 3 C] = queries, keys, values side by side; y [samples * tokens,
+/// C].
+///          Keeps the log-sum-exp of each head's rows; probabilities are recomputed in backward.
+/// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135.
+template <int C, int Heads, class Mask = Causal> struct ScaledDotProduct {
+  static_assert(
+      C % Heads == 0,
+      "cohort: the width of attention must be a multiple of its heads. [cohort/nn/attention.hpp]");
+  static constexpr bool causal = std::is_same_v<Mask, Causal>;
+  static constexpr int head_dim = C / Heads;
+  using Input = Features<3 * C>;
+  using Output = Features<C>;
+
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, 3 * C> qkv) {
+    using A = accumulator_t<T>;
+    const auto y = ctx.template make<C>(qkv.rows);
+    const auto lse = ctx.template make<Heads, A>(qkv.rows);
+    A* scratch = ctx.template scratch<A>(ops::attention_scratch<head_dim, T>(qkv.rows.tokens));
+    ops::attention_forward<Heads, head_dim, causal>(ctx.device(), qkv.rows.samples, qkv.rows.tokens,
+                                                    qkv.data, y.data, lse.data, scratch);
+    return Out{y, keep(ctx, "qkv"_p = qkv, "lse"_p = lse)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P&, const S& s, Tensor<const T, C> dy, const G&) {
+    using A = accumulator_t<T>;
+    const auto dqkv = ctx.template make<3 * C>(dy.rows);
+    A* scratch = ctx.template scratch<A>(ops::attention_scratch<head_dim, T>(dy.rows.tokens));
+    ops::attention_backward<Heads, head_dim, causal>(ctx.device(), dy.rows.samples, dy.rows.tokens,
+                                                     s["qkv"_p].data, dy.data, s["lse"_p].data,
+                                                     dqkv.data, scratch);
+    return dqkv;
+  }
+  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return ops::attention_scratch<head_dim, T>(rows.tokens) * sizeof(accumulator_t<T>);
+  }
+};
+
+/// Linear -> ScaledDotProduct -> Linear: Attention<C, Heads>, Attention<C, Heads, Bidirectional,
+/// NoBias>. Init and ProjectionInit initialise the weights of the first and the last.
+template <int C, int Heads, class Mask = Causal, class Bias = WithBias,
+          class Init = init::UniformFanIn, class ProjectionInit = Init>
+struct Attention {
+  using Children = cohort::Children<Child<"qkv", Linear<C, 3 * C, Bias, Init>>,
+                                    Child<"core", ScaledDotProduct<C, Heads, Mask>>,
+                                    Child<"projection", Linear<C, C, Bias, ProjectionInit>>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+    const auto qkv = cohort::forward(ctx, p["qkv"_p], x);
+    const auto core = cohort::forward(ctx, p["core"_p], qkv.y);
+    const auto y = cohort::forward(ctx, p["projection"_p], core.y);
+    return Out{y.y,
+               keep(ctx, "qkv"_p = qkv.saved, "core"_p = core.saved, "projection"_p = y.saved)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+    const auto far = ctx.opposite();
+    const auto mark = ctx.results().mark();
+    const auto dcore =
+        cohort::backward(ctx, p["projection"_p], s["projection"_p], dy, g["projection"_p]);
+    const auto dqkv = cohort::backward(far, p["core"_p], s["core"_p], dcore.view(), g["core"_p]);
+    ctx.results().release(mark, ctx.end());
+    return cohort::backward(ctx, p["qkv"_p], s["qkv"_p], dqkv.view(), g["qkv"_p]);
+  }
+  template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
+    return {Tensor<T, C>::bytes(rows) + Tensor<T, 3 * C>::bytes(rows), Tensor<T, C>::bytes(rows)};
+  }
+};
+
+}  // namespace cohort::nn

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/embedding.hpp: token embeddings, learned positions, and a head tied to the token table.
+#pragma once
+#include <cohort/concepts/layer.hpp>
+#include <cohort/ops/default_gemm.hpp>
+#include <cohort/ops/elementwise.hpp>
+#include <cohort/ops/embedding.hpp>
+
+namespace cohort::nn {
+
+/// y[row] = weight[token]: PyTorch's nn.Embedding.
+///
+/// Shapes   tokens [rows], weight [V, C], y [rows, C].
+/// Errors   run time: InvalidInput for a token outside [0, V).
+template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
+  using Params = cohort::Params<typename Param<"weight", V, C>::template init<Init>>;
+  using Input = Tokens;
+  using Output = Features<C>;
+
+  template <class Ctx, class P> static auto forward(Ctx& ctx, const P& p, Tokens x) {
+    const auto y = ctx.template make<C>(x.rows);
+    ops::embedding_forward<V, C>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(),
+                                 y.data);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G& g) {
+    const auto dw = g["weight"_p].contribute();
+    ops::embedding_backward<V, C>(ctx.device(), dy.rows.count(), saved["x"_p].data, dy.data,
+                                  dw.data, dw.first);
+    return NoGradient{};
+  }
+};
+
+/// y = x + weight[position], position = row within its sample: learned absolute positions.
+///
+/// Shapes   x, y [samples * tokens, C], weight [MaxTokens, C].
+/// Errors   run time: InvalidInput when a sample has more than MaxTokens rows.
+template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosition {
+  using Params = cohort::Params<typename Param<"weight", MaxTokens, C>::template init<Init>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+    if (x.rows.tokens > MaxTokens) {
+      throw InvalidInput(-1, "AddPosition",
+                         "a sample has " + std::to_string(x.rows.tokens) +
+                             " tokens, positions are learned for " + std::to_string(MaxTokens) +
+                             ". Cut the sample or enlarge AddPosition.");
+    }
+    const auto y = ctx.like(x);
+    const std::size_t n = static_cast<std::size_t>(x.rows.tokens) * C;
+    for (int s = 0; s < x.rows.samples; ++s) {
+      ops::add(ctx.device(), n, x.samples(s, 1).data, p["weight"_p].data(), y.samples(s, 1).data);
+    }
+    return Out{y, keep(ctx)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P&, const S&, Tensor<const T, C> dy, const G& g) {
+    auto* dw = g["weight"_p].data();
+    const std::size_t n = static_cast<std::size_t>(dy.rows.tokens) * C;
+    for (int s = 0; s < dy.rows.samples; ++s)
+      ops::add_to(ctx.device(), n, dw, dy.samples(s, 1).data);
+    return dy;
+  }
+};
+
+/// Token embedding and output head over one shared table (weight tying), with Body between them:
+/// logits = Body(weight[tokens]) weight^T. The table is one parameter with two uses in one unit.
+///
+/// Shapes   tokens [rows], weight [V, C], Body: [rows, C] -> [rows, C], logits [rows, V].
+/// Source   Press and Wolf 2017, arXiv:1608.05859.
+template <int V, int C, class Body, class Init = init::Normal<1, 1>> struct TiedEmbedding {
+  using Params = cohort::Params<typename Param<"weight", V, C>::template init<Init>>;
+  using Children = cohort::Children<Child<"body", Body>>;
+  using Input = Tokens;
+  using Output = Features<V>;
+  static_assert(std::is_same_v<typename Body::Input, Features<C>> &&
+                    std::is_same_v<typename Body::Output, Features<C>>,
+                "cohort: the body of TiedEmbedding<V, C, Body> must take and give Features<C>. "
+                "[cohort/nn/embedding.hpp]");
+
+  template <class Ctx, class P> static auto forward(Ctx& ctx, const P& p, Tokens x) {
+    using T = typename Ctx::scalar;
+    const int rows = x.rows.count();
+    const T* w = p["weight"_p].data();
+    const auto embedded = ctx.template make<C>(x.rows);
+    ops::embedding_forward<V, C>(ctx.device(), rows, x.data, w, embedded.data);
+    const auto body = cohort::forward(ctx, p["body"_p], embedded.view());
+    const auto y = ctx.template make<V>(x.rows);
+    matmul<false, true>(ctx.device(), rows, V, C, body.y.data, C, w, C, T(0), y.data, V);
+    return Out{
+        y, keep(ctx, "x"_p = x, "embedded"_p = embedded, "h"_p = body.y, "body"_p = body.saved)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, V> dy, const G& g) {
+    const int rows = dy.rows.count();
+    const auto head = g["weight"_p].contribute();
+    matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
+                        head.first ? T(0) : T(1), head.data, C);
+    const auto dh = ctx.template make<C>(dy.rows);
+    matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C, T(0),
+                         dh.data, C);
+    const auto dx = cohort::backward(ctx, p["body"_p], saved["body"_p], dh.view(), g["body"_p]);
+    const auto table = g["weight"_p].contribute();
+    ops::embedding_backward<V, C>(ctx.device(), rows, saved["x"_p].data, dx.data, table.data,
+                                  table.first);
+    return NoGradient{};
+  }
+  template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
+    return {Tensor<T, C>::bytes(rows) + cohort::backward_bytes<Body, T>(rows).peak, 0};
+  }
+};
+
+}  // namespace cohort::nn

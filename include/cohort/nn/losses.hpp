@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/losses.hpp: losses: the gradient of a sum, and the (sum, weight) that a mean is taken
+// of later.
+#pragma once
+#include <cohort/core/context.hpp>
+#include <cohort/ops/cross_entropy.hpp>
+#include <cohort/ops/mean_squared_error.hpp>
+
+namespace cohort::nn {
+
+/// What a loss returns in training: dy is the gradient of total.sum, not divided by anything.
+template <class T, int C> struct LossGradient {
+  Tensor<T, C> dy;
+  ops::LossSum total;
+};
+
+/// -log softmax(y)[target], natural logarithm; rows with target -100 weigh nothing.
+///
+/// Shapes   y [rows, V], targets [rows].
+/// Errors   run time: InvalidInput for a target outside [0, V) other than -100.
+/// Source   torch.nn.functional.cross_entropy.
+struct CrossEntropy {
+  using Target = Tokens;
+  template <class Ctx, class T, int V>
+  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+    const auto dy = ctx.like(y);
+    const auto total =
+        ops::cross_entropy_gradient<V>(ctx.device(), y.rows.count(), y.data, target.data, dy.data);
+    return LossGradient<T, V>{dy, total};
+  }
+  template <class Ctx, class T, int V>
+  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+    return ops::cross_entropy<V>(ctx.device(), y.rows.count(), y.data, target.data);
+  }
+  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
+    return Model::Output::template bytes<T>(rows);
+  }
+};
+
+/// Sum of (y - target)^2 over all elements; its weight is their number.
+///
+/// Shapes   y, targets [rows, C].
+template <int C> struct MeanSquaredError {
+  using Target = Features<C>;
+  template <class Ctx, class T>
+  static auto forward(Ctx& ctx, Tensor<const T, C> y, Tensor<const T, C> target) {
+    const auto dy = ctx.like(y);
+    const auto total = ops::mean_squared_error_gradient<C>(ctx.device(), y.rows.count(), y.data,
+                                                           target.data, dy.data);
+    return LossGradient<T, C>{dy, total};
+  }
+  template <class Ctx, class T>
+  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, C> y, Tensor<const T, C> target) {
+    return ops::mean_squared_error<C>(ctx.device(), y.rows.count(), y.data, target.data);
+  }
+  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
+    return Model::Output::template bytes<T>(rows);
+  }
+};
+
+}  // namespace cohort::nn

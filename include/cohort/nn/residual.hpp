@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/residual.hpp: y = x + inner(x).
+#pragma once
+#include <cohort/concepts/layer.hpp>
+#include <cohort/nn/repeat.hpp>
+#include <cohort/ops/elementwise.hpp>
+
+namespace cohort::nn {
+
+/// Chosen only when inner changes the extents: says so in one sentence, then stops.
+template <class L> struct Residual {
+  static_assert(SameInAndOut<L>,
+                "cohort: Residual<L> adds the input to the output, so L must be a layer whose "
+                "Output is its Input. "
+                "[cohort/nn/residual.hpp]");
+  using Input = Features<1>;
+  using Output = Features<1>;
+};
+
+/// A skip connection around one layer.
+///
+/// Shapes   x, y [rows, C].
+/// Source   He et al. 2015, arXiv:1512.03385.
+template <class L>
+requires SameInAndOut<L>
+struct Residual<L> {
+  using Children = cohort::Children<Child<"inner", L>>;
+  using Input = typename L::Input;
+  using Output = typename L::Output;
+
+  template <class Ctx, class P, class T, int C>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+    const auto inner = cohort::forward(ctx, p["inner"_p], x);
+    const auto y = ctx.like(x);
+    ops::add(ctx.device(), x.size(), x.data, inner.y.data, y.data);
+    return Out{y, keep(ctx, "inner"_p = inner.saved)};
+  }
+  template <class Ctx, class P, class S, class T, int C, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+    const auto dinner = cohort::backward(ctx, p["inner"_p], s["inner"_p], dy, g["inner"_p]);
+    if constexpr (std::is_same_v<decltype(dinner), const Tensor<T, C>>) {
+      ops::add_to(ctx.device(), dy.size(), dinner.data, dy.data);
+      return dinner;
+    } else {  // inner passed dy on without a result of its own
+      const auto dx = ctx.like(dy);
+      ops::add(ctx.device(), dy.size(), dinner.data, dy.data, dx.data);
+      return dx;
+    }
+  }
+  template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
+    return cohort::backward_bytes<L, T>(rows);
+  }
+};
+
+}  // namespace cohort::nn

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/sequential.hpp: layers one after the other.
+#pragma once
+#include <cohort/concepts/layer.hpp>
+
+namespace cohort::nn {
+
+namespace detail {
+template <class Seq, class... L> struct indexed_children;
+template <int... I, class... L> struct indexed_children<std::integer_sequence<int, I...>, L...> {
+  using type = cohort::Children<cohort::detail::NamedChild<IndexName<I>, L>...>;
+};
+template <class L, class... Rest> struct first_of { using type = L; };
+template <class... L> struct last_of {
+  using type = std::tuple_element_t<sizeof...(L) - 1, std::tuple<L...>>;
+};
+
+/// Exactly one sentence for a list that is no chain of layers.
+template <class... L> consteval bool explain_chain() {
+  static_assert((DeclaresExtents<L> && ...),
+                "cohort: Sequential was given something that is not a layer. Every element needs "
+                "'using Input = ...;' "
+                "and 'using Output = ...;', a forward and a backward. [cohort/nn/sequential.hpp]");
+  return true;
+}
+template <class... L> struct chained : std::true_type {};
+template <class A, class B, class... Rest>
+struct chained<A, B, Rest...>
+    : std::bool_constant<std::is_same_v<typename A::Output, typename B::Input> &&
+                         chained<B, Rest...>::value> {};
+}  // namespace detail
+
+/// Every element is a layer, and each takes what the one before it gives.
+template <class... L>
+concept Chain = (sizeof...(L) > 0) && (DeclaresExtents<L> && ...);
+template <class... L>
+concept FittingChain = Chain<L...> && detail::chained<L...>::value;
+
+/// Chosen only when the elements are no chain: says why in one sentence, then stops.
+template <class... L> struct Sequential {
+  static_assert(detail::explain_chain<L...>());
+  using Input = Features<1>;
+  using Output = Features<1>;
+  template <class Ctx, class P, class X> static auto forward(Ctx&, const P&, X x) {
+    return Out{x, cohort::detail::Refused{}};
+  }
+};
+template <class... L>
+requires Chain<L...> &&(!FittingChain<L...>)struct Sequential<L...> {
+  static_assert(FittingChain<L...>,
+                "cohort: two neighbours in Sequential do not fit: the Output of one is not the "
+                "Input of the next. "
+                "Change an extent, or put a Linear between them. [cohort/nn/sequential.hpp]");
+  using Input = Features<1>;
+  using Output = Features<1>;
+};
+
+/// Calls its elements in order; children are named "0", "1", ...
+///
+/// Shapes   Input of the first, Output of the last; seams are checked at compile time.
+/// Cost     no memory of its own; in backward at most two neighbours' gradients live at once.
+template <class... L>
+requires FittingChain<L...>
+struct Sequential<L...> {
+  using Children =
+      typename detail::indexed_children<std::make_integer_sequence<int, sizeof...(L)>, L...>::type;
+  using Input = typename detail::first_of<L...>::type::Input;
+  using Output = typename detail::last_of<L...>::type::Output;
+  static constexpr int count = sizeof...(L);
+
+  template <class Ctx, class P, class X> static auto forward(Ctx& ctx, const P& p, X x) {
+    return forward_from<0>(ctx, p, x, std::tuple<>{});
+  }
+  template <class Ctx, class P, class S, class D, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, D dy, const G& g) {
+    return backward_from<count - 1>(ctx, p, saved, dy, g, ctx.results().mark());
+  }
+  template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
+    std::size_t peak = 0, last = 0,
+                result = 0;  // `last`: the dy of the child at hand, when it is ours
+    for_each_index<count>([&](auto i) {
+      const BackwardBytes c = cohort::backward_bytes<child_of<Sequential, count - 1 - i>, T>(rows);
+      peak = std::max(peak, last + c.peak);
+      last = result = c.result;
+    });
+    return {peak, result};
+  }
+
+ private:
+  template <int I, class Ctx, class P, class X, class... S>
+  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved) {
+    const auto r = cohort::forward(ctx, p.template child<I>(), x);
+    auto all = std::tuple_cat(saved, std::make_tuple(r.saved));
+    if constexpr (I + 1 == count)
+      return finish(ctx, r.y, all);
+    else
+      return forward_from<I + 1>(ctx, p, r.y, all);
+  }
+  template <class Ctx, class Y, class... S> static auto finish(Ctx&, Y y, std::tuple<S...> all) {
+    if constexpr (Ctx::train)
+      return Out{y, SavedTuple<S...>{all}};
+    else
+      return Out{y, Nothing{}};
+  }
+  /// dx of child I goes to the caller's end for even I and to the opposite for odd I, so that the
+  /// dy it was made from can be released at once.
+  template <int I, class Ctx, class P, class S, class D, class G>
+  static auto backward_from(Ctx& ctx, const P& p, const S& saved, D dy, const G& g,
+                            Arena::Mark mark) {
+    const Ctx here = I % 2 == 0 ? ctx : ctx.opposite();
+    const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
+                                     g.template child<I>());
+    if constexpr (I == 0) {
+      if constexpr (requires { dx.data; })
+        release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
+      return dx;
+    } else {
+      release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
+      return backward_from<I - 1>(ctx, p, saved, dx.view(), g, mark);
+    }
+  }
+  template <class Ctx>
+  static void release(const Ctx& ctx, const Ctx& here, Arena::Mark mark, bool fresh) {
+    if (fresh) ctx.results().release(mark, here.opposite().end());
+  }
+};
+
+}  // namespace cohort::nn

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/elementwise.hpp: sums, scaling and filling of flat arrays.
+#pragma once
+#include <cohort/core/dtype.hpp>
+#include <cohort/device/cpu.hpp>
+#include <cohort/ops/vector.hpp>
+#include <cstddef>
+
+namespace cohort::ops {
+
+/// y = a + b. y may be a or b.
+template <class G, class T> void add(const Cpu<G>&, std::size_t n, const T* a, const T* b, T* y) {
+  map(n, [](auto u, auto v) { return u + v; }, y, a, b);
+}
+
+/// a += b.
+template <class G, class T> void add_to(const Cpu<G>&, std::size_t n, T* a, const T* b) {
+  map(n, [](auto u, auto v) { return u + v; }, a, static_cast<const T*>(a), b);
+}
+
+/// a *= factor.
+template <class G, class T>
+void scale(const Cpu<G>&, std::size_t n, T* a, accumulator_t<T> factor) {
+  map(n, [factor](auto u) { return u * factor; }, a, static_cast<const T*>(a));
+}
+
+/// a = value.
+template <class G, class T> void fill(const Cpu<G>&, std::size_t n, T* a, T value) {
+  for (std::size_t i = 0; i < n; ++i) a[i] = value;
+}
+
+}  // namespace cohort::ops

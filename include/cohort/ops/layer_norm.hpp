@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/layer_norm.hpp: normalisation of each row to mean 0 and variance 1, then weight and bias.
+#pragma once
+#include <cmath>
+#include <cohort/core/dtype.hpp>
+#include <cohort/device/cpu.hpp>
+#include <cohort/ops/vector.hpp>
+#include <cstddef>
+
+namespace cohort::ops {
+
+namespace detail {
+/// Sum over a row of f(x[c]...), lane by lane, then over the lanes.
+template <int C, class A, class F, class... T>
+[[gnu::always_inline]] inline A row_sum(F f, const T*... x) {
+  Vec<A> sum{};
+  for_vectors<C, A>([&](int c, auto count) {
+    Vec<A> term = f(load(x + c, count)...);
+    if constexpr (count != lanes<A>)
+      for (int i = count; i < lanes<A>; ++i) term[i] = 0;
+    sum += term;
+  });
+  return sum_lanes<A>(sum);
+}
+}  // namespace detail
+
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias.
+///
+/// Shapes   x, y [rows, C]; weight, bias [C], bias may be nullptr; saved mean, rstd [rows].
+/// Laws     two passes over a row that stays in L1: the variance is the mean of squared differences,
+///          divided by C as PyTorch does. A row's bits do not depend on the other rows. y may be x.
+/// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+template <int C, class G, class T>
+void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, const T* bias, T* y,
+                        accumulator_t<T>* mean, accumulator_t<T>* rstd,
+                        accumulator_t<T> epsilon = accumulator_t<T>(1e-5)) {
+  using A = accumulator_t<T>;
+  for (int row = 0; row < rows; ++row, x += C, y += C) {
+    const A m = detail::row_sum<C, A>([](auto v) { return v; }, x) / A(C);
+    const A variance =
+        detail::row_sum<C, A>([m](auto v) { return (v - m) * (v - m); }, x) / A(C);
+    const A r = A(1) / std::sqrt(variance + epsilon);
+    for_vectors<C, A>([&](int c, auto count) {
+      const Vec<A> normal = (load(x + c, count) - m) * r;
+      const Vec<A> shift = bias ? load(bias + c, count) : Vec<A>{};
+      store(y + c, normal * load(weight + c, count) + shift, count);
+    });
+    mean[row] = m;
+    rstd[row] = r;
+  }
+}
+
+/// dx, and dweight and dbias summed over the rows in order. x is the forward's input.
+///
+/// Shapes   x, dy, dx [rows, C]; weight, dweight, dbias [C], dbias may be nullptr; mean, rstd [rows].
+///          `first`: dweight and dbias are overwritten, else added to. dx may be dy.
+/// Cost     two row sums; 2 C accumulators on the stack.
+template <int C, class G, class T, class D>
+void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
+                         const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
+                         T* dx, D* dweight, D* dbias, bool first) {
+  using A = accumulator_t<T>;
+  alignas(register_bytes) A dw[C] = {}, db[C] = {};
+  for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C) {
+    const A m = mean[row], r = rstd[row];
+    Vec<A> sum{}, dot{};
+    for_vectors<C, A>([&](int c, auto count) {
+      const Vec<A> d = load(dy + c, count), normal = (load(x + c, count, m) - m) * r;
+      const Vec<A> g = d * load(weight + c, count);
+      sum += g;
+      dot = g * normal + dot;
+      store(dw + c, d * normal + load(dw + c, count), count);
+      store(db + c, d + load(db + c, count), count);
+    });
+    const A c1 = sum_lanes<A>(sum) / A(C), c2 = sum_lanes<A>(dot) / A(C);
+    for_vectors<C, A>([&](int c, auto count) {
+      const Vec<A> normal = (load(x + c, count) - m) * r;
+      const Vec<A> g = load(dy + c, count) * load(weight + c, count) - c1;
+      store(dx + c, (g - normal * c2) * r, count);
+    });
+  }
+  for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);
+  if (dbias == nullptr) return;
+  for (int c = 0; c < C; ++c) dbias[c] = D(first ? db[c] : A(dbias[c]) + db[c]);
+}
+
+}  // namespace cohort::ops

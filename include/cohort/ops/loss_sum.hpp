@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/loss_sum.hpp: what a loss returns: a sum and the weight to divide it by.
+#pragma once
+
+namespace cohort::ops {
+
+/// The loss summed over its terms, and their number (or weight). The mean is taken once, after both
+/// are summed over micro-batches and ranks; a mean of means cannot be written by accident.
+struct LossSum {
+  double sum = 0;
+  double weight = 0;
+  constexpr LossSum& operator+=(LossSum other) {
+    sum += other.sum;
+    weight += other.weight;
+    return *this;
+  }
+  /// NaN when nothing was counted.
+  constexpr double mean() const { return sum / weight; }
+};
+
+}  // namespace cohort::ops

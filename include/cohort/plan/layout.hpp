@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/layout.hpp: every parameter's offset and unit, and every unit's range, as constexpr
+// tables.
+#pragma once
+#include <array>
+#include <cohort/core/units.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cohort {
+
+/// One parameter in forward order. Offsets and sizes count elements; padded = rounded up to whole
+/// chunks.
+struct ParamInfo {
+  std::size_t offset = 0, numel = 0, padded = 0;
+  int unit = 0;
+  int rank = 0, fan_in = 0;
+  bool decays = false;
+};
+
+/// What one hook covers: a contiguous range of parameters in forward order.
+struct UnitInfo {
+  std::size_t offset = 0, size = 0;
+  int first_param = 0, num_params = 0;
+  bool own = false;           // the own parameters of a layer that other units divide
+  bool element = false;       // an element of a Repeat
+  bool direct_child = false;  // a direct child of the model
+};
+
+/// The flat order of a model's parameters: own before children, children as declared. Padding is
+/// between parameters only and stays zero.
+template <class Model, class Cut> struct Layout {
+  static constexpr int num_units = cohort::num_units<Model, Cut>();
+  static constexpr int num_params = cohort::num_params<Model>();
+  static constexpr std::size_t size = flat_size<Model>();  // elements, padding included
+
+  std::array<UnitInfo, num_units> units{};
+  std::array<ParamInfo, num_params> params{};
+
+  constexpr Layout() { walk<Model>(0, false, false); }
+
+  /// Elements without padding: the number people quote.
+  constexpr std::size_t num_elements() const {
+    std::size_t sum = 0;
+    for (const ParamInfo& p : params) sum += p.numel;
+    return sum;
+  }
+
+ private:
+  int unit_ = 0, param_ = 0;
+  std::size_t at_ = 0;
+
+  constexpr void begin_unit(std::size_t elements, int count, bool own, bool element, bool direct) {
+    units[unit_++] = {at_, elements, param_, count, own, element, direct};
+  }
+  template <class L> constexpr void own_params() {
+    for_each_index<params_of<L>::count>([&](auto i) {
+      using P = typename params_of<L>::template at<i>;
+      params[param_++] = {at_, P::numel, P::padded, unit_ - 1, P::rank, P::cols, P::decays};
+      at_ += P::padded;
+    });
+  }
+  template <class L> constexpr void inside() {  // a subtree that is wholly in the current unit
+    if constexpr (Repeated<L>) {
+      for (int i = 0; i < L::repeat; ++i) inside<typename L::Element>();
+    } else {
+      own_params<L>();
+      for_each_index<children_of<L>::count>([&](auto i) { inside<child_of<L, i>>(); });
+    }
+  }
+  template <class L, bool IsElement = false>
+  constexpr void walk(int depth, bool element, bool direct) {
+    if constexpr (flat_size<L>() == 0) {
+      return;
+    } else if constexpr (Cut::template whole<L, IsElement>()) {
+      begin_unit(flat_size<L>(), cohort::num_params<L>(), false, element, direct);
+      inside<L>();
+    } else if constexpr (Repeated<L>) {
+      for (int i = 0; i < L::repeat; ++i) walk<typename L::Element, true>(depth + 1, true, false);
+    } else {
+      if (params_of<L>::count > 0)
+        begin_unit(params_of<L>::size, params_of<L>::count, true, element, direct);
+      own_params<L>();
+      for_each_index<children_of<L>::count>(
+          [&](auto i) { walk<child_of<L, i>>(depth + 1, element, depth == 0); });
+    }
+  }
+};
+
+namespace detail {
+template <class L, class F> void for_each_parameter(F& f, int& index) {
+  if constexpr (Repeated<L>) {
+    for (int i = 0; i < L::repeat; ++i) for_each_parameter<typename L::Element>(f, index);
+  } else {
+    for_each_index<params_of<L>::count>(
+        [&](auto i) { f.template operator()<typename params_of<L>::template at<i>>(index++); });
+    for_each_index<children_of<L>::count>(
+        [&](auto i) { for_each_parameter<child_of<L, i>>(f, index); });
+  }
+}
+}  // namespace detail
+
+/// Calls f.operator()<P>(index) for every parameter in forward order.
+template <class Model, class F> void for_each_parameter(F&& f) {
+  int index = 0;
+  detail::for_each_parameter<Model>(f, index);
+}
+
+namespace detail {
+template <class L> void append_names(std::vector<std::string>& out, const std::string& prefix) {
+  if constexpr (Repeated<L>) {
+    for (int i = 0; i < L::repeat; ++i)
+      append_names<typename L::Element>(out, prefix + std::to_string(i) + ".");
+  } else {
+    for_each_index<params_of<L>::count>([&](auto i) {
+      out.push_back(prefix + std::string(params_of<L>::template at<i>::name::view()));
+    });
+    for_each_index<children_of<L>::count>([&](auto i) {
+      append_names<child_of<L, i>>(
+          out, prefix + std::string(children_of<L>::template name_at<i>::view()) + ".");
+    });
+  }
+}
+}  // namespace detail
+
+/// The dotted name of every parameter, in forward order: "2.0.inner.weight".
+template <class Model> std::vector<std::string> parameter_names() {
+  std::vector<std::string> names;
+  detail::append_names<Model>(names, "");
+  return names;
+}
+
+}  // namespace cohort

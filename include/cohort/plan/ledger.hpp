@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/ledger.hpp: bytes: of memory by class, and on the wire by collective.
+#pragma once
+#include <cohort/plan/schedule.hpp>
+
+namespace cohort {
+
+/// What the plan's functions of size depend on. `batch` = samples of one rank in one optimizer
+/// step.
+struct Sizes {
+  int ranks = 1;
+  int batch = 1;
+  int tokens = 1;
+};
+
+/// Bytes on one rank that live from the first step to the last.
+struct PersistentBytes {
+  std::size_t parameters = 0, gradients = 0, optimizer = 0, tables = 0;
+};
+
+/// Bytes on one rank by class; each class is one arena of exactly this size.
+struct MemoryBytes {
+  std::size_t parameters = 0, gradients = 0, optimizer = 0;
+  std::size_t tables = 0;       // weight-decay flags, one byte a chunk
+  std::size_t activations = 0;  // results and kept values of forward, and the loss's gradient
+  std::size_t backward = 0;     // gradients of activations
+  std::size_t scratch = 0;
+  constexpr std::size_t total() const {
+    return parameters + gradients + optimizer + tables + activations + backward + scratch;
+  }
+};
+
+/// Bytes that one of `ranks` ranks sends for one operation, by the bandwidth-optimal algorithm: an
+/// all-reduce is a reduce-scatter and an all-gather.
+constexpr std::size_t wire_bytes(const Op& op, int ranks) {
+  const std::size_t payload = op.count * bytes(op.dtype);
+  const std::size_t once =
+      payload * static_cast<std::size_t>(ranks - 1) / static_cast<std::size_t>(ranks);
+  return op.kind == OpKind::all_reduce || op.kind == OpKind::loss ? 2 * once : once;
+}
+
+/// Bytes as literals: 2_GiB.
+namespace literals {
+constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
+constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
+constexpr std::size_t operator""_GiB(unsigned long long n) { return n << 30; }
+}  // namespace literals
+using namespace literals;
+
+}  // namespace cohort

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/plan.hpp: the plan of a step as one constexpr value: layout, groups, buckets,
+// schedule, bytes.
+#pragma once
+#include <cohort/core/call.hpp>
+#include <cohort/core/footprint.hpp>
+#include <cohort/plan/buckets.hpp>
+#include <cohort/plan/groups.hpp>
+#include <cohort/plan/ledger.hpp>
+#include <cohort/plan/schedule.hpp>
+
+namespace cohort {
+
+namespace detail {
+constexpr std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
+  return (h ^ v) * 1099511628211ull;
+}  // FNV-1a
+
+/// Names and extents of a subtree: two models of equal sizes but other names have other plans.
+template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
+  if constexpr (Repeated<L>) {
+    return hash_names<typename L::Element>(mix(h, L::repeat));
+  } else {
+    for_each_index<params_of<L>::count>([&](auto i) {
+      using P = typename params_of<L>::template at<i>;
+      for (char c : P::name::view()) h = mix(h, static_cast<unsigned char>(c));
+      for (int e : P::extents) h = mix(h, static_cast<std::uint64_t>(e));
+    });
+    for_each_index<children_of<L>::count>([&](auto i) {
+      for (char c : children_of<L>::template name_at<i>::view())
+        h = mix(h, static_cast<unsigned char>(c));
+      h = hash_names<child_of<L, i>>(h);
+    });
+    return h;
+  }
+}
+
+/// The type that forward of the whole model keeps: its bytes(rows) are the model's activation
+/// bytes.
+template <class Model, class Device, class T>
+using activations_of =
+    decltype(cohort::forward(std::declval<Context<Device, T, Phase::train>&>(),
+                             std::declval<const FlatView<Model, ParamCursor<T>>&>(),
+                             std::declval<value_of<typename Model::Input, T>>())
+                 .saved);
+}  // namespace detail
+
+/// What one step of a model under its policies does, before anything runs. All members are
+/// constexpr: print(plan) shows them, static_assert tests them, and the trainer executes these very
+/// tables.
+///
+/// Slots is the set of chosen policies (trainer.hpp): data, accumulation, buckets, groups,
+/// optimizer.
+template <class Model, class Loss, class Slots, class Device> struct Plan {
+  using scalar = float;
+  using model = Model;
+  using loss = Loss;
+  using slots = Slots;
+  using data = typename Slots::data::how;
+  using cut = typename Slots::groups::how::cut;
+  using activations = detail::activations_of<Model, Device, scalar>;
+
+  static_assert(
+      num_params<Model>() > 0,
+      "cohort: the model has no parameters, so there is nothing to train. Add a layer with "
+      "Params, such as nn::Linear. [cohort/plan/plan.hpp]");
+
+  static constexpr int micro_batches = Slots::accumulation::micro_batches;
+  static constexpr Layout<Model, cut> layout{};
+  static constexpr int num_units = layout.num_units;
+  using markers = Markers<num_units>;
+  static constexpr auto groups = Slots::groups::how::assign(layout, sizeof(scalar));
+  static constexpr auto buckets =
+      make_buckets(layout, Slots::buckets::first_bytes, Slots::buckets::cap_bytes, sizeof(scalar));
+  template <MicroBatch M> static constexpr auto program = data::template program<Plan, M>();
+
+  /// Elements that every rank of `ranks` holds after padding, by what the strategy shards.
+  static constexpr PersistentBytes persistent_bytes(int ranks) {
+    return data::template persistent_bytes<Plan>(ranks);
+  }
+  /// Bytes of every arena on one rank; `batch` is this rank's samples for one optimizer step.
+  static constexpr MemoryBytes memory(Sizes s) {
+    const Rows rows{s.batch / micro_batches, s.tokens};
+    const PersistentBytes p = persistent_bytes(s.ranks);
+    return {.parameters = p.parameters,
+            .gradients = p.gradients,
+            .optimizer = p.optimizer,
+            .tables = p.tables,
+            .activations =
+                activations::bytes(rows) + Loss::template gradient_bytes<Model, scalar>(rows),
+            .backward = round_up(backward_bytes<Model, scalar>(rows).peak, alignment),
+            .scratch = scratch_bytes<Model, scalar>(rows)};
+  }
+  static constexpr std::size_t peak_bytes(Sizes s) { return memory(s).total(); }
+
+  /// Bytes that one rank sends in one step, gradients and loss, at the least any algorithm can do.
+  static constexpr std::size_t wire_bytes(Sizes s) {
+    std::size_t sum = 0;
+    for_each_micro_batch([&]<MicroBatch M>() {
+      for (const Op& op : program<M>) sum += cohort::wire_bytes(op, s.ranks);
+    });
+    return sum;
+  }
+  /// Collectives that one step issues.
+  static constexpr int num_collectives() {
+    int sum = 0;
+    for_each_micro_batch([&]<MicroBatch M>() { sum += program<M>.count; });
+    return sum;
+  }
+
+  /// Samples that all ranks together put into one update.
+  static constexpr long effective_batch(Sizes s) { return static_cast<long>(s.batch) * s.ranks; }
+  /// Samples in one rank's micro-batch.
+  static constexpr int micro_batch(Sizes s) { return s.batch / micro_batches; }
+
+  /// Equal on all ranks or the world does not form.
+  static constexpr std::uint64_t hash() {
+    std::uint64_t h = detail::hash_names<Model>(14695981039346656037ull);
+    for (const ParamInfo& p : layout.params) h = detail::mix(detail::mix(h, p.offset), p.numel);
+    for (int g : groups.of) h = detail::mix(h, static_cast<std::uint64_t>(g));
+    for_each_micro_batch([&]<MicroBatch M>() {
+      for (const Op& op : program<M>) {
+        h = detail::mix(detail::mix(h, static_cast<std::uint64_t>(op.kind)), op.count);
+        h = detail::mix(detail::mix(h, static_cast<std::uint64_t>(op.dtype)),
+                        static_cast<std::uint64_t>(op.after));
+      }
+    });
+    const PersistentBytes p = persistent_bytes(1);
+    return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
+  }
+
+  /// Calls f.operator()<M>() for each micro-batch of a step in order.
+  template <class F> static constexpr void for_each_micro_batch(F&& f) {
+    if constexpr (micro_batches == 1) {
+      f.template operator()<MicroBatch::only>();
+    } else {
+      f.template operator()<MicroBatch::first>();
+      for (int i = 2; i < micro_batches; ++i) f.template operator()<MicroBatch::middle>();
+      f.template operator()<MicroBatch::last>();
+    }
+  }
+};
+
+}  // namespace cohort

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/print.hpp: the plan for people: print(plan, {.ranks = 8, .batch = 64, .tokens =
+// 128}).
+#pragma once
+#include <algorithm>
+#include <cohort/plan/plan.hpp>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+namespace cohort {
+
+/// "1.50 MiB", "768 B": bytes as people read them.
+inline std::string readable_bytes(std::size_t n) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(n);
+  int unit = 0;
+  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  return text;
+}
+
+namespace detail {
+inline std::string column(std::string text, std::size_t width, bool right = true) {
+  if (text.size() >= width) return text;
+  return right ? std::string(width - text.size(), ' ') + text
+               : text + std::string(width - text.size(), ' ');
+}
+
+/// Where the compute stream is at a marker, in words.
+template <class Markers> std::string marker_name(int marker, int units) {
+  if (marker == Markers::begin) return "begin";
+  if (marker <= units) return "forward of unit " + std::to_string(marker - 1);
+  if (marker == Markers::forward_ended) return "end of forward";
+  const int k = marker - units - 2, unit = units - 1 - k / 2;
+  return std::string(k % 2 == 0 ? "begin" : "end") + " of backward of unit " + std::to_string(unit);
+}
+
+template <class P> void print_units(std::ostream& out) {
+  constexpr int most = 12;  // rows shown at each end of a long table
+  out << "units (hooks fire here; group 0 is the root)\n   unit  group  parameters        "
+         "elements\n";
+  for (int u = 0; u < P::num_units; ++u) {
+    if (P::num_units > 2 * most && u == most) {
+      out << "    ...  (" << P::num_units - 2 * most << " more)\n";
+      u = P::num_units - most;
+    }
+    const UnitInfo& unit = P::layout.units[static_cast<std::size_t>(u)];
+    out << column(std::to_string(u), 7)
+        << column(std::to_string(P::groups.of[static_cast<std::size_t>(u)]), 7)
+        << column(std::to_string(unit.num_params), 12) << column(std::to_string(unit.size), 16)
+        << (unit.own ? "  own parameters of a divided layer" : "") << "\n";
+  }
+}
+
+template <class P, MicroBatch M>
+void print_program(std::ostream& out, const char* which, int ranks) {
+  constexpr const auto& program = P::template program<M>;
+  out << "collectives of the " << which << " micro-batch, in order of issue\n";
+  if (program.count == 0) out << "   none\n";
+  for (int i = 0; i < program.count; ++i) {
+    const Op& op = program.op[static_cast<std::size_t>(i)];
+    const std::string what = op.kind == OpKind::loss ? "loss" : "bucket " + std::to_string(op.id);
+    out << "   " << column(std::string(name(op.kind)), 15, false) << column(what, 12, false)
+        << column(std::to_string(op.count), 12) << " " << name(op.dtype)
+        << column(readable_bytes(wire_bytes(op, ranks)), 14) << " sent   after "
+        << marker_name<typename P::markers>(op.after, P::num_units) << "\n";
+  }
+}
+}  // namespace detail
+
+/// Prints what a step does on one of s.ranks ranks: units and groups, collectives in order, bytes
+/// on the wire, bytes of memory by class. It reads the very tables that the trainer executes.
+template <class Model, class Loss, class Slots, class Device>
+void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out = std::cout) {
+  using P = Plan<Model, Loss, Slots, Device>;
+  const MemoryBytes m = P::memory(s);
+  out << "plan: " << P::layout.num_elements() << " parameters (" << P::layout.size
+      << " with padding) in " << P::layout.num_params << " tensors, " << P::num_units << " units, "
+      << P::groups.count << " groups\n"
+      << "step: " << s.ranks << " ranks x " << s.batch << " samples x " << s.tokens
+      << " tokens = " << P::effective_batch(s) << " samples, " << P::micro_batches << " micro-batch"
+      << (P::micro_batches == 1 ? "" : "es") << " of " << P::micro_batch(s) << "\n";
+  detail::print_units<P>(out);
+  if constexpr (P::micro_batches == 1) {
+    detail::print_program<P, MicroBatch::only>(out, "only", s.ranks);
+  } else {
+    detail::print_program<P, MicroBatch::first>(out, "first", s.ranks);
+    if constexpr (P::micro_batches > 2)
+      detail::print_program<P, MicroBatch::middle>(out, "middle", s.ranks);
+    detail::print_program<P, MicroBatch::last>(out, "last", s.ranks);
+  }
+  out << "wire: " << readable_bytes(P::wire_bytes(s)) << " sent by each rank in a step, "
+      << P::num_collectives() << " collectives\nmemory on each rank\n";
+  const auto row = [&](const char* what, std::size_t n) {
+    out << "   " << detail::column(what, 14, false) << detail::column(std::to_string(n), 16)
+        << " B " << detail::column(readable_bytes(n), 12) << "\n";
+  };
+  row("parameters", m.parameters);
+  row("gradients", m.gradients);
+  row("optimizer", m.optimizer);
+  row("tables", m.tables);
+  row("activations", m.activations);
+  row("backward", m.backward);
+  row("scratch", m.scratch);
+  row("total", m.total());
+}
+
+}  // namespace cohort

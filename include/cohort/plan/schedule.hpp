@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/schedule.hpp: the operations of one step as tables: what, how much, and what each
+// waits for.
+#pragma once
+#include <array>
+#include <cohort/core/dtype.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace cohort {
+
+/// What the communication stream can be told to do.
+enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss };
+
+constexpr std::string_view name(OpKind k) {
+  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "all_reduce"};
+  return names[static_cast<int>(k)];
+}
+
+/// One operation of the communication stream. `loss` is the all-reduce of (sum, weight) of the
+/// loss.
+struct Op {
+  OpKind kind = OpKind::all_reduce;
+  int id = 0;             // bucket or group
+  int after = 0;          // the marker of the compute stream that it waits for
+  std::size_t count = 0;  // elements on each rank
+  DType dtype = DType::f32;
+  friend constexpr bool operator==(const Op&, const Op&) = default;
+};
+
+/// The compute stream announces where it is by markers that grow by one, in an order that the type
+/// fixes: begin; forward of unit 0 .. U-1 begins; forward has ended; then for U-1 .. 0: backward of
+/// the unit begins, has ended.
+template <int U> struct Markers {
+  static constexpr int begin = 0;
+  static constexpr int forward(int unit) { return 1 + unit; }
+  static constexpr int forward_ended = U + 1;
+  static constexpr int backward(int unit) { return U + 2 + 2 * (U - 1 - unit); }
+  static constexpr int backward_ended(int unit) { return backward(unit) + 1; }
+  static constexpr int count = 3 * U + 2;
+};
+
+/// A step is one micro-batch (only), or first, middle ..., last.
+enum class MicroBatch : std::uint8_t { only, first, middle, last };
+constexpr bool is_first(MicroBatch m) { return m == MicroBatch::only || m == MicroBatch::first; }
+constexpr bool is_last(MicroBatch m) { return m == MicroBatch::only || m == MicroBatch::last; }
+
+/// The operations of one kind of micro-batch, in the order in which every rank issues them.
+template <std::size_t Most> struct Program {
+  std::array<Op, Most> op{};
+  int count = 0;
+  constexpr void add(const Op& o) { op[count++] = o; }
+  constexpr const Op* begin() const { return op.data(); }
+  constexpr const Op* end() const { return op.data() + count; }
+};
+
+}  // namespace cohort

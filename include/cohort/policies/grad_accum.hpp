@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/policies/grad_accum.hpp: accumulate N micro-batches before one update.
+#pragma once
+#include <cohort/concepts/policy.hpp>
+
+namespace cohort {
+
+template <int N>
+concept AtLeastOneMicroBatch = (N >= 1);
+
+/// Cuts a step's batch by samples into N micro-batches; one communication and one update follow
+/// them.
+///
+/// Shapes   the gradient of all parameters stays unsharded and accumulates in place.
+/// Units    gradients are sums over samples; the division by the global weight happens once, in the
+/// optimizer. Comm     none for micro-batches 0 .. N-2, then what DataParallel does. Bytes a step:
+/// unchanged. Cost     activation memory of one micro-batch instead of the whole batch. Errors
+/// compile time: N < 1 (AtLeastOneMicroBatch). Before step 0: batch not divisible by N. Laws
+/// GradAccum<N> over a batch == GradAccum<1> over the same batch, up to rounding
+///          (tests/policies/grad_accum_test.cpp).
+/// Source   Li et al. 2020, arXiv:2006.15704, section 3.2.4 (no_sync).
+template <int N>
+requires AtLeastOneMicroBatch<N>
+struct GradAccum {
+  using slot = slots::accumulation;
+  static constexpr int micro_batches = N;
+};
+
+static_assert(Policy<GradAccum<4>>);
+
+}  // namespace cohort

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/execution.hpp: one rank's run: its arenas, its streams, and the step that executes the
+// plan.
+#pragma once
+#include <array>
+#include <cmath>
+#include <cohort/concepts/communicator.hpp>
+#include <cohort/ops/grad_norm.hpp>
+#include <cohort/optim/shard.hpp>
+#include <cohort/run/formation.hpp>
+#include <cohort/run/options.hpp>
+#include <cohort/run/state.hpp>
+#include <cohort/run/stores.hpp>
+
+namespace cohort {
+
+/// Owns one rank's training state and executes the plan. Made by Trainer::on(world, options); stays
+/// where it was made. `world` must outlive it.
+///
+/// Comm     step, evaluate and everything else marked collective must be called by all ranks alike.
+/// Errors   bad batches: InvalidInput before anything is issued. A failure on one rank inside a
+/// step
+///          reaches every rank as PeerFailed; after it the run cannot go on.
+template <class Plan, class World, class Device> class Execution {
+ public:
+  using plan_type = Plan;
+  using T = typename Plan::scalar;
+  using Model = typename Plan::model;
+  using Loss = typename Plan::loss;
+  using Input = value_of<typename Model::Input, T>;
+  using Target = value_of<typename Loss::Target, T>;
+  using Output = value_of<typename Model::Output, T>;
+  using Slots = typename Plan::slots;
+
+  static constexpr Plan plan{};
+
+  Execution(World& world, const Options<Slots>& options)
+      : world_(world),
+        options_(detail::checked<Plan>(options, world.rank())),
+        storage_(world.size()),
+        tables_(memory().tables),
+        activations_("activation", memory().activations),
+        backward_("backward", memory().backward),
+        scratch_("scratch", memory().scratch),
+        stream_(*this, detail::wants_worker(options.stream, world), world.spins()) {
+    detail::mark_decaying<Plan>(storage_, decays());
+    detail::initialise<Plan>(storage_, options_.seed, world_.rank());
+    detail::agree<Plan>(world_, options_);
+    storage_.broadcast(world_);
+  }
+  Execution(const Execution&) = delete;
+  Execution& operator=(const Execution&) = delete;
+
+  /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
+  /// by the number of micro-batches. Collective.
+  StepReport step(Input x, Target y) {
+    check_batch(x.rows, y.rows);
+    if (broken_) throw ContractBroken(rank(), "step", "an earlier step failed; make a new run.");
+    try {
+      local_ = {};
+      if constexpr (Plan::micro_batches == 1) {
+        micro_batch<MicroBatch::only>(x, y, 0);
+      } else {
+        micro_batch<MicroBatch::first>(x, y, 0);
+        for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
+        micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
+      }
+      return update();
+    } catch (...) {
+      broken_ = true;
+      world_.abort(std::current_exception());
+      throw;
+    }
+  }
+  /// step(batch) for batches that carry inputs, targets, samples and tokens (data/loader.hpp).
+  template <class Batch> StepReport step(const Batch& batch) requires requires {
+    batch.inputs.data();
+  }
+  {
+    return step(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
+                Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
+  }
+
+  /// Sum and weight of the loss over all ranks' rows, without gradients. Rows may differ by rank,
+  /// also be none. Collective.
+  LossSum evaluate(Input x, Target y) {
+    LossSum local;
+    if (x.rows.samples > 0) {
+      check_rows(x.rows, y.rows);
+      const auto ctx = evaluation();
+      local = Loss::evaluate(ctx, run_forward(ctx, x), y);
+    }
+    double totals[2] = {local.sum, local.weight};
+    world_.all_reduce(totals, std::size_t{2});
+    return {totals[0], totals[1]};
+  }
+  template <class Batch> LossSum evaluate(const Batch& batch) requires requires {
+    batch.inputs.data();
+  }
+  {
+    return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
+                    Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
+  }
+  /// The model's output for this rank's rows, valid until the next call. Collective.
+  Output predict(Input x) {
+    check_rows(x.rows, x.rows);
+    const auto ctx = evaluation();
+    return run_forward(ctx, x);
+  }
+
+  /// Every parameter by name, whole and without padding, on every rank. Collective.
+  std::vector<NamedTensor> gather_parameters() const {
+    return detail::by_name<Plan>(storage_.shard());
+  }
+  /// The last step's gradients by name: sums over the global batch, before division and clipping.
+  /// Collective.
+  std::vector<NamedTensor> gather_gradients() const {
+    return detail::by_name<Plan>(storage_.shard_grad());
+  }
+  /// Overwrites one parameter; all ranks must write the same values. Collective.
+  void set_parameter(const std::string& name, std::span<const float> values) {
+    detail::write_by_name<Plan>(rank(), storage_.shard(), name, values);
+  }
+
+  int rank() const { return world_.rank(); }
+  int size() const { return world_.size(); }
+  std::int64_t steps_done() const { return steps_; }
+  const Options<Slots>& options() const { return options_; }
+  bool has_worker() const { return stream_.has_worker(); }
+  MemoryBytes memory() const { return Plan::memory(sizes()); }
+  Sizes sizes() const { return {world_.size(), options_.batch, options_.tokens}; }
+  auto& storage() { return storage_; }
+
+  /// Hooks that views fire (run/stores.hpp).
+  void before_forward(int unit) {
+    if (!evaluating_) reached(Plan::markers::forward(unit), unit);
+  }
+  void before_backward(int unit) { reached(Plan::markers::backward(unit), unit); }
+  void after_backward(int unit) {
+    const UnitInfo& u = Plan::layout.units[unit];
+    for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
+      if (touched_[i]) continue;
+      const ParamInfo& p =
+          Plan::layout.params[i];  // no contribution in this step's first micro-batch
+      std::memset(static_cast<void*>(storage_.grad(unit) + (p.offset - u.offset)), 0,
+                  p.numel * sizeof(T));
+      touched_[i] = 1;
+    }
+    reached(Plan::markers::backward_ended(unit), unit);
+  }
+  ParamCursor<T> params_of_unit(int unit) const { return {storage_.param(unit)}; }
+  GradCursor<T> grads_of_unit(int unit) {
+    return {storage_.grad(unit), touched_.data() + Plan::layout.units[unit].first_param};
+  }
+  /// Runs one planned operation; called by the stream, on its thread.
+  void run_op(const Op& op) {
+    if (op.kind == OpKind::loss)
+      world_.all_reduce(&local_.sum, std::size_t{2});
+    else
+      storage_.run(op, world_);
+  }
+  void fail(std::exception_ptr cause) { world_.abort(cause); }
+
+ private:
+  static_assert(sizeof(LossSum) == 2 * sizeof(double), "sum and weight are reduced as one pair");
+  using Params = detail::ParamStore<Execution>;
+  using Grads = detail::GradStore<Execution>;
+  template <Phase P> using Ctx = Context<Device, T, P>;
+
+  std::uint8_t* decays() const { return tables_.template as<std::uint8_t>(); }
+  Ctx<Phase::evaluate> evaluation() {
+    activations_.release({});
+    return {device_, activations_, scratch_};
+  }
+  auto run_forward(const Ctx<Phase::evaluate>& ctx, Input x) {
+    evaluating_ = true;
+    const Params params{this};
+    const auto y = cohort::forward(ctx, detail::top_view<Model>(params), x).y;
+    evaluating_ = false;
+    return y;
+  }
+
+  template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
+    const int samples = x.rows.samples / Plan::micro_batches;
+    if constexpr (is_first(M)) touched_.fill(0);
+    marker_ = 0;
+    stream_.template begin<M>();
+    reached(Plan::markers::begin, -1);
+    activations_.release({});
+    const Ctx<Phase::train> ctx(device_, activations_, scratch_);
+    const Ctx<Phase::backward> back(device_, backward_, scratch_);
+    const Params params{this};
+    const Grads grads{this};
+    const auto p = detail::top_view<Model>(params);
+    const auto g = detail::top_view<Model>(grads);
+
+    const auto out = cohort::forward(ctx, p, x.samples(index * samples, samples));
+    reached(Plan::markers::forward_ended, -1);
+    const auto loss = Loss::forward(ctx, out.y, y.samples(index * samples, samples));
+    local_ += loss.total;
+    backward_.release({});
+    cohort::backward(back, p, out.saved, loss.dy.view(), g);
+    if (marker_ != Plan::markers::count) detail::throw_unit_order(rank(), marker_, -1);
+    stream_.finish();
+  }
+
+  StepReport update() {
+    StepReport r{.step = steps_ + 1, .loss = local_.mean(), .weight = local_.weight};
+    if (local_.weight == 0) {
+      throw InvalidInput(rank(), "step",
+                         "no row of the global batch has a weight: every label is ignored.");
+    }
+    double scale = 1.0 / local_.weight;
+    if constexpr (Slots::clipping::needs_norm) {
+      r.grad_norm = std::sqrt(squared_norm()) / local_.weight;
+      r.clip_coefficient = ops::clip_coefficient(r.grad_norm, options_.clip.max_norm);
+      scale = r.clip_coefficient / local_.weight;
+    }
+    if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm)) detail::throw_non_finite(rank(), r);
+    r.learning_rate = Slots::schedule::at(r.step, options_.learning_rate, options_.schedule);
+    const Shard<T> shard{storage_.shard(), storage_.shard_grad(), storage_.moments(), decays(),
+                         storage_.size()};
+    Slots::optimizer::update(device_, shard, {r.step, r.learning_rate, scale}, options_.optimizer);
+    steps_ = r.step;
+    return r;
+  }
+  double squared_norm() {
+    ops::ExactSum sum;
+    ops::add_square_sum(device_, storage_.size(), storage_.shard_grad(), sum);
+    if constexpr (decltype(storage_)::norm_is_partial) {
+      world_.all_reduce(sum.limbs().data(), sum.limbs().size());
+    }
+    return sum.value();
+  }
+
+  void reached(int marker, int unit) {
+    if (marker != marker_) detail::throw_unit_order(rank(), marker_, unit);
+    ++marker_;
+    stream_.reached(marker);
+  }
+  void check_rows(Rows x, Rows y) const {
+    detail::check_rows(rank(), x, y, options_.batch, options_.tokens);
+  }
+  void check_batch(Rows x, Rows y) const {
+    check_rows(x, y);
+    if (x.samples % Plan::micro_batches != 0 || x.samples == 0) {
+      throw InvalidInput(
+          rank(), "step",
+          std::to_string(x.samples) + " samples cannot be cut into " +
+              std::to_string(Plan::micro_batches) +
+              " equal micro-batches: give a positive multiple (pad with ignored labels).");
+    }
+  }
+
+  World& world_;
+  [[no_unique_address]] Device device_;
+  Options<Slots> options_;
+  typename Plan::data::template Storage<Plan> storage_;
+  HostMemory tables_;
+  Arena activations_, backward_, scratch_;
+  std::array<std::uint8_t, Plan::layout.num_params> touched_{};
+  LossSum local_;  // summed over ranks by the plan's loss operation
+  int marker_ = 0;
+  std::int64_t steps_ = 0;
+  bool evaluating_ = false, broken_ = false;
+  CpuStream<Plan, Execution> stream_;  // last: its worker ends before anything it touches
+};
+
+}  // namespace cohort

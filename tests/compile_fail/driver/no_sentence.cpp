@@ -1,0 +1,2 @@
+// a file that promises nothing
+static_assert(2 == 2);

@@ -1,0 +1,4 @@
+// expect-error: two is not three
+#ifndef VALID
+#warning two is not three
+#endif
