@@ -132,7 +132,7 @@ template <class Model, class Loss, class... Ps> struct Trainer {
 ///   .learning_rate = 1e-3}); run.step(batch);
 ///
 /// Laws     the order of policies changes neither type of the plan nor bits
-/// (tests/trainer_test.cpp).
+///          (tests/trainer_test.cpp).
 template <class Model, class Loss, class... Ps>
 requires Trainable<Model, Loss, Ps...>
 struct Trainer<Model, Loss, Ps...> {

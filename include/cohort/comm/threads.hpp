@@ -115,7 +115,7 @@ class Threads {
   /// Runs f(Threads&) on every rank of a new world and joins them; rank 0 is the calling thread.
   /// Throws the first failing rank's own exception. For launch(); see launch.hpp.
   template <class F>
-  static void run(const LaunchOptions& wanted, F& f);
+  static void run(const LaunchOptions& wanted, F&& f);
 
  private:
   Threads(std::shared_ptr<detail::Channel> channel, int rank)
@@ -238,7 +238,7 @@ inline void Threads::refuse_other_launchers() {
 }
 
 template <class F>
-void Threads::run(const LaunchOptions& wanted, F& f) {
+void Threads::run(const LaunchOptions& wanted, F&& f) {
   refuse_other_launchers();
   const LaunchOptions options = detail::checked(wanted);
   const bool spin = options.ranks <= detail::hardware_threads() / options.streams_per_rank;

@@ -46,9 +46,11 @@ template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const
 /// Calls a child's forward: `auto r = cohort::forward(ctx, p["inner"_p], x);` then r.y and r.saved.
 ///
 /// Shapes   r.y is an alias of the child's result: it cannot be written, and returning it costs
-/// nothing. Comm     when the child is a unit, what the plan schedules before its forward (a
-/// gather, under FullShard). Errors   run time: ContractBroken for children called out of order or
-/// results that no type counts.
+///          nothing.
+/// Comm     when the child is a unit, what the plan schedules before its forward (a gather, under
+///          FullShard).
+/// Errors   run time: ContractBroken for children called out of order or results that no type
+///          counts.
 template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
   using L = typename V::layer;
   if constexpr (V::owns_unit) p.store.before_forward(p.unit);
@@ -74,7 +76,7 @@ auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g) {
 ///
 /// Shapes   dx is [rows, Input] and may be written; NoGradient for a child over Tokens.
 /// Comm     when the child is a unit, what the plan schedules around its backward (bucket
-/// reductions).
+///          reductions).
 template <class Ctx, class V, class Y, class S, class D, class G>
 auto backward(Ctx& ctx, const V& p, const Returned<Y, S>& call, D dy, const G& g) {
   using L = typename V::layer;

@@ -34,8 +34,8 @@ template <class Device, class T, Phase P> class Context {
     return make<C>(x.rows);
   }
 
-  /// Temporary memory, gone when the layer returns. Declare its bytes:
-  /// `template <class T> static constexpr std::size_t scratch_bytes(Rows rows)`.
+  /// Temporary memory, gone when the layer returns. Declare its bytes: `template <class T> static
+  /// constexpr std::size_t scratch_bytes(Rows rows)`.
   template <class U> U* scratch(std::size_t count) const { return scratch_->take<U>(count); }
 
   /// An array of saved values (trivially copyable), in the same memory as results.

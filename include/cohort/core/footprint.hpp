@@ -36,9 +36,9 @@ template <class L, class T> constexpr std::size_t scratch_bytes(Rows rows) {
   return round_up(own, alignment) + most;
 }
 
-/// The backward footprint of L. A layer with children may say better by a
-/// `template <class T> static constexpr BackwardBytes backward_bytes(Rows)` of its own (Sequential,
-/// Repeat and Residual do); without one, its own dx and every child's are assumed to live together.
+/// The backward footprint of L. A layer with children may say better by a `template <class T>
+/// static constexpr BackwardBytes backward_bytes(Rows)` of its own (Sequential, Repeat and Residual
+/// do); without one, its own dx and every child's are assumed to live together.
 template <class L, class T> constexpr BackwardBytes backward_bytes(Rows rows) {
   if constexpr (requires { L::template backward_bytes<T>(rows); }) {
     return L::template backward_bytes<T>(rows);

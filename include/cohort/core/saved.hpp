@@ -113,7 +113,8 @@ concept Keepable = detail::keepable<T>::value;
 /// nothing.
 ///
 /// A Tensor<T, C> kept here is counted as memory of this layer; an alias (Tensor<const T, C>) is
-/// not. Errors   compile time: anything that is not an activation, parameter views above all.
+/// not.
+/// Errors   compile time: anything that is not an activation, parameter views above all.
 template <class Ctx, class... I> constexpr auto keep(Ctx&, I... items) {
   if constexpr (!(Keepable<decltype(items.value)> && ...)) {
     static_assert(

@@ -46,8 +46,9 @@ class Counter {
 /// mode runs the same operations in the same order on the compute thread.
 ///
 /// Cost     no queue, no closure, no allocation. A marker is one store (and one wake-up if the
-/// worker sleeps). Errors   what an operation throws on the worker is rethrown on the compute
-/// thread by the next wait.
+///          worker sleeps).
+/// Errors   what an operation throws on the worker is rethrown on the compute thread by the next
+///          wait.
 template <class Plan, class Executor> class CpuStream {
  public:
   CpuStream(Executor& executor, bool worker, bool spins)

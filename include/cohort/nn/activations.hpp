@@ -27,7 +27,8 @@ template <int C> struct ReLU {
 };
 
 /// y = x Phi(x): exact by default (PyTorch's nn.GELU()), Gelu<C, ops::GeluTanh> for the tanh form
-/// (GPT-2). Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
+/// (GPT-2).
+/// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 template <int C, class How = ops::GeluErf> struct Gelu {
   using Input = Features<C>;
   using Output = Features<C>;

@@ -13,8 +13,8 @@ struct Bidirectional {};
 /// Scaled dot-product attention over each sample's rows, without projections.
 ///
 /// Shapes   x [samples * tokens, 3 C] = queries, keys, values side by side; y [samples * tokens,
-/// C].
-///          Keeps the log-sum-exp of each head's rows; probabilities are recomputed in backward.
+///          C]. Keeps the log-sum-exp of each head's rows; probabilities are recomputed in
+///          backward.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135.
 template <int C, int Heads, class Mask = Causal> struct ScaledDotProduct {
   static_assert(

@@ -11,7 +11,8 @@ namespace cohort::nn {
 /// NoBias>.
 ///
 /// Shapes   x, y [rows, C], weight, bias [C]; keeps mean and 1/deviation of each row in fp32 (fp64
-/// for double). Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+///          for double).
+/// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 template <int C, class Bias = WithBias> struct LayerNorm {
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = typename Param<"weight", C>::template init<init::Ones>;

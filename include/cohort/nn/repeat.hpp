@@ -24,7 +24,7 @@ template <int N, class L> struct Repeat {
 /// gather, reduce and overlap by default. The body is compiled once, whatever N is.
 ///
 /// Cost     saved values of the elements lie in the activation arena; in backward two gradients
-/// live at once.
+///          live at once.
 template <int N, class L>
 requires(SameInAndOut<L>&& N > 0) struct Repeat<N, L> {
   using Element = L;

@@ -34,7 +34,7 @@ struct GeluTanh {
   template <class V> static constexpr V value(V x) { return x * sigmoid(x); }
   template <class V> static constexpr V slope(V x) {
     const V s = sigmoid(x);
-    const V du = (x * x) * detail::number<V>(0.21406490182436168) +
+    const V du = (x * x) * detail::number<V>(0.21406444881780076) +
                  detail::number<V>(1.5957691216057308);
     return (x * du) * (s - s * s) + s;
   }

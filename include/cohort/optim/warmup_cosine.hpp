@@ -12,10 +12,10 @@ namespace cohort::optim {
 /// total_steps.
 ///
 /// Units    steps are optimizer steps of the whole world, counted from 1; they do not scale with
-/// ranks.
-///          warmup_steps wins over warmup_ratio (a share of total_steps) when above zero.
+///          ranks. warmup_steps wins over warmup_ratio (a share of total_steps) when above zero.
 /// Laws     step 1 has learning_rate / (warmup + 1), the step after the warm-up the full one: as
-/// nanoGPT. Source   Loshchilov and Hutter 2017, arXiv:1608.03983.
+///          nanoGPT.
+/// Source   Loshchilov and Hutter 2017, arXiv:1608.03983.
 struct WarmupCosine {
   using slot = slots::schedule;
   struct Options {

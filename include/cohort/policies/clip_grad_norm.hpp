@@ -9,12 +9,12 @@ namespace cohort {
 /// Multiplies the gradient by min(1, max_norm / (norm + 1e-6)), folded into the optimizer's pass.
 ///
 /// Units    the norm is that of the mean gradient over the global batch, in fp64, from an exact
-/// sum:
-///          the same number on every rank and under every strategy.
+///          sum: the same number on every rank and under every strategy.
 /// Comm     under Replicate none: every rank holds the whole reduced gradient.
 /// Cost     one read of the gradient.
 /// Errors   run time: NonFinite on every rank when the norm is NaN or infinite; parameters stay as
-/// they were. Source   torch.nn.utils.clip_grad_norm_.
+///          they were.
+/// Source   torch.nn.utils.clip_grad_norm_.
 struct ClipGradNorm {
   using slot = slots::clipping;
   struct Options {

@@ -14,10 +14,11 @@ concept AtLeastOneMicroBatch = (N >= 1);
 ///
 /// Shapes   the gradient of all parameters stays unsharded and accumulates in place.
 /// Units    gradients are sums over samples; the division by the global weight happens once, in the
-/// optimizer. Comm     none for micro-batches 0 .. N-2, then what DataParallel does. Bytes a step:
-/// unchanged. Cost     activation memory of one micro-batch instead of the whole batch. Errors
-/// compile time: N < 1 (AtLeastOneMicroBatch). Before step 0: batch not divisible by N. Laws
-/// GradAccum<N> over a batch == GradAccum<1> over the same batch, up to rounding
+///          optimizer.
+/// Comm     none for micro-batches 0 .. N-2, then what DataParallel does. Bytes a step: unchanged.
+/// Cost     activation memory of one micro-batch instead of the whole batch.
+/// Errors   compile time: N < 1 (AtLeastOneMicroBatch). Before step 0: batch not divisible by N.
+/// Laws     GradAccum<N> over a batch == GradAccum<1> over the same batch, up to rounding
 ///          (tests/policies/grad_accum_test.cpp).
 /// Source   Li et al. 2020, arXiv:2006.15704, section 3.2.4 (no_sync).
 template <int N>

@@ -14,8 +14,7 @@ namespace cohort {
 ///
 /// Shapes   parameters, gradients, moments: [layout.size] each, forward order, chunks of 64.
 /// Comm     one all-reduce a bucket on the last micro-batch, overlapped with backward, then one of
-/// the
-///          loss's (sum, weight). Bytes a step and rank: 2 (N-1)/N of the gradient.
+///          the loss's (sum, weight). Bytes a step and rank: 2 (N-1)/N of the gradient.
 /// Laws     N ranks == one rank on the concatenated batch within rounding; N = 1 bit for bit
 ///          (tests/policies/replicate_test.cpp).
 /// Source   Li et al. 2020, arXiv:2006.15704.

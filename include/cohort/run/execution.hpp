@@ -20,8 +20,7 @@ namespace cohort {
 ///
 /// Comm     step, evaluate and everything else marked collective must be called by all ranks alike.
 /// Errors   bad batches: InvalidInput before anything is issued. A failure on one rank inside a
-/// step
-///          reaches every rank as PeerFailed; after it the run cannot go on.
+///          step reaches every rank as PeerFailed; after it the run cannot go on.
 template <class Plan, class World, class Device> class Execution {
  public:
   using plan_type = Plan;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/ops/gelu_test.cpp: both forms against fp64, slopes against finite differences.
+#include <doctest/doctest.h>
+
+#include <cohort/ops/gelu.hpp>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::testing;
+
+namespace {
+double exact(ops::GeluErf, double x) { return x * 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double exact(ops::GeluTanh, double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+/// Fourth order: the error is h^4 times the fifth derivative / 30 plus unit / h, together below 1e-11.
+template <class How> double slope(How how, double x) {
+  const double h = 1e-3;
+  const auto f = [&](double at) { return exact(how, at); };
+  return (8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h);
+}
+
+template <class How, class T> void check_form() {
+  const auto x = normal<T>(1003, 1, 3.0), dy = normal<T>(1003, 2);
+  std::vector<T> y(x.size()), dx(x.size());
+  ops::gelu_forward<How>(cpu, x.size(), x.data(), y.data());
+  ops::gelu_backward<How>(cpu, x.size(), x.data(), dy.data(), dx.data());
+  // Phi is good to 4 units (argument, erf or exp, sum, quotient); the slope adds x phi, whose
+  // argument x^2 / 2 < 50 where phi counts carries its rounding into 8 more units.
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double size = std::max(1.0, std::fabs(double(x[i])));
+    REQUIRE(std::fabs(y[i] - exact(How{}, x[i])) <= 4 * unit<T> * size);
+    REQUIRE(std::fabs(dx[i] - dy[i] * slope(How{}, x[i])) <=
+            std::fabs(dy[i]) * (12 * unit<T> * size + 1e-11));
+  }
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("gelu: forward and backward agree with fp64 and finite differences", T, float,
+                   double) {
+  check_form<ops::GeluErf, T>();
+  check_form<ops::GeluTanh, T>();
+}
+
+// Python 3.11 at x = 1.5: x * 0.5 * (1 + math.erf(x / 2**0.5)), and the tanh form.
+TEST_CASE("gelu: published values") {
+  const double x = 1.5;
+  double y = 0;
+  ops::gelu_forward<ops::GeluErf>(cpu, 1, &x, &y);
+  CHECK(y == doctest::Approx(1.399789198096713).epsilon(1e-15));
+  ops::gelu_forward<ops::GeluTanh>(cpu, 1, &x, &y);
+  CHECK(y == doctest::Approx(1.3995715769802328).epsilon(1e-15));
+}
+
+TEST_CASE_TEMPLATE("gelu: far out it is 0 or x, its slope 0 or 1; NaN stays", How, ops::GeluErf,
+                   ops::GeluTanh) {
+  const std::vector<float> x = {-1e4f, -30, 30, 1e4f, NAN}, dy(5, 1.0f);
+  std::vector<float> y(5), dx(5);
+  ops::gelu_forward<How>(cpu, 5, x.data(), y.data());
+  ops::gelu_backward<How>(cpu, 5, x.data(), dy.data(), dx.data());
+  for (int i : {0, 1}) {
+    CHECK(std::fabs(y[i]) < 1e-30f);
+    CHECK(std::fabs(dx[i]) < 1e-30f);
+  }
+  for (int i : {2, 3}) {
+    CHECK(y[i] == x[i]);
+    CHECK(dx[i] == 1);
+  }
+  CHECK(std::isnan(y[4]));
+  CHECK(std::isnan(dx[4]));
+}
+
+TEST_CASE_TEMPLATE("gelu: an element's bits depend neither on its position nor on the length", How,
+                   ops::GeluErf, ops::GeluTanh) {
+  const auto x = normal<float>(200, 3), dy = normal<float>(200, 4);
+  std::vector<float> y(200), dx(200);
+  ops::gelu_forward<How>(cpu, 200, x.data(), y.data());
+  ops::gelu_backward<How>(cpu, 200, x.data(), dy.data(), dx.data());
+  for (std::size_t first : {1, 5, 16, 33})
+    for (std::size_t n : {1, 7, 40}) {
+      std::vector<float> y1(n), dx1(n);
+      ops::gelu_forward<How>(cpu, n, x.data() + first, y1.data());
+      ops::gelu_backward<How>(cpu, n, x.data() + first, dy.data() + first, dx1.data());
+      CHECK(same_bits(y1.data(), y.data() + first, n));
+      CHECK(same_bits(dx1.data(), dx.data() + first, n));
+    }
+}
