@@ -24,7 +24,9 @@ SIZES = [4096 * 4**i for i in range(8)]
 def printed(command):
     """{metric: row} of the JSON lines that a program prints."""
     environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    out = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment
+    ).stdout
     rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     return {row["metric"]: row for row in rows}
 
@@ -45,26 +47,53 @@ def gather(args, gloo):
             if f"memcpy_floor_{size}" in rows:
                 found["floor", size].append(rows[f"memcpy_floor_{size}"]["peer_value"])
         if args.mpi:
-            rows = printed(["mpirun", "-n", str(args.ranks), "--oversubscribe", args.mpi, "--milliseconds", milliseconds])
+            rows = printed(
+                [
+                    "mpirun",
+                    "-n",
+                    str(args.ranks),
+                    "--oversubscribe",
+                    args.mpi,
+                    "--milliseconds",
+                    milliseconds,
+                ]
+            )
             for size in SIZES:
                 found["mpi", size].append(rows[f"time_{size}"]["value"])
         for size in SIZES if gloo else []:
-            found["gloo", size].append(statistics.median(gloo.run(size, gloo_count(size, args.milliseconds))))
+            found["gloo", size].append(
+                statistics.median(gloo.run(size, gloo_count(size, args.milliseconds)))
+            )
     return found
 
 
 def main():
     parse = driver.options(argparse.ArgumentParser(), "all_reduce")
-    parse.add_argument("--mpi", default=str(driver.BUILT / "all_reduce_mpi"), help="the MPI twin; left out where it or mpirun is missing")
+    parse.add_argument(
+        "--mpi",
+        default=str(driver.BUILT / "all_reduce_mpi"),
+        help="the MPI twin; left out where it or mpirun is missing",
+    )
     parse.add_argument("--ranks", type=int, default=2)
     parse.add_argument("--rounds", type=int, default=3)
-    parse.add_argument("--milliseconds", type=int, default=100, help="time for each size, program and round")
+    parse.add_argument(
+        "--milliseconds", type=int, default=100, help="time for each size, program and round"
+    )
     args = parse.parse_args()
     if not (shutil.which("mpirun") and os.path.exists(args.mpi)):
         args.mpi = None
     torch = driver.torch_version(args.python)
-    driver.machine("all_reduce", torch=torch or "missing", mpi="found" if args.mpi else "missing", ranks=args.ranks)
-    gloo = driver.Program(driver.peer_command(args.python, "all_reduce.py", "--ranks", args.ranks)) if torch else None
+    driver.machine(
+        "all_reduce",
+        torch=torch or "missing",
+        mpi="found" if args.mpi else "missing",
+        ranks=args.ranks,
+    )
+    gloo = (
+        driver.Program(driver.peer_command(args.python, "all_reduce.py", "--ranks", args.ranks))
+        if torch
+        else None
+    )
     found = gather(args, gloo)
     if gloo:
         gloo.quit()
@@ -73,7 +102,15 @@ def main():
         ours = statistics.median(found["cohort", size])
         peers = [kind for kind in names if found[kind, size]]
         for kind in peers:
-            driver.emit("all_reduce", f"time_{size}", ours, "us", names[kind], statistics.median(found[kind, size]), rounds=args.rounds)
+            driver.emit(
+                "all_reduce",
+                f"time_{size}",
+                ours,
+                "us",
+                names[kind],
+                statistics.median(found[kind, size]),
+                rounds=args.rounds,
+            )
         if not peers:
             driver.emit("all_reduce", f"time_{size}", ours, "us", rounds=args.rounds)
 

@@ -23,7 +23,9 @@ def measure(args, ranks, torch):
         for label, flags in modes:
             name = f"torch {torch}{label}" + (" DDP gloo" if ranks > 1 else "")
             try:
-                programs[name] = driver.Program(driver.peer_command(args.python, "cpu_step.py", "--ranks", ranks, *flags))
+                programs[name] = driver.Program(
+                    driver.peer_command(args.python, "cpu_step.py", "--ranks", ranks, *flags)
+                )
             except RuntimeError as error:
                 print(error, file=sys.stderr)
     times = driver.interleave(list(programs.values()), args.blocks, args.steps, 1)
@@ -37,12 +39,29 @@ def report(ranks, results):
     step, shape = statistics.median(ours), f"{ranks}x1"
     common = dict(samples=len(ours), spread=driver.spread(ours))
     if not results:
-        driver.emit("cpu_step", f"tokens_per_s_{shape}", 1e6 * ranks * TOKENS / step, "tokens/s", peer="torch missing", **common)
-        driver.emit("cpu_step", f"step_ms_{shape}", step / 1e3, "ms", peer="torch missing", **common)
+        driver.emit(
+            "cpu_step",
+            f"tokens_per_s_{shape}",
+            1e6 * ranks * TOKENS / step,
+            "tokens/s",
+            peer="torch missing",
+            **common,
+        )
+        driver.emit(
+            "cpu_step", f"step_ms_{shape}", step / 1e3, "ms", peer="torch missing", **common
+        )
     for name, (info, theirs) in results.items():
         other = statistics.median(theirs)
         more = dict(**common, peer_spread=driver.spread(theirs), peer_adamw=info.get("optimizer"))
-        driver.emit("cpu_step", f"tokens_per_s_{shape}", 1e6 * ranks * TOKENS / step, "tokens/s", name, 1e6 * ranks * TOKENS / other, **more)
+        driver.emit(
+            "cpu_step",
+            f"tokens_per_s_{shape}",
+            1e6 * ranks * TOKENS / step,
+            "tokens/s",
+            name,
+            1e6 * ranks * TOKENS / other,
+            **more,
+        )
         driver.emit("cpu_step", f"step_ms_{shape}", step / 1e3, "ms", name, other / 1e3, **more)
 
 
@@ -50,7 +69,12 @@ def main():
     parse = driver.options(argparse.ArgumentParser(), "cpu_step")
     parse.add_argument("--ranks", type=int, nargs="*", default=[1, 2])
     parse.add_argument("--blocks", type=int, default=10)
-    parse.add_argument("--steps", type=int, default=6, help="timed steps a block; blocks x steps should be 50 or more")
+    parse.add_argument(
+        "--steps",
+        type=int,
+        default=6,
+        help="timed steps a block; blocks x steps should be 50 or more",
+    )
     parse.add_argument("--no-compile", action="store_true", help="leave the torch.compile row out")
     args = parse.parse_args()
     torch = driver.torch_version(args.python)

@@ -19,7 +19,12 @@ def main():
     parse.add_argument("--ranks", type=int, default=2)
     parse.add_argument("--blocks", type=int, default=6)
     parse.add_argument("--steps", type=int, default=200, help="timed steps a block")
-    parse.add_argument("--optimizers", nargs="*", default=["adamw_fused"], help="of the peer: adamw_fused, adamw_foreach, adamw_loop, sgd, sgd_fused")
+    parse.add_argument(
+        "--optimizers",
+        nargs="*",
+        default=["adamw_fused"],
+        help="of the peer: adamw_fused, adamw_foreach, adamw_loop, sgd, sgd_fused",
+    )
     args = parse.parse_args()
     torch = driver.torch_version(args.python)
     driver.machine("tiny_step", torch=torch or "missing", threads_per_rank=1)
@@ -35,9 +40,20 @@ def main():
     ours, metric = times[0], f"step_us_{args.ranks}x1"
     common = dict(samples=len(ours), spread=driver.spread(ours))
     if not torch:
-        driver.emit("tiny_step", metric, statistics.median(ours), "us", peer="torch missing", **common)
+        driver.emit(
+            "tiny_step", metric, statistics.median(ours), "us", peer="torch missing", **common
+        )
     for name, theirs in zip(names, times[1:]):
-        driver.emit("tiny_step", metric, statistics.median(ours), "us", name, statistics.median(theirs), **common, peer_spread=driver.spread(theirs))
+        driver.emit(
+            "tiny_step",
+            metric,
+            statistics.median(ours),
+            "us",
+            name,
+            statistics.median(theirs),
+            **common,
+            peer_spread=driver.spread(theirs),
+        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ def fastest_optimizer(config):
     times = {}
     for name, options in OPTIMIZERS.items():
         model = Gpt(config)
-        optimizer = torch.optim.AdamW(decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), **options)
+        optimizer = torch.optim.AdamW(
+            decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), **options
+        )
         for p in model.parameters():
             p.grad = torch.randn_like(p)
         samples = []
@@ -41,12 +43,18 @@ class Step:
         model = Gpt(self.config)
         self.params = list(model.parameters())
         options = OPTIMIZERS[args.optimizer]
-        self.optimizer = torch.optim.AdamW(decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), **options)
+        self.optimizer = torch.optim.AdamW(
+            decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), **options
+        )
         self.model = torch.compile(model) if args.compile else model
         if args.ranks > 1:
-            self.model = torch.nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+            self.model = torch.nn.parallel.DistributedDataParallel(
+                self.model, gradient_as_bucket_view=True
+            )
         g = torch.Generator().manual_seed(args.rank)
-        self.batches = torch.randint(self.config.vocab, (8, args.batch, self.config.block + 1), generator=g)
+        self.batches = torch.randint(
+            self.config.vocab, (8, args.batch, self.config.block + 1), generator=g
+        )
         self.done = 0
 
     def one(self):
@@ -73,7 +81,9 @@ def main():
     parse = argparse.ArgumentParser()
     parse.add_argument("--ranks", type=int, default=1)
     parse.add_argument("--batch", type=int, default=12, help="rows of 64 tokens a rank")
-    parse.add_argument("--compile", action="store_true", help="torch.compile the model (needs a C++ compiler)")
+    parse.add_argument(
+        "--compile", action="store_true", help="torch.compile the model (needs a C++ compiler)"
+    )
     parse.add_argument("--optimizer", choices=OPTIMIZERS)
     parse.add_argument("--rank", type=int, default=0, help="set by rank 0 for the ranks it starts")
     parse.add_argument("--store", default="", help="likewise")
@@ -82,11 +92,22 @@ def main():
     times = {}
     if not args.optimizer:
         args.optimizer, times = fastest_optimizer(Config())
-    pipes = protocol.start_world(args.ranks, args.rank, args.store, ["--optimizer", args.optimizer]) if args.ranks > 1 else []
+    pipes = (
+        protocol.start_world(args.ranks, args.rank, args.store, ["--optimizer", args.optimizer])
+        if args.ranks > 1
+        else []
+    )
     step = Step(args)
     step.run([5])
-    info = dict(torch=torch.__version__, ranks=args.ranks, threads=torch.get_num_threads(), optimizer=args.optimizer,
-                optimizer_us=times, compile=args.compile, tokens_per_step=args.ranks * args.batch * step.config.block)
+    info = dict(
+        torch=torch.__version__,
+        ranks=args.ranks,
+        threads=torch.get_num_threads(),
+        optimizer=args.optimizer,
+        optimizer_us=times,
+        compile=args.compile,
+        tokens_per_step=args.ranks * args.batch * step.config.block,
+    )
     protocol.serve(info, step.run, pipes) if args.rank == 0 else protocol.follow(step.run)
 
 

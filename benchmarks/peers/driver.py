@@ -42,9 +42,17 @@ class Program:
         environment = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
         self.command = [str(word) for word in command]
         try:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
         except OSError as error:
-            raise SystemExit(f"{self.command[0]}: {error.strerror}. Build it, or name it with --cohort.") from error
+            raise SystemExit(
+                f"{self.command[0]}: {error.strerror}. Build it, or name it with --cohort."
+            ) from error
         atexit.register(self.end)
         line = self.process.stdout.readline().strip()
         if not line.startswith("ready"):
@@ -100,15 +108,32 @@ def interleave(programs, blocks, steps, skip):
 
 def torch_version(python):
     """The version of PyTorch that this interpreter imports, or None."""
-    probe = subprocess.run([python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True, check=False)
+    probe = subprocess.run(
+        [python, "-c", "import torch; print(torch.__version__)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return probe.stdout.strip() if probe.returncode == 0 else None
 
 
 def machine(bench, **more):
     """Prints the first line: what it ran on."""
     lines = open("/proc/cpuinfo").read().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    print(json.dumps(dict(bench=bench, machine=dict(cpu=cpu, cores=os.cpu_count(), system=platform.platform()), **more)), flush=True)
+    cpu = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
+    print(
+        json.dumps(
+            dict(
+                bench=bench,
+                machine=dict(cpu=cpu, cores=os.cpu_count(), system=platform.platform()),
+                **more,
+            )
+        ),
+        flush=True,
+    )
 
 
 def rounded(value):
@@ -139,5 +164,9 @@ def peer_command(python, script, *arguments):
 def options(parse, binary):
     """The options that every driver has."""
     parse.add_argument("--cohort", default=str(BUILT / binary), help="cohort's program")
-    parse.add_argument("--python", default=os.environ.get("TORCH_PYTHON", sys.executable), help="an interpreter that has torch ($TORCH_PYTHON)")
+    parse.add_argument(
+        "--python",
+        default=os.environ.get("TORCH_PYTHON", sys.executable),
+        help="an interpreter that has torch ($TORCH_PYTHON)",
+    )
     return parse

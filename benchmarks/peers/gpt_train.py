@@ -16,6 +16,8 @@ import torch
 
 from nano_gpt import Config, Gpt, decay_groups, warmup_cosine
 
+BLOCK = Config.block
+
 
 def read(path):
     text = open(path, encoding="utf-8").read()
@@ -44,8 +46,13 @@ def whole_split(model, data, block):
 @torch.no_grad()
 def every_offset(model, data, block, samples=4000):
     """nanoGPT's own estimate: random offsets, here many more of them than its 20 x 12."""
-    starts = torch.randint(len(data) - block, (samples,), generator=torch.Generator().manual_seed(7))
-    return sum(model(*windows(data, block, part)).item() * len(part) for part in starts.split(100)) / samples
+    starts = torch.randint(
+        len(data) - block, (samples,), generator=torch.Generator().manual_seed(7)
+    )
+    return (
+        sum(model(*windows(data, block, part)).item() * len(part) for part in starts.split(100))
+        / samples
+    )
 
 
 @contextlib.contextmanager
@@ -59,38 +66,56 @@ def shared(path):
         yield
 
 
-def main():
+def arguments():
     parse = argparse.ArgumentParser()
     parse.add_argument("--data", required=True)
     parse.add_argument("--steps", type=int, default=2000)
     parse.add_argument("--batch", type=int, default=12)
     parse.add_argument("--seed", type=int, default=1337)
+    parse.add_argument("--untied", action="store_true", help="an output head of its own")
+    parse.add_argument("--bias", action="store_true", help="biases in Linear and LayerNorm")
+    parse.add_argument("--init", choices=("nanogpt", "torch"), default="nanogpt")
     parse.add_argument("--lock", default="", help="file to lock (shared) around every 50 steps")
-    args = parse.parse_args()
+    return parse.parse_args()
+
+
+def train_steps(model, optimizer, train, args, steps):
+    """Does these steps; returns the last one's loss."""
+    loss = torch.zeros(())
+    for step in steps:
+        for group in optimizer.param_groups:
+            group["lr"] = warmup_cosine(step, args.steps)
+        starts = torch.randint(len(train) - BLOCK, (args.batch,))
+        optimizer.zero_grad(set_to_none=True)
+        loss = model(*windows(train, BLOCK, starts))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    return loss.item()
+
+
+def main():
+    args = arguments()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     vocab, train, valid = read(args.data)
-    config = Config(vocab=vocab)
+    config = Config(vocab=vocab, bias=args.bias, tied=not args.untied, init=args.init)
     model = Gpt(config)
-    optimizer = torch.optim.AdamW(decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), eps=1e-8, foreach=True)
+    groups = decay_groups(model, 0.1)
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), eps=1e-8, foreach=True)
     begin = time.time()
-    loss = torch.zeros(())
     for first in range(0, args.steps, 50):
+        last = min(first + 50, args.steps)
         with shared(args.lock):
-            for step in range(first, min(first + 50, args.steps)):
-                for group in optimizer.param_groups:
-                    group["lr"] = warmup_cosine(step, args.steps)
-                starts = torch.randint(len(train) - config.block, (args.batch,))
-                optimizer.zero_grad(set_to_none=True)
-                loss = model(*windows(train, config.block, starts))
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-            if (first // 50) % 5 == 4:
-                print(json.dumps(dict(step=first + 50, loss=loss.item(), valid=whole_split(model, valid, config.block))), flush=True)
-    print(json.dumps(dict(torch=torch.__version__, seed=args.seed, steps=args.steps, seconds=round(time.time() - begin, 1),
-                          train_tokens=len(train), valid_tokens=len(valid), valid_whole_split=whole_split(model, valid, config.block),
-                          valid_random_offsets=every_offset(model, valid, config.block))), flush=True)
+            loss = train_steps(model, optimizer, train, args, range(first, last))
+            if last % 250 == 0:
+                row = dict(step=last, loss=loss, valid=whole_split(model, valid, BLOCK))
+                print(json.dumps(row), flush=True)
+    row = dict(torch=torch.__version__, **vars(args), seconds=round(time.time() - begin, 1))
+    row.update(train_tokens=len(train), valid_tokens=len(valid))
+    row.update(valid_whole_split=whole_split(model, valid, BLOCK))
+    row.update(valid_random_offsets=every_offset(model, valid, BLOCK))
+    print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Config:
     bias: bool = False
     tied: bool = True
     gelu: str = "none"  # nn.GELU's `approximate`: "none" (erf) or "tanh"
+    init: str = "nanogpt"  # or "torch": what nn.Linear (uniform) and nn.Embedding (normal 0, 1) do
 
 
 class LayerNorm(nn.Module):
@@ -46,7 +47,9 @@ class Attention(nn.Module):
 
     def forward(self, x):
         B, T, C = x.shape
-        q, k, v = (t.view(B, T, self.n_head, -1).transpose(1, 2) for t in self.c_attn(x).split(C, dim=2))
+        q, k, v = (
+            t.view(B, T, self.n_head, -1).transpose(1, 2) for t in self.c_attn(x).split(C, dim=2)
+        )
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
 
@@ -91,7 +94,7 @@ class Gpt(nn.Module):
         self.lm_head = nn.Linear(c.channels, c.vocab, bias=False)
         if c.tied:
             self.lm_head.weight = self.transformer.wte.weight
-        for name, p in self.named_parameters():
+        for name, p in self.named_parameters() if c.init == "nanogpt" else ():
             if name.endswith("c_proj.weight"):
                 nn.init.normal_(p, 0.0, 0.02 / math.sqrt(2 * c.n_layer))
             elif p.dim() >= 2:

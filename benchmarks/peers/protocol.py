@@ -5,8 +5,10 @@
 every `run ...` line with one line, a JSON list of times in microseconds; `quit` or the end of input ends it.
 A program of several ranks talks through rank 0; the other ranks follow it."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,10 +53,23 @@ def start_world(ranks, rank, store, extra=()):
 
     pipes = []
     if rank == 0:
-        store = tempfile.mkdtemp(prefix="peer-") + "/store"
+        folder = tempfile.mkdtemp(prefix="peer-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        store = folder + "/store"
         for other in range(1, ranks):
-            command = [sys.executable, "-B", *sys.argv, "--rank", str(other), "--store", store, *extra]
-            pipes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, text=True).stdin)
+            command = [
+                sys.executable,
+                "-B",
+                *sys.argv,
+                "--rank",
+                str(other),
+                "--store",
+                store,
+                *extra,
+            ]
+            pipes.append(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, text=True).stdin
+            )
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
     return pipes

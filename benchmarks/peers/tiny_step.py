@@ -28,7 +28,9 @@ class Step:
         self.model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
         self.optimizer = OPTIMIZERS[args.optimizer](self.model.parameters())
         if args.ranks > 1:
-            self.model = nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+            self.model = nn.parallel.DistributedDataParallel(
+                self.model, gradient_as_bucket_view=True
+            )
         g = torch.Generator().manual_seed(args.rank)
         self.x, self.y = torch.randn(32, 64, generator=g), torch.randint(10, (32,), generator=g)
         self.loss = nn.CrossEntropyLoss()
@@ -55,7 +57,12 @@ def main():
     pipes = protocol.start_world(args.ranks, args.rank, args.store) if args.ranks > 1 else []
     step = Step(args)
     step.run([50])
-    info = dict(torch=torch.__version__, ranks=args.ranks, threads=torch.get_num_threads(), optimizer=args.optimizer)
+    info = dict(
+        torch=torch.__version__,
+        ranks=args.ranks,
+        threads=torch.get_num_threads(),
+        optimizer=args.optimizer,
+    )
     protocol.serve(info, step.run, pipes) if args.rank == 0 else protocol.follow(step.run)
 
 

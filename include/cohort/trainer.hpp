@@ -144,8 +144,8 @@ struct Trainer<Model, Loss, Ps...> {
 
   static constexpr plan_type plan{};
 
-  /// Forms the run on this rank: checks the options, takes all memory, draws the parameters,
-  /// compares the plan with the other ranks' and broadcasts rank 0's parameters. Collective.
+  /// Forms the run on this rank: checks the options, compares them and the plan with the other
+  /// ranks', takes all memory, draws the parameters and broadcasts rank 0's. Collective.
   template <class Device = DefaultCpu, class World>
   static Execution<plan_type, World, Device> on(World& world, const options& options) {
     return {world, options};

@@ -26,4 +26,5 @@ TEST_CASE("Collective: the text names kind, count, type and root") {
 
 TEST_CASE("phrase: words and numbers in the order given") {
   CHECK(detail::phrase("rank ", 3, " of ", std::size_t{8}, std::string("!")) == "rank 3 of 8!");
+  CHECK(detail::phrase("", std::string_view(), -1, std::int64_t{1} << 40) == "-11099511627776");
 }

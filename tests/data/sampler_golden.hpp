@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/data/sampler_golden.hpp: reads tests/golden/sampler.txt; sampler_golden.py describes its
-// lines.
+// tests/data/sampler_golden.hpp: reads tests/golden/sampler.txt (see sampler_golden.py).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/data/text_file_test.cpp: every kind of bad path gets one sentence with path, finding,
-// advice.
+// tests/data/text_file_test.cpp: each bad path gets a sentence: path, finding, advice.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -20,17 +20,21 @@ struct Array {
   std::vector<std::size_t> shape;
   std::vector<double> values;
 
-  template <class T> std::vector<T> as() const { return std::vector<T>(values.begin(), values.end()); }
+  template <class T> std::vector<T> as() const {
+    return std::vector<T>(values.begin(), values.end());
+  }
 };
 
 /// The notes and arrays of one file; golden_file.py describes the bytes.
 ///
-/// Errors   std::runtime_error that names the file: missing, truncated, not a golden file, no such note or array.
+/// Errors   std::runtime_error that names the file: missing, truncated, not a golden file, no such
+///          note or array.
 class Golden {
  public:
   static Golden load(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    if (!file) throw std::runtime_error("golden: cannot open " + path + ". Run the script beside it.");
+    if (!file)
+      throw std::runtime_error("golden: cannot open " + path + ". Run the script beside it.");
     Golden golden(path, std::string(std::istreambuf_iterator<char>(file), {}));
     golden.parse();
     golden.bytes_.clear();
@@ -62,7 +66,8 @@ class Golden {
   Golden(std::string path, std::string bytes) : path_(std::move(path)), bytes_(std::move(bytes)) {}
 
   void parse() {
-    if (bytes_.substr(0, 8) != "GOLDEN01") throw std::runtime_error("golden: not a golden file: " + path_);
+    if (bytes_.substr(0, 8) != "GOLDEN01")
+      throw std::runtime_error("golden: not a golden file: " + path_);
     at_ = 8;
     for (auto left = take<std::uint32_t>(); left > 0; --left) {
       auto key = take_text();
@@ -95,7 +100,8 @@ class Golden {
     return static_cast<double>(take<std::uint8_t>());
   }
 
-  template <class T> T take() {  // the files are little-endian, as every machine that runs the tests
+  template <class T>
+  T take() {  // the files are little-endian, as every machine that runs the tests
     T value;
     std::memcpy(&value, claim(sizeof(T)), sizeof(T));
     return value;

@@ -11,7 +11,12 @@ import struct
 
 import torch
 
-CODES = {torch.float32: (b"f", "<f4"), torch.float64: (b"d", "<f8"), torch.int32: (b"i", "<i4"), torch.uint8: (b"b", "<u1")}
+CODES = {
+    torch.float32: (b"f", "<f4"),
+    torch.float64: (b"d", "<f8"),
+    torch.int32: (b"i", "<i4"),
+    torch.uint8: (b"b", "<u1"),
+}
 
 
 def text(value):
@@ -27,7 +32,12 @@ def write(path, notes, arrays):
     out.append(struct.pack("<I", len(arrays)))
     for name, tensor in arrays.items():
         code, form = CODES[tensor.dtype]
-        out.append(text(name) + code + struct.pack("<I", tensor.dim()) + struct.pack(f"<{tensor.dim()}Q", *tensor.shape))
+        out.append(
+            text(name)
+            + code
+            + struct.pack("<I", tensor.dim())
+            + struct.pack(f"<{tensor.dim()}Q", *tensor.shape)
+        )
         out.append(tensor.detach().contiguous().numpy().astype(form).tobytes())
     with open(path, "wb") as file:
         file.write(b"".join(out))

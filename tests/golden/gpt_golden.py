@@ -28,7 +28,9 @@ from nano_gpt import Config, Gpt, decay_groups  # noqa: E402
 STEPS, ROWS, LR, BETAS, EPS, DECAY, CLIP = 20, 12, 1e-3, (0.9, 0.99), 1e-8, 0.1, 1.3125
 VARIANTS = {
     "tied": Config(vocab=61, block=16, n_layer=2, n_head=2, channels=32),
-    "untied": Config(vocab=61, block=16, n_layer=2, n_head=2, channels=32, bias=True, tied=False, gelu="tanh"),
+    "untied": Config(
+        vocab=61, block=16, n_layer=2, n_head=2, channels=32, bias=True, tied=False, gelu="tanh"
+    ),
 }
 
 
@@ -62,7 +64,9 @@ def train(config, start, tokens, dtype):
     with torch.no_grad():
         for name, p in named.items():
             p.copy_(start[name])
-    optimizer = torch.optim.AdamW(decay_groups(model, DECAY), lr=LR, betas=BETAS, eps=EPS, foreach=False)
+    optimizer = torch.optim.AdamW(
+        decay_groups(model, DECAY), lr=LR, betas=BETAS, eps=EPS, foreach=False
+    )
     losses, norms, first = [], [], None
     for rows in tokens:
         optimizer.zero_grad(set_to_none=True)
@@ -80,14 +84,22 @@ def without_key_bias(params, config):
     """The key third of c_attn.bias has no true gradient (softmax ignores it): Adam turns its rounding into steps."""
     keep = torch.ones(3 * config.channels, dtype=torch.float64)
     keep[config.channels : 2 * config.channels] = 0
-    return {n: p.double() * keep if n.endswith("c_attn.bias") else p.double() for n, p in params.items()}
+    return {
+        n: p.double() * keep if n.endswith("c_attn.bias") else p.double() for n, p in params.items()
+    }
 
 
 def distance(run, exact, config):
     """[loss rms, loss max, norm rms, norm max, parameter rms, parameter max] of a float32 run's errors."""
     a, b = without_key_bias(run[3], config), without_key_bias(exact[3], config)
     errors = run[0] - exact[0], run[1] - exact[1], torch.cat([(a[n] - b[n]).flatten() for n in b])
-    return torch.stack([f(e) for e in errors for f in (lambda e: e.square().mean().sqrt(), lambda e: e.abs().max())])
+    return torch.stack(
+        [
+            f(e)
+            for e in errors
+            for f in (lambda e: e.square().mean().sqrt(), lambda e: e.abs().max())
+        ]
+    )
 
 
 def main():
@@ -101,19 +113,55 @@ def main():
         distances = [distance(run, exact, config)]
         for seed in range(8):
             rows = torch.randperm(ROWS, generator=torch.Generator().manual_seed(seed))
-            distances.append(distance(train(config, start, tokens[:, rows], torch.float32), exact, config))
-        notes = dict(variant=variant, **vars(config), steps=STEPS, rows=ROWS, lr=LR, beta1=BETAS[0], beta2=BETAS[1],
-                     eps=EPS, decay=DECAY, clip=CLIP, layer_norm_eps=1e-5)
+            distances.append(
+                distance(train(config, start, tokens[:, rows], torch.float32), exact, config)
+            )
+        notes = dict(
+            variant=variant,
+            **vars(config),
+            steps=STEPS,
+            rows=ROWS,
+            lr=LR,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            eps=EPS,
+            decay=DECAY,
+            clip=CLIP,
+            layer_norm_eps=1e-5,
+        )
         error32 = {n: (final32[n].double() - final64[n]).float() for n in final64}
-        golden_file.write(HERE / f"gpt_{variant}_start.bin", notes,
-                          {**{f"start.{n}": p for n, p in start.items()}, "tokens": tokens.to(torch.uint8)})
-        golden_file.write(HERE / f"gpt_{variant}_result.bin", notes,
-                          {"loss32": loss32, "loss64": loss64, "norm32": norm32, "norm64": norm64,
-                           "distances": torch.stack(distances),
-                           **{f"final32.{n}": p for n, p in final32.items()},
-                           **{f"error32.{n}": e for n, e in error32.items()}})
-        golden_file.write(HERE / f"gpt_{variant}_grad.bin", notes, {f"grad.{n}": g.float() for n, g in grad.items()})
-        print(variant, "loss", loss64[0].item(), "->", loss64[-1].item(), "clipped", (norm64 > CLIP).int().tolist())
+        golden_file.write(
+            HERE / f"gpt_{variant}_start.bin",
+            notes,
+            {**{f"start.{n}": p for n, p in start.items()}, "tokens": tokens.to(torch.uint8)},
+        )
+        golden_file.write(
+            HERE / f"gpt_{variant}_result.bin",
+            notes,
+            {
+                "loss32": loss32,
+                "loss64": loss64,
+                "norm32": norm32,
+                "norm64": norm64,
+                "distances": torch.stack(distances),
+                **{f"final32.{n}": p for n, p in final32.items()},
+                **{f"error32.{n}": e for n, e in error32.items()},
+            },
+        )
+        golden_file.write(
+            HERE / f"gpt_{variant}_grad.bin",
+            notes,
+            {f"grad.{n}": g.float() for n, g in grad.items()},
+        )
+        print(
+            variant,
+            "loss",
+            loss64[0].item(),
+            "->",
+            loss64[-1].item(),
+            "clipped",
+            (norm64 > CLIP).int().tolist(),
+        )
         print("  float32's distances", distances[0].tolist(), "\n  times that, with rows permuted:")
         for other in distances[1:]:
             print("   ", " ".join(f"{r:.2f}" for r in other / distances[0]))

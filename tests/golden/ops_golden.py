@@ -69,10 +69,21 @@ def normal(*shape, scale=1.0, offset=0.0):
 
 
 def elementwise():
-    x = torch.cat([torch.tensor([0.0, -0.0, 1e-4, -1e-4, 0.5, -0.5, 3.0, -3.0, 6.0, -6.0, 12.0, -12.0, 40.0, -40.0]), normal(51, scale=2.0)])
+    x = torch.cat(
+        [
+            torch.tensor(
+                [0.0, -0.0, 1e-4, -1e-4, 0.5, -0.5, 3.0, -3.0, 6.0, -6.0, 12.0, -12.0, 40.0, -40.0]
+            ),
+            normal(51, scale=2.0),
+        ]
+    )
     dy = normal(len(x))
     case("gelu_erf", dict(x=x, dy=dy), differentiable(lambda x: F.gelu(x), ["x"]))
-    case("gelu_tanh", dict(x=x, dy=dy), differentiable(lambda x: F.gelu(x, approximate="tanh"), ["x"]))
+    case(
+        "gelu_tanh",
+        dict(x=x, dy=dy),
+        differentiable(lambda x: F.gelu(x, approximate="tanh"), ["x"]),
+    )
     case("relu", dict(x=x, dy=dy), differentiable(F.relu, ["x"]))
 
 
@@ -80,14 +91,36 @@ def layers():
     C = 24
     norm = lambda x, weight, bias=None: F.layer_norm(x, (C,), weight, bias, 1e-5)  # noqa: E731
     weight, bias, dy = normal(C, offset=1.0, scale=0.3), normal(C, scale=0.3), normal(5, C)
-    case("layer_norm", dict(x=normal(5, C), weight=weight, bias=bias, dy=dy), differentiable(norm, ["x", "weight", "bias"]))
-    case("layer_norm_no_bias", dict(x=normal(5, C), weight=weight, dy=dy), differentiable(norm, ["x", "weight"]))
-    case("layer_norm_offset", dict(x=normal(5, C, offset=100.0), weight=weight, bias=bias, dy=dy), differentiable(norm, ["x", "weight", "bias"]))
+    case(
+        "layer_norm",
+        dict(x=normal(5, C), weight=weight, bias=bias, dy=dy),
+        differentiable(norm, ["x", "weight", "bias"]),
+    )
+    case(
+        "layer_norm_no_bias",
+        dict(x=normal(5, C), weight=weight, dy=dy),
+        differentiable(norm, ["x", "weight"]),
+    )
+    case(
+        "layer_norm_offset",
+        dict(x=normal(5, C, offset=100.0), weight=weight, bias=bias, dy=dy),
+        differentiable(norm, ["x", "weight", "bias"]),
+    )
     x, weight, bias, dy = normal(6, 10), normal(7, 10), normal(7), normal(6, 7)
-    case("linear", dict(x=x, weight=weight, bias=bias, dy=dy), differentiable(F.linear, ["x", "weight", "bias"]))
-    case("linear_no_bias", dict(x=x, weight=weight, dy=dy), differentiable(F.linear, ["x", "weight"]))
+    case(
+        "linear",
+        dict(x=x, weight=weight, bias=bias, dy=dy),
+        differentiable(F.linear, ["x", "weight", "bias"]),
+    )
+    case(
+        "linear_no_bias", dict(x=x, weight=weight, dy=dy), differentiable(F.linear, ["x", "weight"])
+    )
     ids = torch.tensor([3, 0, 3, 8, 1, 3, 0])
-    case("embedding", dict(ids=ids, weight=normal(9, 6), dy=normal(7, 6)), differentiable(lambda ids, weight: F.embedding(ids, weight), ["weight"]))
+    case(
+        "embedding",
+        dict(ids=ids, weight=normal(9, 6), dy=normal(7, 6)),
+        differentiable(lambda ids, weight: F.embedding(ids, weight), ["weight"]),
+    )
 
 
 def losses():
@@ -95,9 +128,15 @@ def losses():
     count = int((labels != -100).sum())
     entropy = lambda x, labels: F.cross_entropy(x, labels, ignore_index=-100, reduction="sum")  # noqa: E731
     for name, scale in (("cross_entropy", 2.0), ("cross_entropy_large", 40.0)):
-        case(name, dict(x=normal(10, 13, scale=scale), labels=labels), differentiable(entropy, ["x"]))
+        case(
+            name, dict(x=normal(10, 13, scale=scale), labels=labels), differentiable(entropy, ["x"])
+        )
         notes[f"{name}.weight"] = count
-    case("mse", dict(x=normal(6, 5), target=normal(6, 5)), differentiable(lambda x, target: F.mse_loss(x, target, reduction="sum"), ["x"]))
+    case(
+        "mse",
+        dict(x=normal(6, 5), target=normal(6, 5)),
+        differentiable(lambda x, target: F.mse_loss(x, target, reduction="sum"), ["x"]),
+    )
 
 
 def attention():
@@ -117,11 +156,16 @@ def attention():
         return run
 
     for name, causal in (("attention_causal", True), ("attention_full", False)):
-        case(name, dict(qkv=normal(B, T, 3 * H * D, scale=1.5), dy=normal(B, T, H * D)), differentiable(op(causal), ["qkv"]))
+        case(
+            name,
+            dict(qkv=normal(B, T, 3 * H * D, scale=1.5), dy=normal(B, T, H * D)),
+            differentiable(op(causal), ["qkv"]),
+        )
 
 
 def optimizers():
     for name, (kind, options) in OPTIMIZERS.items():
+
         def run(start, grads, lr, kind=kind, options=options):
             p = torch.nn.Parameter(start.clone())
             optimizer, after = kind([p], lr=1.0, foreach=False, **options), []
@@ -133,7 +177,11 @@ def optimizers():
             return dict(params=torch.stack(after))
 
         grads = normal(5, 37) * torch.logspace(-6, 1, 37)  # from far below to far above eps
-        case(name, dict(start=normal(37), grads=grads, lr=torch.tensor([1e-3, 2e-3, 1e-2, 5e-3, 1e-3])), run)
+        case(
+            name,
+            dict(start=normal(37), grads=grads, lr=torch.tensor([1e-3, 2e-3, 1e-2, 5e-3, 1e-3])),
+            run,
+        )
         for key, value in options.items():
             for index, one in enumerate(value if isinstance(value, tuple) else [value]):
                 notes[f"{name}.{key}{index + 1 if isinstance(value, tuple) else ''}"] = one

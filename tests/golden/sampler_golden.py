@@ -28,13 +28,19 @@ def fnv(values):
 
 def line(head, values):
     shown = values if len(values) <= 64 else values[:16]
-    return " ".join([*map(str, head), str(len(values)), f"0x{fnv(values):016x}", ":", *map(str, shown)])
+    return " ".join(
+        [*map(str, head), str(len(values)), f"0x{fnv(values):016x}", ":", *map(str, shown)]
+    )
 
 
 def sampler(length, world, rank, seed, epoch, drop_last, shuffle):
-    one = DistributedSampler(range(length), world, rank, shuffle=shuffle, seed=seed, drop_last=drop_last)
+    one = DistributedSampler(
+        range(length), world, rank, shuffle=shuffle, seed=seed, drop_last=drop_last
+    )
     one.set_epoch(epoch)
-    return line(["sampler", length, world, rank, seed, epoch, int(drop_last), int(shuffle)], list(one))
+    return line(
+        ["sampler", length, world, rank, seed, epoch, int(drop_last), int(shuffle)], list(one)
+    )
 
 
 def combinations():
@@ -44,7 +50,16 @@ def combinations():
                 continue  # PyTorch's arithmetic gives ranks nothing, or a negative size
             for rank in sorted({0, world // 2, world - 1}):
                 yield length, world, rank, 0, 0, drop_last, shuffle
-    for seed, epoch in ((0, 1), (0, 2), (1, 0), (42, 7), (1234567, 3), (2**31, 0), (2**32 - 1, 1), (2**40 + 5, 0)):
+    for seed, epoch in (
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (42, 7),
+        (1234567, 3),
+        (2**31, 0),
+        (2**32 - 1, 1),
+        (2**40 + 5, 0),
+    ):
         for rank in range(3):
             yield 20, 3, rank, seed, epoch, False, True
             yield 20, 3, rank, seed, epoch, True, True
@@ -59,8 +74,12 @@ def combinations():
 def main():
     out = [f"# torch {torch.__version__}"]
     out += [sampler(*case) for case in combinations()]
-    for n, seed in itertools.product((0, 1, 2, 3, 10, 623, 624, 625, 5000, 200000), (0, 1, 42, 2**32 - 1, 2**32, 2**63)):
-        values = torch.randperm(n, generator=torch.Generator().manual_seed(seed - 2**64 if seed >= 2**63 else seed)).tolist()
+    for n, seed in itertools.product(
+        (0, 1, 2, 3, 10, 623, 624, 625, 5000, 200000), (0, 1, 42, 2**32 - 1, 2**32, 2**63)
+    ):
+        values = torch.randperm(
+            n, generator=torch.Generator().manual_seed(seed - 2**64 if seed >= 2**63 else seed)
+        ).tolist()
         out.append(line(["randperm", n, seed], values))
     (HERE / "sampler.txt").write_text("\n".join(out) + "\n")
     print(f"sampler.txt: {len(out)} lines")

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/io/metrics_test.cpp: every line is valid JSON and stays on disk, or a typed error says why
-// not.
+// tests/io/metrics_test.cpp: each line is valid JSON and kept, or a typed error says why.
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -4,29 +4,42 @@
 #pragma once
 #include <cohort/core/dtype.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 namespace cohort {
 
 namespace detail {
 
-/// The parts, words or numbers, as one string. (g++ 12 warns falsely about `"a" + std::to_string(n)`.)
-template <class... Part>
-std::string phrase(const Part&... part) {
-  const auto as_text = [](const auto& p) {
-    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(p)>>) {
-      return std::to_string(p);
-    } else {
-      return std::string_view(p);
-    }
-  };
+/// A piece of a message: a text or a whole number.
+struct Word {
+  std::string_view text;
+  std::int64_t number = 0;
+  bool is_number = false;
+
+  Word(const char* words) : text(words) {}
+  Word(std::string_view words) : text(words) {}
+  Word(const std::string& words) : text(words) {}
+  template <std::integral I>
+  Word(I count) : number(static_cast<std::int64_t>(count)), is_number(true) {}
+};
+
+inline std::string join(std::initializer_list<Word> words) {
   std::string out;
-  (out.append(as_text(part)), ...);
+  for (const Word& word : words) {
+    out += word.is_number ? std::to_string(word.number) : std::string(word.text);
+  }
   return out;
+}
+
+/// Words and numbers as one string. (g++ 12 warns falsely about "a" + std::to_string(n).)
+template <class... Words>
+std::string phrase(const Words&... words) {
+  return join({Word(words)...});
 }
 
 }  // namespace detail

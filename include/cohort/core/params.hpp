@@ -22,8 +22,8 @@ inline constexpr std::size_t chunk = 64;
 /// does).
 ///
 ///   Param<"weight", Out, In>
-///   Param<"scale", C>::init<init::Ones>
-///   Param<"weight", Out, In>::init<init::Normal<2, 100>>::decay<false>
+///   Initialised<Param<"scale", C>, init::Ones>
+///   NoDecay<Param<"table", V, C>>
 template <fixed_string S, class Init, bool Decays, int... E> struct BasicParam {
   static_assert(
       sizeof...(E) >= 1 && sizeof...(E) <= 4 && ((E > 0) && ...),
@@ -31,8 +31,8 @@ template <fixed_string S, class Init, bool Decays, int... E> struct BasicParam {
       "[cohort/core/params.hpp]");
   using name = Name<S>;
   using initialiser = Init;
-  template <class I> using init = BasicParam<S, I, Decays, E...>;
-  template <bool D> using decay = BasicParam<S, Init, D, E...>;
+  template <class I> using initialised_by = BasicParam<S, I, Decays, E...>;
+  using without_decay = BasicParam<S, Init, false, E...>;
 
   static constexpr int rank = sizeof...(E);
   static constexpr std::array<int, sizeof...(E)> extents{E...};
@@ -44,6 +44,10 @@ template <fixed_string S, class Init, bool Decays, int... E> struct BasicParam {
 };
 template <fixed_string S, int... E>
 using Param = BasicParam<S, init::Default, (sizeof...(E) >= 2), E...>;
+
+/// P with initial values by I (core/init.hpp), and P without weight decay.
+template <class P, class I> using Initialised = typename P::template initialised_by<I>;
+template <class P> using NoDecay = typename P::without_decay;
 
 namespace detail {
 template <int> struct none {};  // the I-th of an empty list

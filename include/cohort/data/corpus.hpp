@@ -85,8 +85,7 @@ class CharCorpus {
     return CharCorpus(text, options, "text");
   }
 
-  /// Ids run from 0 to vocabulary() - 1: 256 for bytes, the number of distinct bytes for
-  /// characters.
+  /// Ids run from 0 to vocabulary() - 1: 256 for bytes, the distinct bytes for characters.
   int vocabulary() const { return static_cast<int>(bytes_.size()); }
   std::size_t size() const { return tokens_.size(); }
   const std::string& source() const { return source_; }

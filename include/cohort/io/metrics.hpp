@@ -31,8 +31,7 @@ class WriteFailed : public Error {
 
 namespace detail {
 
-/// The length of the UTF-8 character at the head of `s`; 0 where there is none (RFC 3629, section
-/// 4).
+/// The length of the UTF-8 character at the head of `s`; 0 where there is none (RFC 3629).
 constexpr std::size_t utf8_length(std::string_view s) {
   const auto at = [&](std::size_t i) {
     return i < s.size() ? static_cast<std::uint8_t>(s[i]) : 0u;
@@ -145,9 +144,8 @@ inline std::string json(std::initializer_list<Field> fields) {
 /// a killed run keeps every line.
 ///
 /// Cost     one system call a line.
-/// Errors   InvalidInput: the path cannot be opened. WriteFailed: the line did not fit; the file is
-/// cut
-///          back to whole lines.
+/// Errors   InvalidInput: the path cannot be opened. WriteFailed: the line did not fit; the file
+///          is cut back to whole lines.
 class Metrics {
  public:
   enum class Open : std::uint8_t { replace, append };

@@ -14,7 +14,7 @@ namespace cohort::nn {
 /// Shapes   tokens [rows], weight [V, C], y [rows, C].
 /// Errors   run time: InvalidInput for a token outside [0, V).
 template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
-  using Params = cohort::Params<typename Param<"weight", V, C>::template init<Init>>;
+  using Params = cohort::Params<Initialised<Param<"weight", V, C>, Init>>;
   using Input = Tokens;
   using Output = Features<C>;
 
@@ -38,7 +38,7 @@ template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
 /// Shapes   x, y [samples * tokens, C], weight [MaxTokens, C].
 /// Errors   run time: InvalidInput when a sample has more than MaxTokens rows.
 template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosition {
-  using Params = cohort::Params<typename Param<"weight", MaxTokens, C>::template init<Init>>;
+  using Params = cohort::Params<Initialised<Param<"weight", MaxTokens, C>, Init>>;
   using Input = Features<C>;
   using Output = Features<C>;
 
@@ -73,7 +73,7 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
 /// Shapes   tokens [rows], weight [V, C], Body: [rows, C] -> [rows, C], logits [rows, V].
 /// Source   Press and Wolf 2017, arXiv:1608.05859.
 template <int V, int C, class Body, class Init = init::Normal<1, 1>> struct TiedEmbedding {
-  using Params = cohort::Params<typename Param<"weight", V, C>::template init<Init>>;
+  using Params = cohort::Params<Initialised<Param<"weight", V, C>, Init>>;
   using Children = cohort::Children<Child<"body", Body>>;
   using Input = Tokens;
   using Output = Features<V>;

@@ -15,7 +15,7 @@ namespace cohort::nn {
 /// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 template <int C, class Bias = WithBias> struct LayerNorm {
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
-  using Weight = typename Param<"weight", C>::template init<init::Ones>;
+  using Weight = Initialised<Param<"weight", C>, init::Ones>;
   using Params = std::conditional_t<has_bias, cohort::Params<Weight, Param<"bias", C>>,
                                     cohort::Params<Weight>>;
   using Input = Features<C>;

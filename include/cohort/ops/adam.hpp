@@ -17,11 +17,10 @@ void adam(const Cpu<G>&, std::size_t n, T* p, const D* g, T* m, T* v, const std:
   using A = accumulator_t<T>;
   detail::for_chunks<A>(n, decay, [&](std::size_t i, bool decays, int count) {
     const A weight_decay = decays ? s.decay : A(0);
-    Vec<A> vp = load_up_to(p + i, count), vm = load_up_to(m + i, count);
-    Vec<A> vv = load_up_to(v + i, count);
-    const Vec<A> scaled = load_up_to(g + i, count) * s.grad_scale;
-    detail::adam_update<A>(s, vp * weight_decay + scaled, vp, vm, vv);
-    store_up_to(p + i, vp, count);
+    const Vec<A> vp = load_up_to(p + i, count), vg = load_up_to(g + i, count);
+    Vec<A> vm = load_up_to(m + i, count), vv = load_up_to(v + i, count);
+    const Vec<A> slope = fma(vg, s.grad_scale, vp * weight_decay);
+    store_up_to(p + i, vp - detail::adam_step<A>(s, slope, vm, vv), count);
     store_up_to(m + i, vm, count);
     store_up_to(v + i, vv, count);
   });

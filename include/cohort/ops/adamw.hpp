@@ -34,7 +34,7 @@ struct AdamStep {
   /// step counts from 1.
   static AdamStep make(const AdamOptions& o, std::int64_t step, double grad_scale = 1.0) {
     const double t = static_cast<double>(step);
-    return {A(grad_scale), A(1 - o.learning_rate * o.weight_decay), A(o.weight_decay),
+    return {A(grad_scale), A(std::fma(-o.learning_rate, o.weight_decay, 1.0)), A(o.weight_decay),
             A(1 - o.beta1), A(o.beta2), A(1 - o.beta2),
             A(o.learning_rate / (1 - std::pow(o.beta1, t))),
             A(1 / std::sqrt(1 - std::pow(o.beta2, t))), A(o.epsilon)};
@@ -43,14 +43,13 @@ struct AdamStep {
 
 namespace detail {
 
-/// m = lerp(m, g, 1 - beta1); v = beta2 v + (1 - beta2) g^2; p -= step_size m / (sqrt(v) / root + eps).
+/// m = lerp(m, g, 1 - beta1); v = beta2 v + (1 - beta2) g^2. Returns what is subtracted from p:
+/// step_size m / (sqrt(v) / root + epsilon).
 template <class A>
-[[gnu::always_inline]] inline void adam_update(const AdamStep<A>& s, Vec<A> g, Vec<A>& p, Vec<A>& m,
-                                               Vec<A>& v) {
-  m = (g - m) * s.one_minus_beta1 + m;
-  const Vec<A> kept = v * s.beta2;
-  v = (g * s.one_minus_beta2) * g + kept;
-  p = p - (m * s.step_size) / (square_root<A>(v) * s.inverse_root + s.epsilon);
+[[gnu::always_inline]] inline Vec<A> adam_step(const AdamStep<A>& s, Vec<A> g, Vec<A>& m, Vec<A>& v) {
+  m = fma(g - m, s.one_minus_beta1, m);
+  v = fma(g * s.one_minus_beta2, g, v * s.beta2);
+  return (m * s.step_size) / fma(square_root<A>(v), s.inverse_root, broadcast(s.epsilon));
 }
 
 /// update(i, flag, count) for the vectors of p[n]; flag is that of the vector's chunk.
@@ -81,10 +80,9 @@ void adamw(const Cpu<G>&, std::size_t n, T* p, const D* g, T* m, T* v, const std
   using A = accumulator_t<T>;
   detail::for_chunks<A>(n, decay, [&](std::size_t i, bool decays, int count) {
     const A keep = decays ? s.keep : A(1);
-    Vec<A> vp = load_up_to(p + i, count) * keep, vm = load_up_to(m + i, count);
-    Vec<A> vv = load_up_to(v + i, count);
-    detail::adam_update<A>(s, load_up_to(g + i, count) * s.grad_scale, vp, vm, vv);
-    store_up_to(p + i, vp, count);
+    Vec<A> vm = load_up_to(m + i, count), vv = load_up_to(v + i, count);
+    const Vec<A> change = detail::adam_step<A>(s, load_up_to(g + i, count) * s.grad_scale, vm, vv);
+    store_up_to(p + i, fma(load_up_to(p + i, count), keep, -change), count);
     store_up_to(m + i, vm, count);
     store_up_to(v + i, vv, count);
   });

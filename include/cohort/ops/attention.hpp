@@ -70,13 +70,13 @@ template <bool Causal, class A>
   repeat<vectors>([&](auto v) { top[v] *= scale; });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
     A* at = s + j * strip + v * lanes<A>;
-    const Vec<A> e = mask(Exp{}(load<A>(at) * scale - top[v]), Vec<A>{});
+    const Vec<A> e = mask(Exp{}(fma(load<A>(at), scale, -top[v])), Vec<A>{});
     sum[v] += e;
     store(at, e);
   });
   repeat<vectors>([&](auto v) {
     store(inverse + v * lanes<A>, A(1) / sum[v]);
-    store(lse + v * lanes<A>, top[v] + Log{}(sum[v]));
+    store(lse + v * lanes<A>, fma(top[v], A(1), Log{}(sum[v])));
   });
 }
 
@@ -85,12 +85,12 @@ template <bool Causal, class A>
 template <bool Causal, class A>
 [[gnu::flatten]] void softmax_strip_backward(int i0, int keys, A scale, const A* lse, A* s, A* dp) {
   constexpr int vectors = strip / lanes<A>;
-  Vec<A> minus[vectors], dot[vectors] = {};
-  repeat<vectors>([&](auto v) { minus[v] = load(lse + v * lanes<A>); });
+  Vec<A> lse_i[vectors], dot[vectors] = {};
+  repeat<vectors>([&](auto v) { lse_i[v] = load(lse + v * lanes<A>); });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
     const int at = j * strip + v * lanes<A>;
-    const Vec<A> p = mask(Exp{}(load<A>(s + at) * scale - minus[v]), Vec<A>{});
-    dot[v] = p * load<A>(dp + at) + dot[v];
+    const Vec<A> p = mask(Exp{}(fma(load<A>(s + at), scale, -lse_i[v])), Vec<A>{});
+    dot[v] = fma(p, load<A>(dp + at), dot[v]);
     store(s + at, p);
   });
   for (int j = 0; j < keys; ++j)

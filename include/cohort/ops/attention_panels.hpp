@@ -84,8 +84,8 @@ template <int Rows, int Vectors, bool Add, class A>
     Vec<A> right[Vectors];
     repeat<Vectors>([&](auto v) { right[v] = load(b + v * lanes<A>); });
     repeat<Rows>([&](auto r) {
-      const A left = a[r * a_row];
-      repeat<Vectors>([&](auto v) { sum[r][v] = left * right[v] + sum[r][v]; });
+      const Vec<A> left = broadcast(a[r * a_row]);
+      repeat<Vectors>([&](auto v) { sum[r][v] = fma(left, right[v], sum[r][v]); });
     });
   }
   repeat<Rows>([&](auto r) {

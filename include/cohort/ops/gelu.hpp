@@ -12,14 +12,14 @@ namespace cohort::ops {
 /// x Phi(x) with Phi(x) = (1 + erf(x / sqrt 2)) / 2.
 struct GeluErf {
   template <class V> static constexpr V cdf(V x) {
-    return detail::number<V>(0.5) * Erf{}(x * detail::number<V>(0.70710678118654752)) +
-           detail::number<V>(0.5);
+    const V half = detail::number<V>(0.5);
+    return fma(half, Erf{}(x * detail::number<V>(0.70710678118654752)), half);
   }
   template <class V> static constexpr V value(V x) { return x * cdf(x); }
   template <class V> static constexpr V slope(V x) {
     const V density = Exp{}(x * x * detail::number<V>(-0.5)) *
                       detail::number<V>(0.39894228040143268);
-    return x * density + cdf(x);
+    return fma(x, density, cdf(x));
   }
 };
 
@@ -27,16 +27,16 @@ struct GeluErf {
 /// the same function without the cancellation in 1 + tanh.
 struct GeluTanh {
   template <class V> static constexpr V sigmoid(V x) {
-    const V odd = detail::number<V>(0.044715) * (x * x) + detail::number<V>(1.0);
-    return detail::number<V>(1.0) /
-           (Exp{}(x * odd * detail::number<V>(-1.5957691216057308)) + detail::number<V>(1.0));
+    const V one = detail::number<V>(1.0);
+    const V odd = fma(detail::number<V>(0.044715), x * x, one);
+    return one / (Exp{}(x * odd * detail::number<V>(-1.5957691216057308)) + one);
   }
   template <class V> static constexpr V value(V x) { return x * sigmoid(x); }
   template <class V> static constexpr V slope(V x) {
     const V s = sigmoid(x);
-    const V du = (x * x) * detail::number<V>(0.21406444881780076) +
-                 detail::number<V>(1.5957691216057308);
-    return (x * du) * (s - s * s) + s;
+    const V du = fma(x * x, detail::number<V>(0.21406444881780076),
+                     detail::number<V>(1.5957691216057308));
+    return fma(x * du, fma(-s, s, s), s);
   }
 };
 

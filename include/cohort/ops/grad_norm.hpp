@@ -21,7 +21,7 @@ template <class T> [[gnu::always_inline]] inline double square_sum(const T* g, i
   for (int i = 0; i < n; i += 8)
     for (int j = 0; j < 8; ++j) {
       const double v = double(accumulator_t<T>(g[i + j]));
-      lane[j] += v * v;
+      lane[j] = fma(v, v, lane[j]);
     }
   return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }

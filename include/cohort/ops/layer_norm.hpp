@@ -11,15 +11,20 @@
 namespace cohort::ops {
 
 namespace detail {
-/// Sum over a row of f(x[c]...), lane by lane, then over the lanes.
+/// `value` in the first `Count` lanes, `other` behind them.
+template <int Count, class V>
+[[gnu::always_inline]] inline V keep_first(V value, V other, std::integral_constant<int, Count>) {
+  constexpr int all = lanes<element_t<V>>;
+  for (int i = Count; i < all; ++i) value[i] = other[i];
+  return value;
+}
+
+/// sum = f(sum, x[c]...) over a row, lane by lane, then the sum over the lanes.
 template <int C, class A, class F, class... T>
 [[gnu::always_inline]] inline A row_sum(F f, const T*... x) {
   Vec<A> sum{};
   for_vectors<C, A>([&](int c, auto count) {
-    Vec<A> term = f(load(x + c, count)...);
-    if constexpr (count != lanes<A>)
-      for (int i = count; i < lanes<A>; ++i) term[i] = 0;
-    sum += term;
+    sum = keep_first(f(sum, load(x + c, count)...), sum, count);
   });
   return sum_lanes<A>(sum);
 }
@@ -37,14 +42,14 @@ void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, co
                         accumulator_t<T> epsilon = accumulator_t<T>(1e-5)) {
   using A = accumulator_t<T>;
   for (int row = 0; row < rows; ++row, x += C, y += C) {
-    const A m = detail::row_sum<C, A>([](auto v) { return v; }, x) / A(C);
+    const A m = detail::row_sum<C, A>([](auto sum, auto v) { return sum + v; }, x) / A(C);
     const A variance =
-        detail::row_sum<C, A>([m](auto v) { return (v - m) * (v - m); }, x) / A(C);
+        detail::row_sum<C, A>([m](auto sum, auto v) { return fma(v - m, v - m, sum); }, x) / A(C);
     const A r = A(1) / std::sqrt(variance + epsilon);
     for_vectors<C, A>([&](int c, auto count) {
       const Vec<A> normal = (load(x + c, count) - m) * r;
       const Vec<A> shift = bias ? load(bias + c, count) : Vec<A>{};
-      store(y + c, normal * load(weight + c, count) + shift, count);
+      store(y + c, fma(normal, load(weight + c, count), shift), count);
     });
     mean[row] = m;
     rstd[row] = r;
@@ -66,18 +71,18 @@ void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
     const A m = mean[row], r = rstd[row];
     Vec<A> sum{}, dot{};
     for_vectors<C, A>([&](int c, auto count) {
-      const Vec<A> d = load(dy + c, count), normal = (load(x + c, count, m) - m) * r;
+      const Vec<A> d = load(dy + c, count), normal = (load(x + c, count) - m) * r;
       const Vec<A> g = d * load(weight + c, count);
       sum += g;
-      dot = g * normal + dot;
-      store(dw + c, d * normal + load(dw + c, count), count);
+      dot = fma(g, normal, dot);
+      store(dw + c, fma(d, normal, load(dw + c, count)), count);
       store(db + c, d + load(db + c, count), count);
     });
     const A c1 = sum_lanes<A>(sum) / A(C), c2 = sum_lanes<A>(dot) / A(C);
     for_vectors<C, A>([&](int c, auto count) {
       const Vec<A> normal = (load(x + c, count) - m) * r;
-      const Vec<A> g = load(dy + c, count) * load(weight + c, count) - c1;
-      store(dx + c, (g - normal * c2) * r, count);
+      const Vec<A> g = fma(load(dy + c, count), load(weight + c, count), broadcast(-c1));
+      store(dx + c, fma(normal, -c2, g) * r, count);
     });
   }
   for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);

@@ -11,23 +11,11 @@
 /// Errors in units in the last place, against fp64: the largest over all floats, stated at each
 /// functor. Infinities, NaN, zeros and denormals give what <cmath> gives.
 ///
-/// No expression adds two products: which of them is fused would be the compiler's choice, and bits
-/// could differ between a loop and its tail.
-///
 /// float and vectors of float run the polynomials below; double and vectors of double call <cmath>.
 /// Coefficients: weighted minimax fits (Lawson's algorithm, 120-bit arithmetic), made for cohort.
 namespace cohort::ops {
 
 namespace detail {
-
-template <class V> struct element_of { using type = V; };
-template <class V>
-  requires(!std::is_arithmetic_v<V>)
-struct element_of<V> {
-  using type = std::remove_cvref_t<decltype(std::declval<V&>()[0])>;
-};
-/// float for float and for Vec<float>.
-template <class V> using element_t = typename element_of<V>::type;
 
 template <class V> struct bits_of { using type = Vec<std::int32_t>; };
 template <> struct bits_of<float> { using type = std::int32_t; };
@@ -45,22 +33,24 @@ template <class V> constexpr V with_sign(V x, V sign) {
 /// c0 + c1 x + c2 x^2 + ...
 template <class V> constexpr V polynomial(V, float c0) { return constant<V>(c0); }
 template <class V, class... C> constexpr V polynomial(V x, float c0, C... c) {
-  return polynomial(x, c...) * x + c0;
+  return fma(polynomial(x, c...), x, constant<V>(c0));
 }
 
 /// x = n ln2 + r with |r| <= ln2 / 2; n as an integer. Adding 1.5 * 2^23 rounds to an integer.
 template <class V> struct Reduced { V r; bits_t<V> n; };
 template <class V> constexpr Reduced<V> reduce_by_ln2(V x) {
   constexpr float magic = 12582912.0f;
-  const V shifted = x * 1.44269504f + magic;
+  const V shifted = fma(x, constant<V>(1.44269504f), constant<V>(magic));
   const V n = shifted - magic;
-  const V r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  const V high = fma(n, constant<V>(-0.693359375f), x);
+  const V r = fma(n, constant<V>(2.12194440e-4f), high);
   return {r, as_bits(shifted) - std::bit_cast<std::int32_t>(magic)};
 }
 /// e^r - 1 for |r| <= ln2 / 2.
 template <class V> constexpr V exp_minus_1(V r) {
-  return polynomial(r, 0.4999999341f, 0.1666652011f, 0.04166839426f, 0.008368780622f,
-                    0.001381446475f) * (r * r) + r;
+  const V p = polynomial(r, 0.4999999341f, 0.1666652011f, 0.04166839426f, 0.008368780622f,
+                         0.001381446475f);
+  return fma(p, r * r, r);
 }
 /// 2^n for -126 <= n <= 127.
 template <class V> constexpr V power_of_two(bits_t<V> n) { return from_bits<V>((n + 127) << 23); }
@@ -118,7 +108,9 @@ struct Log {
       const V tail = detail::polynomial(f, 0.333333126f, -0.250000096f, 0.2000211873f,
                                         -0.1666799567f, 0.1421955091f, -0.1240559142f,
                                         0.118881746f, -0.116756413f, 0.06746601328f);
-      V y = (tail * f - 0.5f) * f2 + (n * -2.12194440e-4f + f) + n * 0.693359375f;
+      V y = fma(fma(tail, f, detail::constant<V>(-0.5f)), f2,
+                fma(n, detail::constant<V>(-2.12194440e-4f), f));
+      y = fma(n, detail::constant<V>(0.693359375f), y);
       y = x < detail::constant<V>(infinity) ? y : x;  // +inf and NaN stay
       y = x == zero ? detail::constant<V>(-infinity) : y;
       return x < zero ? detail::constant<V>(nan) : y;
@@ -144,7 +136,7 @@ struct Tanh {
       twice = twice > limit ? limit : twice;
       const auto [r, n] = detail::reduce_by_ln2(twice);
       const V scale = detail::power_of_two<V>(n);
-      const V e = detail::exp_minus_1(r) * scale + (scale - 1.0f);
+      const V e = fma(detail::exp_minus_1(r), scale, scale - 1.0f);
       return detail::with_sign(e / (e + 2.0f), x);
     }
   }
@@ -160,9 +152,10 @@ struct Erf {
       V t = detail::magnitude(x);
       t = t > limit ? limit : t;
       const V s = x * x;
-      const V small = x * detail::polynomial(s, 0.1283791666f, -0.3761263319f, 0.1128368719f,
-                                             -0.02685894148f, 0.005199906607f, -0.0008130012015f,
-                                             8.316772635e-5f) + x;
+      const V p = detail::polynomial(s, 0.1283791666f, -0.3761263319f, 0.1128368719f,
+                                     -0.02685894148f, 0.005199906607f, -0.0008130012015f,
+                                     8.316772635e-5f);
+      const V small = fma(x, p, x);
       const V large = 1.0f - Exp{}(-t * detail::polynomial(t, 1.128541439f, 0.6356731498f,
                                                            0.105169495f, -0.0225756157f,
                                                            0.002869120926f, -2.743513839e-5f,

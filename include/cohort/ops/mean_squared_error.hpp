@@ -5,6 +5,7 @@
 #include <cohort/core/dtype.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/loss_sum.hpp>
+#include <cohort/ops/vector.hpp>
 #include <cstddef>
 
 namespace cohort::ops {
@@ -21,7 +22,7 @@ LossSum mean_squared_error(const Cpu<G>&, int rows, const T* y, const T* target)
     double lane[8] = {};
     for (int c = 0; c < C; ++c) {
       const double difference = double(A(y[c])) - double(A(target[c]));
-      lane[c % 8] += difference * difference;
+      lane[c % 8] = fma(difference, difference, lane[c % 8]);
     }
     sum += ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
   }

@@ -27,14 +27,13 @@ void sgd(const Cpu<G>&, std::size_t n, T* p, const D* g, T* b, const std::uint8_
   detail::for_chunks<A>(n, decay, [&](std::size_t i, bool decays, int count) {
     const A weight_decay = decays ? s.weight_decay : A(0);
     const Vec<A> vp = load_up_to(p + i, count);
-    const Vec<A> scaled = load_up_to(g + i, count) * s.grad_scale;
-    Vec<A> direction = vp * weight_decay + scaled;
+    Vec<A> direction = fma(load_up_to(g + i, count), s.grad_scale, vp * weight_decay);
     if (b != nullptr) {
-      const Vec<A> buffer = load_up_to(b + i, count) * s.momentum + direction;
+      const Vec<A> buffer = fma(load_up_to(b + i, count), s.momentum, direction);
       store_up_to(b + i, buffer, count);
-      direction = s.nesterov ? buffer * s.momentum + direction : buffer;
+      direction = s.nesterov ? fma(buffer, s.momentum, direction) : buffer;
     }
-    store_up_to(p + i, vp - direction * s.learning_rate, count);
+    store_up_to(p + i, fma(direction, -s.learning_rate, vp), count);
   });
 }
 

@@ -3,6 +3,7 @@
 // cohort/run/execution.hpp: one rank's run: its arenas, its streams, and the step that executes the
 // plan.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cohort/concepts/communicator.hpp>
@@ -36,7 +37,7 @@ template <class Plan, class World, class Device> class Execution {
 
   Execution(World& world, const Options<Slots>& options)
       : world_(world),
-        options_(detail::checked<Plan>(options, world.rank())),
+        options_(detail::agreed<Plan>(world, options)),
         storage_(world.size()),
         tables_(memory().tables),
         activations_("activation", memory().activations),
@@ -45,7 +46,6 @@ template <class Plan, class World, class Device> class Execution {
         stream_(*this, detail::wants_worker(options.stream, world), world.spins()) {
     detail::mark_decaying<Plan>(storage_, decays());
     detail::initialise<Plan>(storage_, options_.seed, world_.rank());
-    detail::agree<Plan>(world_, options_);
     storage_.broadcast(world_);
   }
   Execution(const Execution&) = delete;
@@ -55,8 +55,7 @@ template <class Plan, class World, class Device> class Execution {
   /// by the number of micro-batches. Collective.
   StepReport step(Input x, Target y) {
     check_batch(x.rows, y.rows);
-    if (broken_) throw ContractBroken(rank(), "step", "an earlier step failed; make a new run.");
-    try {
+    return guarded("step", [&] {
       local_ = {};
       if constexpr (Plan::micro_batches == 1) {
         micro_batch<MicroBatch::only>(x, y, 0);
@@ -66,11 +65,7 @@ template <class Plan, class World, class Device> class Execution {
         micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
       }
       return update();
-    } catch (...) {
-      broken_ = true;
-      world_.abort(std::current_exception());
-      throw;
-    }
+    });
   }
   /// step(batch) for batches that carry inputs, targets, samples and tokens (data/loader.hpp).
   template <class Batch> StepReport step(const Batch& batch) requires requires {
@@ -82,17 +77,21 @@ template <class Plan, class World, class Device> class Execution {
   }
 
   /// Sum and weight of the loss over all ranks' rows, without gradients. Rows may differ by rank,
-  /// also be none. Collective.
+  /// also be none; they pass micro-batch by micro-batch, for which there is memory. Collective.
   LossSum evaluate(Input x, Target y) {
-    LossSum local;
-    if (x.rows.samples > 0) {
-      check_rows(x.rows, y.rows);
-      const auto ctx = evaluation();
-      local = Loss::evaluate(ctx, run_forward(ctx, x), y);
-    }
-    double totals[2] = {local.sum, local.weight};
-    world_.all_reduce(totals, std::size_t{2});
-    return {totals[0], totals[1]};
+    if (x.rows.samples > 0) check_rows(x.rows, y.rows);
+    return guarded("evaluate", [&] {
+      LossSum local;
+      for (int first = 0; first < x.rows.samples; first += most_samples()) {
+        const int count = std::min(most_samples(), x.rows.samples - first);
+        const auto ctx = evaluation();
+        local += Loss::evaluate(ctx, run_forward(ctx, x.samples(first, count)),
+                                y.samples(first, count));
+      }
+      double totals[2] = {local.sum, local.weight};
+      world_.all_reduce(totals, std::size_t{2});
+      return LossSum{totals[0], totals[1]};
+    });
   }
   template <class Batch> LossSum evaluate(const Batch& batch) requires requires {
     batch.inputs.data();
@@ -101,11 +100,20 @@ template <class Plan, class World, class Device> class Execution {
     return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
                     Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
   }
-  /// The model's output for this rank's rows, valid until the next call. Collective.
+  /// The model's output for this rank's rows, at most one micro-batch, valid until the next call.
+  /// Collective.
   Output predict(Input x) {
     check_rows(x.rows, x.rows);
-    const auto ctx = evaluation();
-    return run_forward(ctx, x);
+    if (x.rows.samples > most_samples()) {
+      throw InvalidInput(rank(), "predict",
+                         std::to_string(x.rows.samples) + " samples exceed the " +
+                             std::to_string(most_samples()) +
+                             " of a micro-batch, for which there is memory: give fewer at a time.");
+    }
+    return guarded("predict", [&] {
+      const auto ctx = evaluation();
+      return run_forward(ctx, x);
+    });
   }
 
   /// Every parameter by name, whole and without padding, on every rank. Collective.
@@ -166,6 +174,21 @@ template <class Plan, class World, class Device> class Execution {
   using Params = detail::ParamStore<Execution>;
   using Grads = detail::GradStore<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
+
+  /// A failure inside f reaches every rank, and this run is over.
+  template <class F> auto guarded(const char* operation, F f) {
+    if (broken_)
+      throw ContractBroken(rank(), operation, "an earlier step failed; make a new run.");
+    try {
+      return f();
+    } catch (...) {
+      broken_ = true;
+      world_.abort(std::current_exception());
+      throw;
+    }
+  }
+  /// Samples of one forward: what activation memory is for.
+  int most_samples() const { return options_.batch / Plan::micro_batches; }
 
   std::uint8_t* decays() const { return tables_.template as<std::uint8_t>(); }
   Ctx<Phase::evaluate> evaluation() {

@@ -71,7 +71,8 @@ template <class Plan, class Storage>
 void initialise(const Storage& storage, std::uint64_t seed, int) {
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const std::size_t begin = Plan::layout.params[static_cast<std::size_t>(index)].offset;
-    Draw draw{seed, static_cast<std::uint64_t>(index), 0, P::rank, P::cols};
+    Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0, P::rank,
+              P::cols};
     for (std::size_t k = 0; k < P::numel; ++k) {
       draw.index = k;
       const std::ptrdiff_t local = storage.local(begin + k);
@@ -118,6 +119,14 @@ template <class Plan, class World, class O> void agree(World& world, const O& op
     if (what)
       throw Mismatch(world.rank(), "Run::on", "ranks 0 and " + std::to_string(r) + " " + what);
   }
+}
+
+/// The options, once all ranks have them and this plan can run with them. Before any memory is
+/// taken, so that what is exchanged here does not add to the peak. Collective.
+template <class Plan, class World, class O> const O& agreed(World& world, const O& options) {
+  checked<Plan>(options, world.rank());
+  agree<Plan>(world, options);
+  return options;
 }
 
 [[noreturn]] inline void throw_unit_order(int rank, int marker, int unit) {

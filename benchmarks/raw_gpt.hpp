@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// benchmarks/raw_gpt.hpp: the demo's training step by hand: cohort's kernels and collectives, plain loops and buffers.
+#pragma once
+#include <cohort/comm/threads.hpp>
+#include <cohort/nn/losses.hpp>
+#include <cohort/ops/adamw.hpp>
+#include <cohort/ops/attention.hpp>
+#include <cohort/ops/default_gemm.hpp>
+#include <cohort/ops/elementwise.hpp>
+#include <cohort/ops/embedding.hpp>
+#include <cohort/ops/gelu.hpp>
+#include <cohort/ops/grad_norm.hpp>
+#include <cohort/ops/layer_norm.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace raw {
+
+// Legend: B samples, T tokens, R = B * T rows, C wide, H heads, L layers, V ids.
+constexpr int V = 65, T = 64, C = 128, H = 4, L = 4, B = 12, R = B * T;
+
+inline float* floats(std::size_t n) {
+  float* p = static_cast<float*>(std::aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64));
+  std::memset(p, 0, n * sizeof(float));
+  return p;
+}
+
+struct BlockWeights {
+  float *ln1, *qkv, *proj, *ln2, *fc, *out;  // (C) (3C,C) (C,C) (C) (4C,C) (C,4C)
+};
+struct Weights {
+  float *wte, *wpe, *lnf;  // (V,C) (T,C) (C)
+  BlockWeights block[L];
+  float* all;
+  std::size_t size = 0;
+};
+
+/// Cuts one flat buffer into the tensors of the model; all of these sizes are multiples of 64.
+inline Weights cut(float* base) {
+  Weights w;
+  float* at = base;
+  const auto take = [&](int n) { return std::exchange(at, at + n); };
+  w.wte = take((V * C + 63) / 64 * 64);
+  w.wpe = take(T * C);
+  for (BlockWeights& b : w.block) {
+    b.ln1 = take(C), b.qkv = take(3 * C * C), b.proj = take(C * C);
+    b.ln2 = take(C), b.fc = take(4 * C * C), b.out = take(4 * C * C);
+  }
+  w.lnf = take(C);
+  w.all = base;
+  w.size = static_cast<std::size_t>(at - base);
+  return w;
+}
+
+struct BlockActivations {
+  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *fc, *gelu, *out, *x2;
+};
+
+/// One rank's whole state and its step.
+template <class World>
+class Gpt {
+ public:
+  explicit Gpt(World& world) : world_(world) {
+    const std::size_t n = cut(nullptr).size;
+    p_ = cut(floats(n)), g_ = cut(floats(n));
+    m_ = floats(n), v_ = floats(n);
+    decay_.assign(n / 64, 1);
+    const auto no_decay = [&](const float* at) { std::memset(&decay_[(at - p_.all) / 64], 0, C / 64); };
+    no_decay(p_.lnf);
+    for (BlockWeights& b : p_.block) no_decay(b.ln1), no_decay(b.ln2);
+    embedded_ = floats(R * C), x0_ = floats(R * C);
+    for (BlockActivations& a : act_) {
+      a = {floats(R * C), floats(R), floats(R), floats(3 * R * C), floats(R * C), floats(R * H), floats(R * C), floats(R * C),
+           floats(R * C), floats(R), floats(R), floats(4 * R * C), floats(4 * R * C), floats(R * C), floats(R * C)};
+    }
+    lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V), dlogits_ = floats(R * V);
+    for (float** d : {&d0_, &d1_, &d2_}) *d = floats(4 * R * C);
+    scratch_ = floats(cohort::ops::attention_scratch<C / H, float>(T));
+  }
+  float* parameters() { return p_.all; }
+  std::size_t size() const { return p_.size; }
+
+  double step(const int* x, const int* y, double learning_rate) {
+    forward(x);
+    const auto loss = cohort::ops::cross_entropy_gradient<V>(cpu_, R, logits_, y, dlogits_);
+    backward(x);
+    return update(loss, learning_rate);
+  }
+
+ private:
+  void forward(const int* x) {
+    namespace ops = cohort::ops;
+    ops::embedding_forward<V, C>(cpu_, R, x, p_.wte, embedded_);
+    for (int b = 0; b < B; ++b) ops::add(cpu_, T * C, embedded_ + b * T * C, p_.wpe, x0_ + b * T * C);
+    const float* in = x0_;
+    for (int l = 0; l < L; ++l) {
+      const BlockWeights& w = p_.block[l];
+      const BlockActivations& a = act_[l];
+      ops::layer_norm_forward<C>(cpu_, R, in, w.ln1, static_cast<const float*>(nullptr), a.ln1, a.mean1, a.rstd1);
+      product<false, true>(R, 3 * C, C, a.ln1, C, w.qkv, C, 0, a.qkv, 3 * C);
+      ops::attention_forward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, a.lse, scratch_);
+      product<false, true>(R, C, C, a.att, C, w.proj, C, 0, a.proj, C);
+      ops::add(cpu_, R * C, in, a.proj, a.x1);
+      ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2, a.mean2, a.rstd2);
+      product<false, true>(R, 4 * C, C, a.ln2, C, w.fc, C, 0, a.fc, 4 * C);
+      ops::gelu_forward(cpu_, 4 * R * C, a.fc, a.gelu);
+      product<false, true>(R, C, 4 * C, a.gelu, 4 * C, w.out, 4 * C, 0, a.out, C);
+      ops::add(cpu_, R * C, a.x1, a.out, a.x2);
+      in = a.x2;
+    }
+    ops::layer_norm_forward<C>(cpu_, R, in, p_.lnf, static_cast<const float*>(nullptr), lnf_, meanf_, rstdf_);
+    product<false, true>(R, V, C, lnf_, C, p_.wte, C, 0, logits_, V);
+  }
+
+  void backward(const int* x) {
+    namespace ops = cohort::ops;
+    float* const none = nullptr;
+    product<true, false>(V, C, R, dlogits_, V, lnf_, C, 0, g_.wte, C);
+    product<false, false>(R, C, V, dlogits_, V, p_.wte, C, 0, d0_, C);
+    ops::layer_norm_backward<C>(cpu_, R, act_[L - 1].x2, p_.lnf, meanf_, rstdf_, d0_, d1_, g_.lnf, none, true);
+    float *d = d1_, *s = d0_, *t = d2_;  // d: gradient of the block's output; s, t: temporaries
+    for (int l = L; l-- > 0;) {
+      const BlockWeights &w = p_.block[l], &g = g_.block[l];
+      const BlockActivations& a = act_[l];
+      const float* in = l > 0 ? act_[l - 1].x2 : x0_;
+      product<true, false>(C, 4 * C, R, d, C, a.gelu, 4 * C, 0, g.out, 4 * C);
+      product<false, false>(R, 4 * C, C, d, C, w.out, 4 * C, 0, s, 4 * C);
+      ops::gelu_backward(cpu_, 4 * R * C, a.fc, s, t);
+      product<true, false>(4 * C, C, R, t, 4 * C, a.ln2, C, 0, g.fc, C);
+      product<false, false>(R, C, 4 * C, t, 4 * C, w.fc, C, 0, s, C);
+      ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true);
+      ops::add_to(cpu_, R * C, t, d);  // t: gradient of x1
+      product<true, false>(C, C, R, t, C, a.att, C, 0, g.proj, C);
+      product<false, false>(R, C, C, t, C, w.proj, C, 0, s, C);
+      ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, s, a.lse, d, scratch_);
+      product<true, false>(3 * C, C, R, d, 3 * C, a.ln1, C, 0, g.qkv, C);
+      product<false, false>(R, C, 3 * C, d, 3 * C, w.qkv, C, 0, s, C);
+      ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true);
+      ops::add_to(cpu_, R * C, d, t);
+      reduce(l == L - 1 ? g_.size : offset(l + 1), offset(l));  // the 4 MiB of gradient leave in pieces
+    }
+    std::memset(g_.wpe, 0, T * C * sizeof(float));
+    for (int b = 0; b < B; ++b) ops::add_to(cpu_, T * C, g_.wpe, d + b * T * C);
+    ops::embedding_backward<V, C>(cpu_, R, x, d, g_.wte, false);
+    reduce(offset(0), 0);
+    flush();
+  }
+
+  double update(cohort::ops::LossSum loss, double learning_rate) {
+    namespace ops = cohort::ops;
+    double total[2] = {loss.sum, loss.weight};
+    world_.all_reduce(total, std::size_t{2});
+    ops::ExactSum squares;
+    ops::add_square_sum(cpu_, g_.size, g_.all, squares);
+    const double norm = std::sqrt(squares.value()) / total[1];
+    const double scale = ops::clip_coefficient(norm, 1.0) / total[1];
+    const auto s = ops::AdamStep<float>::make({learning_rate, 0.9, 0.99, 1e-8, 0.1}, ++steps_, scale);
+    ops::adamw(cpu_, p_.size, p_.all, static_cast<const float*>(g_.all), m_, v_, decay_.data(), s);
+    return total[0] / total[1];
+  }
+
+  /// Sums [begin, end) over ranks once a bucket is full: 1 MiB first, then 25 MiB, as cohort's default.
+  void reduce(std::size_t end, std::size_t begin) {
+    if (pending_end_ == 0) pending_end_ = end;
+    pending_begin_ = begin;
+    if ((pending_end_ - pending_begin_) * sizeof(float) >= (sent_ ? 25u << 20 : 1u << 20)) flush();
+  }
+  void flush() {
+    if (pending_end_ > pending_begin_) world_.all_reduce(g_.all + pending_begin_, pending_end_ - pending_begin_);
+    sent_ = pending_begin_ > 0;
+    pending_end_ = pending_begin_ = 0;
+  }
+  std::size_t offset(int l) const { return static_cast<std::size_t>(g_.block[l].ln1 - g_.all); }
+
+  template <bool TransA, bool TransB>
+  void product(int m, int n, int k, const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+    cohort::matmul<TransA, TransB>(cpu_, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  }
+
+  World& world_;
+  cohort::DefaultCpu cpu_;
+  Weights p_, g_;
+  float *m_, *v_, *embedded_, *x0_, *lnf_, *meanf_, *rstdf_, *logits_, *dlogits_, *d0_, *d1_, *d2_, *scratch_;
+  BlockActivations act_[L];
+  std::vector<std::uint8_t> decay_;
+  std::size_t pending_end_ = 0, pending_begin_ = 0;
+  bool sent_ = false;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace raw

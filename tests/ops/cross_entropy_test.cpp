@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/ops/cross_entropy_test.cpp: values against fp64, gradients, ignored labels, bad labels.
+#include <doctest/doctest.h>
+
+#include <cohort/ops/cross_entropy.hpp>
+#include <string>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::testing;
+
+namespace {
+template <int V>
+double reference(const std::vector<double>& x, const std::vector<std::int32_t>& targets) {
+  double total = 0;
+  for (std::size_t r = 0; r < targets.size(); ++r) {
+    if (targets[r] == ops::ignored_label) continue;
+    double sum = 0;
+    for (int c = 0; c < V; ++c) sum += std::exp(x[r * V + c]);
+    total += std::log(sum) - x[r * V + targets[r]];
+  }
+  return total;
+}
+
+template <int V> void against_fp64_and_differences() {
+  const int rows = 7;
+  const auto x = normal<double>(rows * V, 1, 2.0);
+  const std::vector<float> narrow(x.begin(), x.end());
+  auto targets = integers(rows, V, 2);
+  targets[3] = ops::ignored_label;
+  std::vector<double> d(x.size(), 5.0);
+  std::vector<float> d32(x.size(), 5.0f);
+  const auto loss = ops::cross_entropy_gradient<V>(cpu, rows, x.data(), targets.data(), d.data());
+  CHECK(loss.sum == doctest::Approx(reference<V>(x, targets)).epsilon(1e-14));
+  CHECK(loss.weight == 6);
+  const auto slope = finite_differences(x, [&](auto& v) { return reference<V>(v, targets); });
+  CHECK(max_error(d, slope) <= 1e-10 / 6 + 1.2e-16 / 1e-5 * 100);  // h^2 f''' / 6 + unit f / h
+  for (int c = 0; c < V; ++c) CHECK(d[3 * V + c] == 0);
+
+  const auto single =
+      ops::cross_entropy_gradient<V>(cpu, rows, narrow.data(), targets.data(), d32.data());
+  const auto value = ops::cross_entropy<V>(cpu, rows, narrow.data(), targets.data());
+  CHECK(single.sum == value.sum);  // evaluation sees the loss that training sees
+  // Rounding the logits to float moves each by 8 units at most, the sum of exponentials makes
+  // V / lanes + 8 roundings: a row's loss and each probability move by no more than both.
+  const double per_row = unit<float> * (2 * 8 + double(V) / ops::lanes<float> + 8);
+  CHECK(std::fabs(single.sum - loss.sum) <= rows * per_row);
+  CHECK(max_error(d32, d) <= per_row);
+}
+}  // namespace
+
+TEST_CASE("cross_entropy: value and gradient agree with fp64 and with finite differences") {
+  against_fp64_and_differences<65>();
+  against_fp64_and_differences<16>();
+  against_fp64_and_differences<2>();
+}
+
+TEST_CASE("cross_entropy: equal logits cost log V") {  // math.log(65) in Python
+  const std::vector<float> x(65, 12.0f);
+  const std::int32_t target = 64;
+  CHECK(ops::cross_entropy<65>(cpu, 1, x.data(), &target).sum ==
+        doctest::Approx(4.174387269895637).epsilon(1e-7));
+}
+
+TEST_CASE("cross_entropy: huge logits do not overflow, NaN is not hidden") {
+  std::vector<float> x = {1e30f, -1e30f, 0, 1e30f}, d(4);
+  const std::int32_t target = 0;
+  const auto loss = ops::cross_entropy_gradient<4>(cpu, 1, x.data(), &target, d.data());
+  CHECK(loss.sum == doctest::Approx(0.6931471805599453).epsilon(1e-15));
+  CHECK(d == std::vector<float>{-0.5f, 0, 0, 0.5f});
+  x[2] = NAN;
+  CHECK(std::isnan(ops::cross_entropy<4>(cpu, 1, x.data(), &target).sum));
+}
+
+TEST_CASE("cross_entropy: in place, and row by row, the bits are the same") {
+  constexpr int V = 65, rows = 6;
+  const auto x = normal<float>(rows * V, 1);
+  const auto targets = integers(rows, V, 2);
+  std::vector<float> d(x.size()), in_place = x, single(V);
+  ops::cross_entropy_gradient<V>(cpu, rows, x.data(), targets.data(), d.data());
+  ops::cross_entropy_gradient<V>(cpu, rows, in_place.data(), targets.data(), in_place.data());
+  CHECK(same_bits(d, in_place));
+  for (int r = 0; r < rows; ++r) {
+    ops::cross_entropy_gradient<V>(cpu, 1, x.data() + r * V, targets.data() + r, single.data());
+    CHECK(same_bits(single.data(), d.data() + r * V, V));
+  }
+}
+
+TEST_CASE("cross_entropy: all ignored weighs nothing; another ignored label can be chosen") {
+  const auto x = normal<float>(2 * 4, 1);
+  std::vector<std::int32_t> targets = {-100, -100};
+  CHECK(ops::cross_entropy<4>(cpu, 2, x.data(), targets.data()).weight == 0);
+  targets = {-1, 2};
+  CHECK(ops::cross_entropy<4>(cpu, 2, x.data(), targets.data(), -1).weight == 1);
+}
+
+TEST_CASE("cross_entropy: a bad label is an error that names it") {
+  const auto x = normal<float>(3 * 4, 1);
+  for (int bad : {4, -1}) {
+    const std::vector<std::int32_t> targets = {0, bad, 1};
+    std::string text;
+    try {
+      ops::cross_entropy<4>(cpu, 3, x.data(), targets.data());
+    } catch (const InvalidInput& e) {
+      text = e.what();
+    }
+    CHECK(text.find("target " + std::to_string(bad) + " at row 1") != std::string::npos);
+  }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/support/models.hpp: the zoo: small models that every law must hold for, and data for them.
+#pragma once
+#include <cohort/core/rng.hpp>
+#include <cohort/nn/activations.hpp>
+#include <cohort/nn/attention.hpp>
+#include <cohort/nn/embedding.hpp>
+#include <cohort/nn/layer_norm.hpp>
+#include <cohort/nn/linear.hpp>
+#include <cohort/nn/losses.hpp>
+#include <cohort/nn/repeat.hpp>
+#include <cohort/nn/residual.hpp>
+#include <cohort/nn/sequential.hpp>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace cohort::zoo {
+
+/// GPT-2's block: two residual branches, each behind a LayerNorm.
+template <int C, int Heads>
+using Block = nn::Sequential<
+    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Attention<C, Heads>>>,
+    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Linear<C, 4 * C>,
+                                nn::Gelu<4 * C, ops::GeluTanh>, nn::Linear<4 * C, C>>>>;
+
+/// nanoGPT's model: learned positions, N blocks, a last LayerNorm, head tied to the token table.
+template <int V, int T, int N, int C, int Heads>
+using TiedGptOf = nn::TiedEmbedding<
+    V, C, nn::Sequential<nn::AddPosition<T, C>, nn::Repeat<N, Block<C, Heads>>, nn::LayerNorm<C>>>;
+
+/// y = x * weight, element by element: one parameter, a layer as users write them.
+template <int C> struct Scale {
+  using Params = cohort::Params<Initialised<Param<"weight", C>, init::Ones>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto y = ctx.like(x);
+    y.map().array() = x.map().array().rowwise() * p["weight"_p].map().array().row(0);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  static auto backward(auto& ctx, const auto& p, const auto& saved, auto dy, const auto& g) {
+    const auto x = saved["x"_p];
+    g["weight"_p].map().array() += (dy.map().array() * x.map().array()).colwise().sum();
+    const auto dx = ctx.like(dy);
+    dx.map().array() = dy.map().array().rowwise() * p["weight"_p].map().array().row(0);
+    return dx;
+  }
+};
+
+/// y = gain * left(x) + right(x): a user's composite with two branches over one input and a
+/// parameter of its own beside its children.
+template <int C> struct TwoBranches {
+  using Params = cohort::Params<Initialised<Param<"gain", 1>, init::Ones>>;
+  using Children = cohort::Children<Child<"left", nn::Linear<C, C>>,
+                                    Child<"right", nn::Sequential<nn::Linear<C, C, nn::NoBias>,
+                                                                  nn::Gelu<C>>>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto left = cohort::forward(ctx, p["left"_p], x);
+    const auto right = cohort::forward(ctx, p["right"_p], x);
+    const auto y = ctx.like(x);
+    y.map() = p["gain"_p].data()[0] * left.y.map() + right.y.map();
+    return Out{y, keep(ctx, "ly"_p = left.y, "left"_p = left.saved, "right"_p = right.saved)};
+  }
+  static auto backward(auto& ctx, const auto& p, const auto& s, auto dy, const auto& g) {
+    const auto dx = cohort::backward(ctx, p["right"_p], s["right"_p], dy, g["right"_p]);
+    g["gain"_p].data()[0] += (dy.map().array() * s["ly"_p].map().array()).sum();
+    const auto dleft = ctx.like(dy);
+    dleft.map() = p["gain"_p].data()[0] * dy.map();
+    const auto more = cohort::backward(ctx, p["left"_p], s["left"_p], dleft.view(), g["left"_p]);
+    dx.map() += more.map();
+    return dx;
+  }
+  template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
+    const std::size_t own = Tensor<T, C>::bytes(rows);  // dx of right, dleft, dx of left
+    const auto right = cohort::backward_bytes<child_of<TwoBranches, 1>, T>(rows);
+    return {std::max(right.peak, right.result + 2 * own), right.result + 2 * own};
+  }
+};
+
+// Models. Extents are odd where they may be: most parameters fill no whole chunk.
+using TiedGpt = TiedGptOf<11, 5, 2, 8, 2>;
+using Gpt = nn::Sequential<nn::Embedding<11, 8>, nn::AddPosition<5, 8>, nn::Repeat<2, Block<8, 2>>,
+                           nn::LayerNorm<8>, nn::Linear<8, 11>>;
+using OddMlp = nn::Sequential<nn::Linear<7, 13>, nn::ReLU<13>, nn::Linear<13, 5, nn::NoBias>,
+                              nn::Gelu<5>, nn::Linear<5, 3>>;
+using Branching = nn::Sequential<nn::Linear<6, 5>, TwoBranches<5>, nn::Linear<5, 4>>;
+using NestedRepeat = nn::Sequential<
+    nn::Linear<6, 4>,
+    nn::Repeat<2, nn::Sequential<nn::LayerNorm<4>, nn::Repeat<3, nn::Residual<nn::Linear<4, 4>>>>>,
+    nn::Linear<4, 3>>;
+using SingleParameter = Scale<3>;
+using HugeAndTiny =  // one parameter of 9000 elements, then 14 that fill less than one chunk
+    nn::Sequential<nn::Linear<90, 100, nn::NoBias>, nn::ReLU<100>, nn::Linear<100, 3>,
+                   nn::Repeat<12, Scale<3>>>;
+using Regression = nn::Sequential<nn::Linear<5, 16>, nn::Gelu<16>, nn::Linear<16, 4>>;
+
+static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>>);
+
+/// A model with the loss it is trained under and the rows of a sample: what a law is tested over.
+///   zoo::for_each_case([]<class Case>() { CAPTURE(Case::name()); ... });
+template <class M, class L, int TokensOfSample = 1> struct Case {
+  using Model = M;
+  using Loss = L;
+  static constexpr int tokens = TokensOfSample;
+};
+struct TiedGptCase : Case<TiedGpt, nn::CrossEntropy, 5> {
+  static constexpr const char* name() { return "TiedGpt"; }
+};
+struct GptCase : Case<Gpt, nn::CrossEntropy, 4> {
+  static constexpr const char* name() { return "Gpt"; }
+};
+struct OddMlpCase : Case<OddMlp, nn::CrossEntropy> {
+  static constexpr const char* name() { return "OddMlp"; }
+};
+struct BranchingCase : Case<Branching, nn::CrossEntropy> {
+  static constexpr const char* name() { return "Branching"; }
+};
+struct NestedRepeatCase : Case<NestedRepeat, nn::CrossEntropy, 2> {
+  static constexpr const char* name() { return "NestedRepeat"; }
+};
+struct SingleParameterCase : Case<SingleParameter, nn::MeanSquaredError<3>> {
+  static constexpr const char* name() { return "SingleParameter"; }
+};
+struct HugeAndTinyCase : Case<HugeAndTiny, nn::CrossEntropy> {
+  static constexpr const char* name() { return "HugeAndTiny"; }
+};
+struct RegressionCase : Case<Regression, nn::MeanSquaredError<4>> {
+  static constexpr const char* name() { return "Regression"; }
+};
+
+/// Calls f.operator()<Case>() for every case of the list.
+template <class... Cases, class F> void for_cases(F&& f) {
+  (f.template operator()<Cases>(), ...);
+}
+template <class F> void for_each_case(F&& f) {
+  for_cases<TiedGptCase, GptCase, OddMlpCase, BranchingCase, NestedRepeatCase, SingleParameterCase,
+            HugeAndTinyCase, RegressionCase>(f);
+}
+
+/// Owns one side of a batch: standard normal features, or ids in [0, below).
+template <class Extent> struct Values {
+  Rows rows;
+  std::vector<float> numbers;
+  std::vector<int> ids;
+
+  Values(Rows r, int below, std::uint64_t seed, std::uint64_t stream) : rows(r) {
+    const auto n = static_cast<std::uint64_t>(r.count());
+    if constexpr (std::is_same_v<Extent, Tokens>) {
+      for (std::uint64_t i = 0; i < n; ++i)
+        ids.push_back(static_cast<int>(uniform01(seed, stream, i) * static_cast<float>(below)));
+    } else {
+      for (std::uint64_t i = 0; i < n * Extent::extent; ++i)
+        numbers.push_back(static_cast<float>(normal(seed, stream, i)));
+    }
+  }
+  value_of<Extent, float> view() const {
+    if constexpr (std::is_same_v<Extent, Tokens>)
+      return {ids.data(), rows};
+    else
+      return {numbers.data(), rows};
+  }
+};
+
+/// Owns a batch of a case: the same values for the same seed, whatever is cut out of it.
+///   const zoo::Batch<zoo::GptCase> batch(12); run.step(batch.x(), batch.y());
+///   batch.x().samples(first, count) is one rank's part.
+template <class Case> class Batch {
+ public:
+  explicit Batch(int samples, std::uint64_t seed = 1)
+      : x_({samples, Case::tokens}, 11, seed, 100),
+        y_({samples, Case::tokens}, Case::Model::Output::extent, seed, 101) {}
+  auto x() const { return x_.view(); }
+  auto y() const { return y_.view(); }
+  Rows rows() const { return x_.rows; }
+  /// Labels may be overwritten, e.g. with -100 to ignore a row.
+  std::vector<int>& labels() { return y_.ids; }
+
+ private:
+  Values<typename Case::Model::Input> x_;
+  Values<typename Case::Loss::Target> y_;
+};
+
+}  // namespace cohort::zoo

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/support/one_layer.hpp: runs one layer alone, in memory of exactly the planned size.
+#pragma once
+#include <cohort/concepts/layer.hpp>
+#include <cohort/core/rng.hpp>
+#include <cohort/ops/default_gemm.hpp>
+#include <cohort/plan/layout.hpp>
+#include <string>
+#include <vector>
+
+namespace cohort::zoo {
+
+/// Owns what one layer of type L computes with: parameters, gradients, and arenas of the bytes that
+/// its types announce (or of others, to see what happens then).
+///
+///   OneLayer<nn::Linear<3, 2>, double> layer({2, 1});
+///   layer.set("weight", values);
+///   layer.run(x, dy);   // fills y, dx and gradients; throws what the layer throws
+template <class L, class T = float> class OneLayer {
+ public:
+  using Train = Context<DefaultCpu, T, Phase::train>;
+  using Back = Context<DefaultCpu, T, Phase::backward>;
+  using Evaluate = Context<DefaultCpu, T, Phase::evaluate>;
+  static constexpr bool takes_tokens = std::is_same_v<typename L::Input, Tokens>;
+  using X = std::conditional_t<takes_tokens, int, T>;
+  using Kept = decltype(cohort::forward(std::declval<Train&>(),
+                                        std::declval<const FlatView<L, ParamCursor<T>>&>(),
+                                        std::declval<value_of<typename L::Input, T>>())
+                            .saved);
+
+  struct Bytes {
+    std::size_t activations = 0, backward = 0, scratch = 0;
+  };
+  static constexpr Bytes planned(Rows rows) {
+    return {Kept::bytes(rows), backward_bytes<L, T>(rows).peak, scratch_bytes<L, T>(rows)};
+  }
+
+  explicit OneLayer(Rows rows) : OneLayer(rows, planned(rows)) {}
+  OneLayer(Rows rows, Bytes bytes)
+      : rows_(rows),
+        params_(flat_size<L>() * sizeof(T)),
+        grads_(flat_size<L>() * sizeof(T)),
+        activations_("activation", bytes.activations),
+        backward_("backward", bytes.backward),
+        scratch_("scratch", bytes.scratch),
+        touched_(static_cast<std::size_t>(num_params<L>()) + 1) {}
+
+  /// Standard normal parameters, padding left at zero.
+  void draw(std::uint64_t seed) {
+    each([&]<class P>(int i, std::size_t offset) {
+      for (std::size_t k = 0; k < P::numel; ++k)
+        params_.template as<T>()[offset + k] =
+            static_cast<T>(normal(seed, static_cast<std::uint64_t>(i), k));
+    });
+  }
+  template <class V> void set(const std::string& name, const std::vector<V>& values) {
+    for (std::size_t k = 0; k < values.size(); ++k)
+      params_.template as<T>()[offset_of(name) + k] = static_cast<T>(values[k]);
+  }
+  std::vector<T> parameter(const std::string& name) const {
+    return range(params_.template as<T>(), name);
+  }
+  std::vector<T> gradient(const std::string& name) const {
+    return range(grads_.template as<T>(), name);
+  }
+  /// What the gradient buffer holds before run(): first contributions must overwrite it.
+  void fill_gradients(T value) {
+    std::fill_n(grads_.template as<T>(), flat_size<L>(), value);
+  }
+  /// The next run overwrites gradients; without this call it adds, as later micro-batches do.
+  void begin_step() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
+
+  std::vector<T> y, dx;
+
+  void run(const std::vector<X>& x, const std::vector<T>& dy) {
+    activations_.release({});
+    backward_.release({});
+    const Train ctx(device_, activations_, scratch_);
+    const Back back(device_, backward_, scratch_);
+    const FlatView<L, ParamCursor<T>> p({params_.template as<T>()});
+    const FlatView<L, GradCursor<T>> g({grads_.template as<T>(), touched_.data()});
+    const auto r = cohort::forward(ctx, p, input(x));
+    y.assign(r.y.data, r.y.data + r.y.size());
+    const Tensor<const T, L::Output::extent> seed{dy.data(), rows_};
+    const auto gradient = cohort::backward(back, p, r.saved, seed, g);
+    if constexpr (!takes_tokens) dx.assign(gradient.data, gradient.data + gradient.size());
+  }
+  /// The output of forward in evaluation; activations lie in an arena of the training's size.
+  std::vector<T> evaluate(const std::vector<X>& x) {
+    activations_.release({});
+    const Evaluate ctx(device_, activations_, scratch_);
+    const FlatView<L, ParamCursor<T>> p({params_.template as<T>()});
+    const auto out = cohort::forward(ctx, p, input(x)).y;
+    return {out.data, out.data + out.size()};
+  }
+  const Arena& activations() const { return activations_; }
+  const Arena& backward() const { return backward_; }
+  const Arena& scratch() const { return scratch_; }
+
+ private:
+  value_of<typename L::Input, T> input(const std::vector<X>& x) const { return {x.data(), rows_}; }
+  template <class F> static void each(F&& f) {
+    std::size_t offset = 0;
+    for_each_parameter<L>([&]<class P>(int i) {
+      f.template operator()<P>(i, offset);
+      offset += P::padded;
+    });
+  }
+  static std::size_t offset_of(const std::string& name) {
+    const std::vector<std::string> names = parameter_names<L>();
+    std::size_t found = flat_size<L>();
+    each([&]<class P>(int i, std::size_t offset) {
+      if (names[static_cast<std::size_t>(i)] == name) found = offset;
+    });
+    if (found == flat_size<L>()) throw InvalidInput(-1, "OneLayer", "no parameter " + name);
+    return found;
+  }
+  static std::vector<T> range(const T* flat, const std::string& name) {
+    const std::size_t begin = offset_of(name);
+    std::vector<T> out;
+    each([&]<class P>(int, std::size_t offset) {
+      if (offset == begin) out.assign(flat + begin, flat + begin + P::numel);
+    });
+    return out;
+  }
+
+  Rows rows_;
+  DefaultCpu device_;
+  HostMemory params_, grads_;
+  Arena activations_, backward_, scratch_;
+  std::vector<std::uint8_t> touched_;
+};
+
+/// Standard normal values.
+template <class T = float> std::vector<T> normals(std::size_t count, std::uint64_t seed) {
+  std::vector<T> out(count);
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(normal(seed, 200, i));
+  return out;
+}
+
+}  // namespace cohort::zoo
