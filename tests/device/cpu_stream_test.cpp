@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/device/cpu_stream_test.cpp: the communication stream: order, markers, failure, end.
+#include <cohort/core/error.hpp>
 #include <cohort/device/cpu_stream.hpp>
 #include <doctest/doctest.h>
 

@@ -32,7 +32,7 @@ struct ByRepeat {
 template <class... Bs> struct Each {
   using cut = CutAt<Bs...>;
   template <class Model, class Cut>
-  static constexpr auto assign(const Layout<Model, Cut>& layout, std::size_t) {
+  static constexpr auto assign(const Layout<Model, Cut>&, std::size_t) {
     static_assert(
         Cut::template divides<Model>(),
         "cohort: Groups<Each<...>> names a layer type that the model does not contain. Name the "
