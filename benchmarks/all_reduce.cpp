@@ -64,12 +64,14 @@ void measure(cohort::Threads& world, double milliseconds) {
   for (std::size_t bytes = 4096; bytes <= (std::size_t{64} << 20); bytes *= 4) {
     std::vector<float> mine(bytes / sizeof(float)), copy(bytes / sizeof(float));
     const auto write = [&] { std::fill(mine.begin(), mine.end(), 1.0f); };
-    const double sum = median_us(world, milliseconds, write,
-                                 [&] { world.all_reduce(mine.data(), mine.size()); });
-    const double floor = median_us(world, milliseconds, [] {}, [&] {
-      std::memcpy(copy.data(), mine.data(), bytes);
-      asm volatile("" : : "r"(copy.data()) : "memory");  // the copy is wanted
-    });
+    const double sum =
+        median_us(world, milliseconds, write, [&] { world.all_reduce(mine.data(), mine.size()); });
+    const double floor = median_us(
+        world, milliseconds, [] {},
+        [&] {
+          std::memcpy(copy.data(), mine.data(), bytes);
+          asm volatile("" : : "r"(copy.data()) : "memory");  // the copy is wanted
+        });
     if (world.rank() == 0) report(bytes, sum, floor);
   }
 }

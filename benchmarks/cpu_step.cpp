@@ -6,7 +6,7 @@
 
 using namespace cohort;
 
-using Model = example::Gpt<65, 64, 4, 128, 4>;
+using Model = example::NanoGpt<65, 64, 4, 128, 4>;
 using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, ClipGradNorm, optim::AdamW, optim::WarmupCosine>;
 
 int main(int argc, char** argv) {

@@ -41,8 +41,8 @@ template <class Body> double median_ns(Body body) {
 }
 
 void line(const char* op, const char* what, double value, const char* unit) {
-  std::printf("{\"bench\": \"ops\", \"metric\": \"%s %s\", \"value\": %.4g, \"unit\": \"%s\"}\n", op,
-              what, value, unit);
+  std::printf("{\"bench\": \"ops\", \"metric\": \"%s %s\", \"value\": %.4g, \"unit\": \"%s\"}\n",
+              op, what, value, unit);
 }
 
 /// elements and bytes (read and written, each once) of one call.
@@ -71,8 +71,7 @@ void elementwise() {
          [&] { ops::gelu_forward<ops::GeluTanh>(cpu, R * F, x.data(), y.data()); });
   report("gelu_tanh backward", n, n * 12,
          [&] { ops::gelu_backward<ops::GeluTanh>(cpu, R * F, x.data(), dy.data(), y.data()); });
-  report("add", R * C, R * C * 12.0,
-         [&] { ops::add(cpu, R * C, x.data(), dy.data(), y.data()); });
+  report("add", R * C, R * C * 12.0, [&] { ops::add(cpu, R * C, x.data(), dy.data(), y.data()); });
 }
 
 void rows() {
@@ -96,12 +95,10 @@ void rows() {
   std::vector<float> table(V * C);
   report("embedding forward", n, n * 8,
          [&] { ops::embedding_forward<V, C>(cpu, R, ids.data(), x.data(), y.data()); });
-  report("embedding backward", n, n * 12, [&] {
-    ops::embedding_backward<V, C>(cpu, R, ids.data(), dy.data(), table.data(), true);
-  });
-  report("cross_entropy gradient", double(R) * V, double(R) * V * 8, [&] {
-    ops::cross_entropy_gradient<V>(cpu, R, x.data(), ids.data(), y.data());
-  });
+  report("embedding backward", n, n * 12,
+         [&] { ops::embedding_backward<V, C>(cpu, R, ids.data(), dy.data(), table.data(), true); });
+  report("cross_entropy gradient", double(R) * V, double(R) * V * 8,
+         [&] { ops::cross_entropy_gradient<V>(cpu, R, x.data(), ids.data(), y.data()); });
 }
 
 template <int Tokens> void attention(int num_samples, const char* forward, const char* backward) {

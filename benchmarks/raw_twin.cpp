@@ -13,7 +13,7 @@
 
 using namespace cohort;
 
-using Model = example::Gpt<raw::V, raw::T, raw::L, raw::C, raw::H>;
+using Model = example::NanoGpt<raw::V, raw::T, raw::L, raw::C, raw::H>;
 using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, ClipGradNorm, optim::AdamW>;
 
 struct Batch {

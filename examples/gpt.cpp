@@ -80,12 +80,13 @@ void train(auto& world, const Arguments& a) {
                                        .steps_per_epoch = double(corpus.train().tokens.size()) / tokens_per_step});
   for (auto& batch : loader) {
     const StepReport r = run.step(batch);
-    const bool evaluate = r.step % a.eval_every == 0 && r.step < a.steps;
-    const std::optional<double> val = evaluate ? std::optional(validate(run, validation, a.eval_batches)) : std::nullopt;
-    if (val) progress.validation(*val);
+    if (r.step % a.eval_every == 0 && r.step < a.steps) {
+      const double val = validate(run, validation, a.eval_batches);
+      progress.validation(val);
+      if (log) log->write({{"step", r.step}, {"val_loss", val}});
+    }
     progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
     if (log) log->write({{"step", r.step}, {"loss", r.loss}, {"lr", r.learning_rate}, {"grad_norm", r.grad_norm}});
-    if (log && val) log->write({{"step", r.step}, {"val_loss", *val}});
   }
   progress.finish();
   const double val = validate(run, validation, 0);

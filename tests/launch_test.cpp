@@ -176,8 +176,10 @@ TEST_CASE("launch<Threads> under a launcher of several processes names launch<Mp
     Environment rank("RANK", "0");
     CHECK(refusal().empty());  // half of torchrun's pair says nothing
     Environment size("WORLD_SIZE", "2");
-    CHECK(refusal() == "cohort: launch: this is one of 2 processes of torchrun (RANK and "
-                       "WORLD_SIZE are set)" + advice);
+    CHECK(refusal() ==
+          "cohort: launch: this is one of 2 processes of torchrun (RANK and "
+          "WORLD_SIZE are set)" +
+              advice);
   }
   {
     Environment size("OMPI_COMM_WORLD_SIZE", "4");

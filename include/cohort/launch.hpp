@@ -12,7 +12,9 @@ namespace cohort {
 
 /// A world that can start its ranks: Threads, and further ones with their own headers.
 template <class World, class F>
-concept Launches = requires(const LaunchOptions& options, F& f) { World::run(options, f); };
+concept Launches = requires(const LaunchOptions& options, F& f) {
+  World::run(options, f);
+};
 
 /// Forms a world, calls f(world) on every rank and returns when all ranks have ended.
 ///
@@ -20,16 +22,14 @@ concept Launches = requires(const LaunchOptions& options, F& f) { World::run(opt
 ///          InvalidInput: options that cannot be honoured, or a launcher that wants another World.
 /// Laws     after a failed launch a new one works (tests/launch_test.cpp).
 template <class World, class F>
-  requires Launches<World, F>
-void launch(const LaunchOptions& options, F f) {
-  World::run(options, f);
-}
+requires Launches<World, F>
+void launch(const LaunchOptions& options, F f) { World::run(options, f); }
 
 /// The same for main(): reads --ranks N, prints an error as one line on stderr.
 ///
 /// Errors   returns 1 where the other overload throws, else 0.
 template <class World, class F>
-  requires Launches<World, F>
+requires Launches<World, F>
 int launch(int argc, const char* const* argv, F f, LaunchOptions options = {}) {
   try {
     const LaunchOptions asked = detail::parse_launch_options(argc, argv);

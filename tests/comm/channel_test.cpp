@@ -28,8 +28,7 @@ struct Meeting {
     std::iota(all.begin(), all.end(), 0);
     return all;
   }
-  template <class F>
-  void run(F f) {
+  template <class F> void run(F f) {
     std::vector<std::jthread> threads;
     for (int r = 0; r < channel.size(); ++r) threads.emplace_back([&, r] { f(r); });
   }
@@ -95,9 +94,11 @@ TEST_CASE("Channel: with delays at random ranks, sleepers and spinners lose no w
     meeting.run([&](int rank) {
       std::mt19937 random(static_cast<unsigned>(rank));
       for (std::uint32_t k = 1; k <= 300; ++k) {
-        if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
+        if (random() % 8 == 0)
+          std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
         meeting.channel.open(rank, 2 * k - 1, k, sum, nullptr);
-        if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
+        if (random() % 8 == 0)
+          std::this_thread::sleep_for(std::chrono::microseconds(random() % 400));
         meeting.channel.close(rank, 2 * k);
       }
     });
@@ -128,7 +129,7 @@ TEST_CASE("reached: phases keep their order across the wrap of the counter") {
   CHECK(reached(5, 5));
   CHECK(reached(6, 5));
   CHECK(!reached(4, 5));
-  CHECK(reached(2, 0xfffffffe));   // 2 comes four phases after
+  CHECK(reached(2, 0xfffffffe));  // 2 comes four phases after
   CHECK(!reached(0xfffffffe, 2));
 }
 

@@ -15,7 +15,8 @@ static_assert(Collective{CollectiveKind::broadcast, DType::f32, 8, 0} !=
 static_assert(name(CollectiveKind::duplicate) == "duplicate");
 
 TEST_CASE("Collective: the text names kind, count, type and root") {
-  CHECK(text(Collective{CollectiveKind::all_reduce, DType::f32, 1024, 0}) == "all_reduce(1024 f32)");
+  CHECK(text(Collective{CollectiveKind::all_reduce, DType::f32, 1024, 0}) ==
+        "all_reduce(1024 f32)");
   CHECK(text(Collective{CollectiveKind::reduce_scatter, DType::i64, 1, 0}) ==
         "reduce_scatter(1 i64)");
   CHECK(text(Collective{CollectiveKind::all_gather, DType::f64, 3, 0}) == "all_gather(3 f64)");

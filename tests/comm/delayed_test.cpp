@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 struct Jitter {
   int rank;
   std::chrono::nanoseconds operator()(CollectiveKind, std::size_t count, std::uint64_t k) const {
-    const std::uint64_t z = (k * 1000003 + count + static_cast<std::uint64_t>(rank) * 7919) *
-                            0x9e3779b97f4a7c15u;
+    const std::uint64_t z =
+        (k * 1000003 + count + static_cast<std::uint64_t>(rank) * 7919) * 0x9e3779b97f4a7c15u;
     return z >> 62 ? 0ns : std::chrono::nanoseconds((z >> 20) % 500000);
   }
 };
@@ -43,8 +43,7 @@ struct ReturnsSeconds {  // a bare number: of what?
 static_assert(!WireDelay<ReturnsSeconds>);
 
 /// A little training loop: what comes out depends on every collective.
-template <class Comm>
-std::vector<float> work(Comm& comm) {
+template <class Comm> std::vector<float> work(Comm& comm) {
   const auto ranks = static_cast<std::size_t>(comm.size());
   std::vector<float> x(900 * ranks), part(900);
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -73,7 +72,7 @@ TEST_CASE("Delayed: delays anywhere, before and after, change no bit") {
     const auto delayed = [&](Threads& world) {
       const Jitter jitter{world.rank()};
       Delayed<Delayed<Threads, Jitter, When::before>, Jitter> comm({world.duplicate(), jitter},
-                                                                  jitter);
+                                                                   jitter);
       if (work(comm) != plain) ++wrong;
     };
     Threads::run({.ranks = ranks}, delayed);

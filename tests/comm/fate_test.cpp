@@ -13,8 +13,7 @@ using namespace cohort::detail;
 
 namespace {
 
-template <class E>
-std::string raised(const Fate& fate, int rank) {
+template <class E> std::string raised(const Fate& fate, int rank) {
   try {
     fate.raise(rank, "all_reduce #4");
   } catch (const E& e) {

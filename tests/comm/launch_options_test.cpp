@@ -36,8 +36,10 @@ TEST_CASE("--ranks: both spellings, the last one counts, others are left alone")
   CHECK(ranks_of({"--ranks", "1024"}) == 1024);
 }
 
-TEST_CASE("--ranks: what is not a number of ranks is refused with the flag, the limit and the value") {
-  for (const char* bad : {"abc", "0", "-1", "99999", "", "2x", "1.5", " 2", "99999999999999999999"}) {
+TEST_CASE(
+    "--ranks: what is not a number of ranks is refused with the flag, the limit and the value") {
+  for (const char* bad :
+       {"abc", "0", "-1", "99999", "", "2x", "1.5", " 2", "99999999999999999999"}) {
     CAPTURE(bad);
     CHECK(refusal({"--ranks", bad}) ==
           detail::phrase("cohort: launch: --ranks wants a whole number from 1 to 1024, not '", bad,

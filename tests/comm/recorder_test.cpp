@@ -18,17 +18,14 @@ static_assert(Communicator<Recorder<Recorder<Threads>>>);
 
 namespace {
 
-template <class F>
-void on_ranks(int ranks, F f) {
-  Threads::run({.ranks = ranks}, f);
-}
+template <class F> void on_ranks(int ranks, F f) { Threads::run({.ranks = ranks}, f); }
 
 TEST_CASE("Recorder: logs kind, type, count and root of every collective, in order") {
   const std::vector<Collective> expected = {
-      {all_reduce, DType::f32, 8, 0}, {all_reduce, DType::i64, 2, 0},
+      {all_reduce, DType::f32, 8, 0},     {all_reduce, DType::i64, 2, 0},
       {reduce_scatter, DType::f64, 4, 0}, {all_gather, DType::u8, 3, 0},
-      {broadcast, DType::f32, 5, 1}, {barrier, DType::u8, 0, 0},
-      {split, DType::u8, 0, 0}, {duplicate, DType::u8, 0, 0}};
+      {broadcast, DType::f32, 5, 1},      {barrier, DType::u8, 0, 0},
+      {split, DType::u8, 0, 0},           {duplicate, DType::u8, 0, 0}};
   std::vector<std::vector<Collective>> logs(2);
   std::vector<float> sums(2);
   on_ranks(2, [&](Threads& world) {

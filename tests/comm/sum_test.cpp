@@ -21,19 +21,18 @@ static_assert(detail::sum_tree(1) == 1 && detail::sum_tree(5) == 8 && detail::su
 namespace {
 
 /// Values over many magnitudes, so that another order gives other bits.
-template <class T>
-T value(int rank, std::size_t i) {
+template <class T> T value(int rank, std::size_t i) {
   std::uint64_t z = (static_cast<std::uint64_t>(rank) << 32) + i + 1;
   z *= 0x9e3779b97f4a7c15u;
   z ^= z >> 29;
   z *= 0xbf58476d1ce4e5b9u;
   z ^= z >> 32;
   if constexpr (std::integral<T>) return static_cast<T>(z % 2000001) - 1000000;
-  return static_cast<T>(std::ldexp(static_cast<double>(z % 2000001) - 1e6, static_cast<int>(z % 24)));
+  return static_cast<T>(
+      std::ldexp(static_cast<double>(z % 2000001) - 1e6, static_cast<int>(z % 24)));
 }
 
-template <class T>
-std::vector<std::vector<T>> values(int ranks, std::size_t count) {
+template <class T> std::vector<std::vector<T>> values(int ranks, std::size_t count) {
   std::vector<std::vector<T>> all(static_cast<std::size_t>(ranks), std::vector<T>(count));
   for (std::size_t r = 0; r < all.size(); ++r) {
     for (std::size_t i = 0; i < count; ++i) all[r][i] = value<T>(static_cast<int>(r), i);
@@ -42,8 +41,7 @@ std::vector<std::vector<T>> values(int ranks, std::size_t count) {
 }
 
 /// The definition: stride doubling, in place.
-template <class T>
-std::vector<T> stride_doubling(std::vector<std::vector<T>> a) {
+template <class T> std::vector<T> stride_doubling(std::vector<std::vector<T>> a) {
   for (std::size_t s = 1; s < a.size(); s *= 2) {
     for (std::size_t r = 0; r + s < a.size(); r += 2 * s) {
       for (std::size_t i = 0; i < a[r].size(); ++i) a[r][i] += a[r + s][i];
@@ -52,8 +50,8 @@ std::vector<T> stride_doubling(std::vector<std::vector<T>> a) {
   return a[0];
 }
 
-TEST_CASE_TEMPLATE("sum_into: the bits of serial stride doubling, for any number of ranks", T, float,
-                   double, std::int32_t, std::int64_t) {
+TEST_CASE_TEMPLATE("sum_into: the bits of serial stride doubling, for any number of ranks", T,
+                   float, double, std::int32_t, std::int64_t) {
   for (int ranks = 1; ranks <= 35; ++ranks) {
     for (const std::size_t count : {0, 1, 17, 511, 512, 513, 1500}) {
       const auto all = values<T>(ranks, count);
@@ -92,7 +90,8 @@ TEST_CASE("sum_into: infinities and NaN come through") {
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<std::vector<float>> all = {{inf, inf, 1}, {1, -inf, 2}, {2, 3, NAN}};
   std::vector<float> out(3);
-  detail::sum_into([&](int r) { return all[static_cast<std::size_t>(r)].data(); }, 3, 3, out.data());
+  detail::sum_into([&](int r) { return all[static_cast<std::size_t>(r)].data(); }, 3, 3,
+                   out.data());
   CHECK(out[0] == inf);
   CHECK(std::isnan(out[1]));
   CHECK(std::isnan(out[2]));

@@ -28,33 +28,28 @@ using Clock = std::chrono::steady_clock;
 /// streams_per_rank that no machine has cores for: ranks block at once instead of spinning.
 constexpr int blocking = 1 << 20;
 
-template <class F>
-void run(const LaunchOptions& options, F f) {
-  Threads::run(options, f);
-}
+template <class F> void run(const LaunchOptions& options, F f) { Threads::run(options, f); }
 
 /// Values over many magnitudes, so that another order of summation gives other bits.
-template <class T>
-T value(int rank, std::size_t i) {
+template <class T> T value(int rank, std::size_t i) {
   std::uint64_t z = (static_cast<std::uint64_t>(rank) << 32) + i + 1;
   z *= 0x9e3779b97f4a7c15u;
   z ^= z >> 29;
   z *= 0xbf58476d1ce4e5b9u;
   z ^= z >> 32;
   if constexpr (std::integral<T>) return static_cast<T>(z % 251);
-  return static_cast<T>(std::ldexp(static_cast<double>(z % 2000001) - 1e6, static_cast<int>(z % 24)));
+  return static_cast<T>(
+      std::ldexp(static_cast<double>(z % 2000001) - 1e6, static_cast<int>(z % 24)));
 }
 
-template <class T>
-std::vector<T> values(int rank, std::size_t count) {
+template <class T> std::vector<T> values(int rank, std::size_t count) {
   std::vector<T> all(count);
   for (std::size_t i = 0; i < count; ++i) all[i] = value<T>(rank, i);
   return all;
 }
 
 /// The definition of a sum over ranks: stride doubling, in place, element by element.
-template <class T>
-std::vector<T> sum_of(const std::vector<int>& ranks, std::size_t count) {
+template <class T> std::vector<T> sum_of(const std::vector<int>& ranks, std::size_t count) {
   std::vector<std::vector<T>> a;
   for (int r : ranks) a.push_back(values<T>(r, count));
   for (std::size_t s = 1; s < a.size(); s *= 2) {
@@ -124,8 +119,8 @@ TEST_CASE("all_reduce: an element's bits do not depend on count, offset or bucke
   }
 }
 
-TEST_CASE_TEMPLATE("reduce_scatter: rank r receives the r-th part of what all_reduce gives", T, float,
-                   double, std::int32_t, std::int64_t) {
+TEST_CASE_TEMPLATE("reduce_scatter: rank r receives the r-th part of what all_reduce gives", T,
+                   float, double, std::int32_t, std::int64_t) {
   for (int ranks : worlds) {
     for (std::size_t count : {0, 1, 100, 1500}) {
       const std::size_t all = count * static_cast<std::size_t>(ranks);
@@ -147,8 +142,8 @@ TEST_CASE_TEMPLATE("reduce_scatter: rank r receives the r-th part of what all_re
   }
 }
 
-TEST_CASE_TEMPLATE("all_gather: every rank receives all parts in rank order, also in place", T, float,
-                   double, std::int32_t, std::int64_t, std::uint8_t) {
+TEST_CASE_TEMPLATE("all_gather: every rank receives all parts in rank order, also in place", T,
+                   float, double, std::int32_t, std::int64_t, std::uint8_t) {
   for (int ranks : worlds) {
     for (std::size_t count : {0, 1, 100, 6000}) {
       Wrong wrong;
@@ -192,8 +187,9 @@ TEST_CASE_TEMPLATE("broadcast: every rank holds the root's array, for every root
 }
 
 TEST_CASE("a long mix of small and large calls: every result right, spinning and blocking") {
-  for (const auto& options : {LaunchOptions{.ranks = 2}, LaunchOptions{.ranks = 2, .streams_per_rank = blocking},
-                              LaunchOptions{.ranks = 5}}) {
+  for (const auto& options :
+       {LaunchOptions{.ranks = 2}, LaunchOptions{.ranks = 2, .streams_per_rank = blocking},
+        LaunchOptions{.ranks = 5}}) {
     Wrong wrong;
     run(options, [&](Threads& world) {
       std::mt19937 same_on_all_ranks(7);
@@ -205,7 +201,8 @@ TEST_CASE("a long mix of small and large calls: every result right, spinning and
         std::fill(mine.begin(), mine.end(), k + world.rank());
         if (kind == 0) {
           world.all_reduce(mine.data(), count);
-          wrong.unless(mine[0] == k * ranks + ranks * (ranks - 1) / 2 && mine[count - 1] == mine[0]);
+          wrong.unless(mine[0] == k * ranks + ranks * (ranks - 1) / 2 &&
+                       mine[count - 1] == mine[0]);
         } else if (kind == 1) {
           world.all_gather(mine.data(), all.data(), count);
           for (std::int64_t r = 0; r < ranks; ++r) {
@@ -302,7 +299,8 @@ TEST_CASE("duplicate: two threads of a rank use their own channels at the same t
 
 TEST_CASE("collectives allocate nothing") {
   if (!test::Allocations::available) return;
-  for (const auto& options : {LaunchOptions{.ranks = 2}, LaunchOptions{.ranks = 4, .streams_per_rank = blocking}}) {
+  for (const auto& options :
+       {LaunchOptions{.ranks = 2}, LaunchOptions{.ranks = 4, .streams_per_rank = blocking}}) {
     std::int64_t allocations = -1;
     std::string report;
     run(options, [&](Threads& world) {
@@ -343,8 +341,7 @@ struct Outcome {
   void now() { failed_at = Clock::now().time_since_epoch().count(); }
 };
 
-template <class F>
-void observe(Outcome& seen, const LaunchOptions& options, F f) {
+template <class F> void observe(Outcome& seen, const LaunchOptions& options, F f) {
   const auto n = static_cast<std::size_t>(options.ranks);
   seen.texts.assign(n, "");
   seen.kinds.assign(n, '-');
@@ -389,7 +386,7 @@ struct Boom : std::runtime_error {
 
 TEST_CASE("a rank that throws at any point ends every rank within 100 ms, with its words [alone]") {
   for (int ranks : {2, 3, 8}) {
-    for (int thrower = 0; thrower < ranks; thrower += ranks > 3 ? 3 : 1) {
+    for (int thrower = 0; thrower<ranks; thrower += ranks> 3 ? 3 : 1) {
       for (int point = 0; point < 6; ++point) {
         Outcome seen;
         observe(seen, {.ranks = ranks}, [&](Threads& world) {
@@ -530,16 +527,15 @@ void check_mismatch(First first, Other other, const std::string& one, const std:
 TEST_CASE("Mismatch: kind, type, count and root, seen by every rank before anything is written") {
   using World = Threads&;
   check_mismatch([](World w, double* in, double*) { w.all_reduce(in, 4000); },
-                 [](World w, double* in, double*) { w.all_reduce(in, 3999); }, "all_reduce(4000 f64)",
-                 "all_reduce(3999 f64)");
+                 [](World w, double* in, double*) { w.all_reduce(in, 3999); },
+                 "all_reduce(4000 f64)", "all_reduce(3999 f64)");
   check_mismatch([](World w, double* in, double*) { w.all_reduce(in, 4000); },
                  [](World w, double* in, double*) { w.all_reduce(in, 4); }, "all_reduce(4000 f64)",
                  "all_reduce(4 f64)");  // one lends memory, the other copies
-  check_mismatch([](World w, double* in, double*) { w.all_reduce(in, 2); },
-                 [](World w, double* in, double*) {
-                   w.all_reduce(reinterpret_cast<std::int64_t*>(in), 2);
-                 },
-                 "all_reduce(2 f64)", "all_reduce(2 i64)");
+  check_mismatch(
+      [](World w, double* in, double*) { w.all_reduce(in, 2); },
+      [](World w, double* in, double*) { w.all_reduce(reinterpret_cast<std::int64_t*>(in), 2); },
+      "all_reduce(2 f64)", "all_reduce(2 i64)");
   check_mismatch([](World w, double* in, double* out) { w.reduce_scatter(in, out, 4000); },
                  [](World w, double* in, double* out) { w.all_gather(in, out, 4000); },
                  "reduce_scatter(4000 f64)", "all_gather(4000 f64)");

@@ -15,18 +15,14 @@ using namespace cohort;
 struct Alone {
   int rank() const { return 0; }
   int size() const { return 1; }
-  template <class T>
-  void all_reduce(T*, std::size_t) {}
-  template <class T>
-  void reduce_scatter(const T* in, T* out, std::size_t count) {
+  template <class T> void all_reduce(T*, std::size_t) {}
+  template <class T> void reduce_scatter(const T* in, T* out, std::size_t count) {
     std::memcpy(out, in, count * sizeof(T));
   }
-  template <class T>
-  void all_gather(const T* in, T* out, std::size_t count) {
+  template <class T> void all_gather(const T* in, T* out, std::size_t count) {
     std::memcpy(out, in, count * sizeof(T));
   }
-  template <class T>
-  void broadcast(T*, std::size_t, int) {}
+  template <class T> void broadcast(T*, std::size_t, int) {}
   void barrier() {}
   Alone split(int, int) { return {}; }
   Alone duplicate() { return {}; }
@@ -34,7 +30,11 @@ struct Alone {
 };
 static_assert(Communicator<Alone>);
 
-struct NoRank : Alone { void rank() const {} NoRank split(int, int); NoRank duplicate(); };
+struct NoRank : Alone {
+  void rank() const {}
+  NoRank split(int, int);
+  NoRank duplicate();
+};
 static_assert(!HasRank<NoRank> && !Communicator<NoRank>);
 
 struct SizeIsUnsigned : Alone {
@@ -53,16 +53,16 @@ static_assert(HasAllReduce<AllReduceOfFloatOnly, float>);
 static_assert(!HasAllReduce<AllReduceOfFloatOnly, double> && !Communicator<AllReduceOfFloatOnly>);
 
 struct AllReduceReturnsInt : Alone {
-  template <class T>
-  int all_reduce(T*, std::size_t) { return 0; }  // an error code that nobody would read
+  template <class T> int all_reduce(T*, std::size_t) {
+    return 0;
+  }  // an error code that nobody would read
   AllReduceReturnsInt split(int, int);
   AllReduceReturnsInt duplicate();
 };
 static_assert(!HasAllReduce<AllReduceReturnsInt, float> && !Communicator<AllReduceReturnsInt>);
 
 struct ReduceScatterChangesItsInput : Alone {
-  template <class T>
-  void reduce_scatter(T*, T*, std::size_t) {}
+  template <class T> void reduce_scatter(T*, T*, std::size_t) {}
   ReduceScatterChangesItsInput split(int, int);
   ReduceScatterChangesItsInput duplicate();
 };
@@ -77,8 +77,7 @@ struct NoAllGather : Alone {
 static_assert(!HasAllGather<NoAllGather, float> && !Communicator<NoAllGather>);
 
 struct BroadcastWithoutRoot : Alone {
-  template <class T>
-  void broadcast(T*, std::size_t) {}
+  template <class T> void broadcast(T*, std::size_t) {}
   BroadcastWithoutRoot split(int, int);
   BroadcastWithoutRoot duplicate();
 };

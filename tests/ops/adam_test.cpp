@@ -10,7 +10,8 @@
 using namespace cohort;
 using namespace cohort::testing;
 
-TEST_CASE_TEMPLATE("adam: decay is part of the gradient, twenty steps follow fp64", T, float, double) {
+TEST_CASE_TEMPLATE("adam: decay is part of the gradient, twenty steps follow fp64", T, float,
+                   double) {
   const std::size_t n = 64 + 9;
   const ops::AdamOptions o{.learning_rate = 1e-3, .weight_decay = 0.1};
   auto p = normal<T>(n, 1);

@@ -26,8 +26,7 @@ struct Reference {
 
 TEST_CASE_TEMPLATE("adamw: twenty steps follow PyTorch's update in fp64", T, float, double) {
   const std::size_t n = 64 * 3 + 21;
-  const ops::AdamOptions o{
-      .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0.1};
+  const ops::AdamOptions o{.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.99, .weight_decay = 0.1};
   auto p = normal<T>(n, 1);
   std::vector<T> m(n), v(n);
   const std::vector<std::uint8_t> decay = {1, 0, 1, 1};
@@ -43,8 +42,7 @@ TEST_CASE_TEMPLATE("adamw: twenty steps follow PyTorch's update in fp64", T, flo
   // times a number below 10, good to some ten units.
   const double tolerance = 20 * unit<T> * (2 * 4 + 10 * 1e-3 * 10);
   double worst = 0;
-  for (std::size_t i = 0; i < n; ++i)
-    worst = std::max(worst, std::fabs(double(p[i]) - want[i].p));
+  for (std::size_t i = 0; i < n; ++i) worst = std::max(worst, std::fabs(double(p[i]) - want[i].p));
   CHECK(worst <= tolerance);
 }
 

@@ -30,8 +30,8 @@ template <int Width, bool Add, class T> void check_multiply(int rows, int depth,
 }
 }  // namespace
 
-TEST_CASE_TEMPLATE("attention_panels: products agree, plain and transposed, stored and added", T, float,
-                   double) {
+TEST_CASE_TEMPLATE("attention_panels: products agree, plain and transposed, stored and added", T,
+                   float, double) {
   for (bool transposed : {false, true}) {
     check_multiply<16, false, T>(32, 7, transposed);
     check_multiply<16, true, T>(16, 32, transposed);

@@ -37,9 +37,7 @@ std::vector<double> reference(int samples, int tokens, const std::vector<double>
   return y;
 }
 
-template <class T> struct Result {
-  std::vector<T> y, lse, dqkv;
-};
+template <class T> struct Result { std::vector<T> y, lse, dqkv; };
 template <int H, int D, bool Causal, class T>
 Result<T> run(int samples, int tokens, const std::vector<T>& qkv, const std::vector<T>& dy) {
   Result<T> r{std::vector<T>(dy.size()),
@@ -61,9 +59,8 @@ template <int H, int D, bool Causal> void check(int samples, int tokens) {
   CAPTURE(tokens);
   const std::size_t n = static_cast<std::size_t>(samples) * tokens * H * D;
   const auto qkv = normal<double>(3 * n, 1), dy = normal<double>(n, 2);
-  const auto slope = finite_differences(qkv, [&](const auto& v) {
-    return dot(reference<H, D, Causal>(samples, tokens, v), dy);
-  });
+  const auto slope = finite_differences(
+      qkv, [&](const auto& v) { return dot(reference<H, D, Causal>(samples, tokens, v), dy); });
   const auto wide = run<H, D, Causal>(samples, tokens, qkv, dy);
   const auto exact = reference<H, D, Causal>(samples, tokens, qkv);
   CHECK(max_error(wide.y, exact) <= 1e-13);

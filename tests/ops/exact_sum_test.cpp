@@ -3,8 +3,8 @@
 // tests/ops/exact_sum_test.cpp: order, carries, rounding and invalid values, against IEEE and Python.
 #include <doctest/doctest.h>
 
-#include <cohort/ops/exact_sum.hpp>
 #include <bit>
+#include <cohort/ops/exact_sum.hpp>
 
 #include "support.hpp"
 

@@ -22,7 +22,8 @@ TEST_CASE_TEMPLATE("grad_norm: agrees with a long double sum", T, float, double)
   }
 }
 
-TEST_CASE_TEMPLATE("grad_norm: any split at multiples of 64 gives the same number", T, float, double) {
+TEST_CASE_TEMPLATE("grad_norm: any split at multiples of 64 gives the same number", T, float,
+                   double) {
   const std::size_t n = 64 * 50 + 17;
   const auto g = normal<T>(n, 2);
   ops::ExactSum whole;

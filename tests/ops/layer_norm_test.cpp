@@ -52,8 +52,8 @@ template <int C> void backward_against_differences(bool with_bias) {
     ops::layer_norm_backward<C>(cpu, rows, x.data(), w.data(), mean.data(), rstd.data(), dy.data(),
                                 dx.data(), dw_.data(), with_bias ? db_.data() : nullptr, first);
   };
-  ops::layer_norm_forward<C>(cpu, rows, x.data(), w.data(), with_bias ? b.data() : nullptr, y.data(),
-                             mean.data(), rstd.data());
+  ops::layer_norm_forward<C>(cpu, rows, x.data(), w.data(), with_bias ? b.data() : nullptr,
+                             y.data(), mean.data(), rstd.data());
   CHECK(max_error(y, reference<C>(x, w, b)) <= 1e-13);  // 1e3 units
   backward(dw, db, true);
   // h^2 |f'''| / 6 with h = 1e-5 and third derivatives below 1e3, plus unit |f| / h with |f| < 1e2.
@@ -65,7 +65,8 @@ template <int C> void backward_against_differences(bool with_bias) {
   CHECK(max_error(dw, slopes(w, [&](auto& v) { return reference<C>(x, v, b); })) <= tolerance);
   if (with_bias)
     CHECK(max_error(db, slopes(b, [&](auto& v) { return reference<C>(x, w, v); })) <= tolerance);
-  else CHECK(db[0] == 7);  // untouched
+  else
+    CHECK(db[0] == 7);  // untouched
   auto dw2 = dw, db2 = db;
   backward(dw2, db2, false);  // not first: added to
   for (int c = 0; c < C; ++c) CHECK(dw2[c] == 2 * dw[c]);
@@ -91,7 +92,8 @@ TEST_CASE("layer_norm: backward agrees with finite differences, with and without
 
 TEST_CASE("layer_norm: a row's bits do not depend on the other rows or on alignment") {
   constexpr int C = 37, rows = 9;
-  const auto x = normal<float>(rows * C, 1), w = normal<float>(C, 2), dy = normal<float>(rows * C, 3);
+  const auto x = normal<float>(rows * C, 1), w = normal<float>(C, 2),
+             dy = normal<float>(rows * C, 3);
   std::vector<float> y(rows * C), dx(rows * C), mean(rows), rstd(rows), dw(C), db(C);
   ops::layer_norm_forward<C>(cpu, rows, x.data(), w.data(), w.data(), y.data(), mean.data(),
                              rstd.data());
@@ -116,6 +118,7 @@ TEST_CASE("layer_norm: a constant row gives the bias; in place gives the same bi
   CHECK(same_bits(y, b));
   auto in_place = normal<float>(64, 2);
   ops::layer_norm_forward<64>(cpu, 1, in_place.data(), w.data(), b.data(), y.data(), &mean, &rstd);
-  ops::layer_norm_forward<64>(cpu, 1, in_place.data(), w.data(), b.data(), in_place.data(), &mean, &rstd);
+  ops::layer_norm_forward<64>(cpu, 1, in_place.data(), w.data(), b.data(), in_place.data(), &mean,
+                              &rstd);
   CHECK(same_bits(y, in_place));
 }

@@ -3,8 +3,8 @@
 // tests/ops/math_test.cpp: errors of the functors against fp64, and special values.
 #include <doctest/doctest.h>
 
-#include <cohort/ops/math.hpp>
 #include <bit>
+#include <cohort/ops/math.hpp>
 
 #include "support.hpp"
 
@@ -30,7 +30,8 @@ template <class F, class R> Worst sweep(F f, R exact, std::uint64_t step = 65521
     const float target = std::isinf(want) ? static_cast<float>(want) : rounded;
     if (!std::isfinite(target) || !std::isfinite(vector)) {
       const bool overflow = std::fabs(want) >= 3.4028235677973366e38 && std::isinf(vector);
-      worst.differing += !(overflow || target == vector || (std::isnan(want) && std::isnan(vector)));
+      worst.differing +=
+          !(overflow || target == vector || (std::isnan(want) && std::isnan(vector)));
       continue;
     }
     worst.differing += std::bit_cast<std::uint32_t>(scalar) != std::bit_cast<std::uint32_t>(vector);
@@ -48,10 +49,14 @@ template <class F> void same_as_cmath(F f, double (*exact)(double)) {
     CAPTURE(x);
     const float got = f(ops::broadcast(x))[0];
     const double want = exact(double(x));
-    if (std::isnan(want)) CHECK(std::isnan(got));
-    else if (std::fabs(want) > 3.5e38) CHECK(got == std::copysign(infinity, static_cast<float>(want > 0) - 0.5f));
-    else if (want == 0) CHECK((got == 0 && std::signbit(got) == std::signbit(want)));
-    else CHECK(std::fabs(got - want) <= 2.6 * 1.2e-7 * std::fabs(want) + 2.0e-45);
+    if (std::isnan(want))
+      CHECK(std::isnan(got));
+    else if (std::fabs(want) > 3.5e38)
+      CHECK(got == std::copysign(infinity, static_cast<float>(want > 0) - 0.5f));
+    else if (want == 0)
+      CHECK((got == 0 && std::signbit(got) == std::signbit(want)));
+    else
+      CHECK(std::fabs(got - want) <= 2.6 * 1.2e-7 * std::fabs(want) + 2.0e-45);
   }
 }
 }  // namespace

@@ -20,7 +20,8 @@ TEST_CASE_TEMPLATE("mean_squared_error: sum, weight and gradient", T, float, dou
     want += difference * difference;
   }
   const auto loss = ops::mean_squared_error_gradient<C>(cpu, rows, y.data(), t.data(), dy.data());
-  CHECK(loss.sum == doctest::Approx(double(want)).epsilon(12 * 1.2e-16));  // 2 + 3 + 5 additions deep
+  CHECK(loss.sum ==
+        doctest::Approx(double(want)).epsilon(12 * 1.2e-16));  // 2 + 3 + 5 additions deep
   CHECK(loss.weight == rows * C);
   CHECK(ops::mean_squared_error<C>(cpu, rows, y.data(), t.data()).sum == loss.sum);
   for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(dy[i] == T(2) * (y[i] - t[i]));

@@ -38,7 +38,8 @@ template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>&
   return a.size() == b.size() && same_bits(a.data(), b.data(), a.size());
 }
 
-template <class T, class R> double max_error(const std::vector<T>& got, const std::vector<R>& want) {
+template <class T, class R>
+double max_error(const std::vector<T>& got, const std::vector<R>& want) {
   double worst = got.size() == want.size() ? 0 : INFINITY;
   for (std::size_t i = 0; i < got.size() && i < want.size(); ++i) {
     const double error = std::fabs(double(got[i]) - double(want[i]));
@@ -51,7 +52,8 @@ template <class T, class R> double max_error(const std::vector<T>& got, const st
 template <class T> inline constexpr double unit = sizeof(T) == 4 ? 5.9604645e-8 : 1.1102230e-16;
 
 /// (f(x + h e_i) - f(x - h e_i)) / 2h for every i. f is smooth at x: the error is h^2 f''' / 6 + unit f / h.
-template <class F> std::vector<double> finite_differences(std::vector<double> x, F f, double h = 1e-5) {
+template <class F>
+std::vector<double> finite_differences(std::vector<double> x, F f, double h = 1e-5) {
   std::vector<double> slope(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double at = x[i];

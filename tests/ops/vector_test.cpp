@@ -18,8 +18,9 @@ TEST_CASE_TEMPLATE("vector: every element passes through map once, for every len
     for (std::size_t n = 0; n < 70; ++n) {
       std::vector<T> x(offset + n + 1, T(7)), y(offset + n + 1, T(-1));
       for (std::size_t i = 0; i < n; ++i) x[offset + i] = T(i);
-      ops::map(n, [](auto v) { return v * 2 + 1; }, y.data() + offset,
-               static_cast<const T*>(x.data() + offset));
+      ops::map(
+          n, [](auto v) { return v * 2 + 1; }, y.data() + offset,
+          static_cast<const T*>(x.data() + offset));
       for (std::size_t i = 0; i < n; ++i) REQUIRE(y[offset + i] == T(2 * i + 1));
       REQUIRE(y[offset + n] == T(-1));  // nothing is written behind the end
     }

@@ -180,6 +180,7 @@ template <class Run> Taken taken_by(int ranks, const typename Run::options& opti
   std::unique_ptr<Allocations> count;
   launch<Threads>({.ranks = ranks}, [&](Threads& threads) {
     World world = make_world(threads);
+    threads.barrier();
     if (threads.rank() == 0) count = std::make_unique<Allocations>();
     threads.barrier();
     {

@@ -30,7 +30,7 @@ struct Ticket {
 
 /// One rank's place, its contents in one cache line: a peer that sees it arrive holds its ticket already.
 /// Tickets alternate by call: a peer may still read the last one while this rank shows the next.
-struct alignas(128) Seat {  // cores fetch lines in pairs
+struct alignas(128) Seat {                // cores fetch lines in pairs
   std::atomic<std::uint32_t> arrived{0};  // the last phase reached
   std::atomic<std::uint32_t> calls{0};    // collectives begun, for messages only
   std::array<Ticket, 2> tickets;
@@ -217,10 +217,10 @@ class Channel {
                      seat(r).calls.load(std::memory_order_relaxed), " collectives)");
     }
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(fate_->timeout).count();
-    fail<Timeout>(Cause::timeout, rank, call, number,
-                  phrase(late, " did not arrive at ", operation(call, number), ", ", text(call),
-                         ", within ", ms,
-                         " ms. Find what holds it up, or raise LaunchOptions::timeout."));
+    fail<Timeout>(
+        Cause::timeout, rank, call, number,
+        phrase(late, " did not arrive at ", operation(call, number), ", ", text(call), ", within ",
+               ms, " ms. Find what holds it up, or raise LaunchOptions::timeout."));
   }
 
   /// True when all tickets of this number show the same call; else fails the world.

@@ -37,8 +37,7 @@ inline std::string join(std::initializer_list<Word> words) {
 }
 
 /// Words and numbers as one string. (g++ 12 warns falsely about "a" + std::to_string(n).)
-template <class... Words>
-std::string phrase(const Words&... words) {
+template <class... Words> std::string phrase(const Words&... words) {
   return join({Word(words)...});
 }
 

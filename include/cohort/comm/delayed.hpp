@@ -23,11 +23,9 @@ enum class When : std::uint8_t { before, after };
 /// on top. Called on each rank's own copy.
 template <class D>
 concept WireDelay = std::copyable<D> &&
-                    requires(D& delay, CollectiveKind kind, std::size_t count,
-                             std::uint64_t sequence) {
-                      { delay(kind, count, sequence) } ->
-                          std::convertible_to<std::chrono::nanoseconds>;
-                    };
+    requires(D& delay, CollectiveKind kind, std::size_t count, std::uint64_t sequence) {
+  { delay(kind, count, sequence) } -> std::convertible_to<std::chrono::nanoseconds>;
+};
 
 /// Wraps a communicator and sleeps around each collective, so that a machine with few cores shows
 /// the schedule of one with a slow network. Data and order are those of the wrapped one.
@@ -36,38 +34,34 @@ concept WireDelay = std::copyable<D> &&
 ///          where the delay is zero.
 /// Laws     a delay changes no bit (tests/comm/delayed_test.cpp). split() and duplicate() give
 ///          delayed communicators that count their own collectives from 1.
-template <Communicator C, WireDelay Delay, When when = When::after>
-class Delayed {
+template <Communicator C, WireDelay Delay, When when = When::after> class Delayed {
  public:
   Delayed(C comm, Delay delay) : comm_(std::move(comm)), delay_(std::move(delay)) {}
 
   int rank() const { return comm_.rank(); }
   int size() const { return comm_.size(); }
-  bool spins() const
-    requires requires(const C& c) { c.spins(); }
-  {
-    return comm_.spins();
-  }
+  bool spins() const requires requires(const C& c) { c.spins(); }
+  { return comm_.spins(); }
 
   template <class T>
-    requires HasAllReduce<C, T>
+  requires HasAllReduce<C, T>
   void all_reduce(T* inout, std::size_t count) {
     around(CollectiveKind::all_reduce, count, [&] { comm_.all_reduce(inout, count); });
   }
   template <class T>
-    requires HasReduceScatter<C, T>
+  requires HasReduceScatter<C, T>
   void reduce_scatter(const T* in, T* out, std::size_t count_per_rank) {
     around(CollectiveKind::reduce_scatter, count_per_rank,
            [&] { comm_.reduce_scatter(in, out, count_per_rank); });
   }
   template <class T>
-    requires HasAllGather<C, T>
+  requires HasAllGather<C, T>
   void all_gather(const T* in, T* out, std::size_t count_per_rank) {
     around(CollectiveKind::all_gather, count_per_rank,
            [&] { comm_.all_gather(in, out, count_per_rank); });
   }
   template <class T>
-    requires HasBroadcast<C, T>
+  requires HasBroadcast<C, T>
   void broadcast(T* inout, std::size_t count, int root) {
     around(CollectiveKind::broadcast, count, [&] { comm_.broadcast(inout, count, root); });
   }
@@ -81,8 +75,7 @@ class Delayed {
   C& wrapped() { return comm_; }
 
  private:
-  template <class Exchange>
-  void around(CollectiveKind kind, std::size_t count, Exchange exchange) {
+  template <class Exchange> void around(CollectiveKind kind, std::size_t count, Exchange exchange) {
     const std::chrono::nanoseconds wire = delay_(kind, count, ++sequence_);
     if (when == When::before && wire.count() > 0) std::this_thread::sleep_for(wire);
     exchange();

@@ -61,9 +61,9 @@ inline LaunchOptions parse_launch_options(int argc, const char* const* argv) {
 inline LaunchOptions checked(LaunchOptions options) {
   if (options.ranks == 0) options.ranks = std::min(hardware_threads(), max_ranks);
   if (options.ranks < 1 || options.ranks > max_ranks) {
-    throw InvalidInput(-1, "launch",
-                       phrase("LaunchOptions::ranks must be 0 to ", max_ranks, ", not ",
-                              options.ranks, "."));
+    throw InvalidInput(
+        -1, "launch",
+        phrase("LaunchOptions::ranks must be 0 to ", max_ranks, ", not ", options.ranks, "."));
   }
   if (options.streams_per_rank < 1) {
     throw InvalidInput(-1, "launch", "LaunchOptions::streams_per_rank must be at least 1.");

@@ -21,8 +21,7 @@ namespace cohort {
 /// Comm     what the wrapped communicator does, nothing else.
 /// Cost     one store per collective; storage is allocated once, by the constructor.
 /// Errors   ContractBroken when the log is full: a log with holes would compare equal by accident.
-template <Communicator C>
-class Recorder {
+template <Communicator C> class Recorder {
  public:
   Recorder(C comm, std::size_t capacity)
       : comm_(std::move(comm)),
@@ -31,32 +30,29 @@ class Recorder {
 
   int rank() const { return comm_.rank(); }
   int size() const { return comm_.size(); }
-  bool spins() const
-    requires requires(const C& c) { c.spins(); }
-  {
-    return comm_.spins();
-  }
+  bool spins() const requires requires(const C& c) { c.spins(); }
+  { return comm_.spins(); }
 
   template <class T>
-    requires HasAllReduce<C, T>
+  requires HasAllReduce<C, T>
   void all_reduce(T* inout, std::size_t count) {
     note({CollectiveKind::all_reduce, dtype_of<T>, count, 0});
     comm_.all_reduce(inout, count);
   }
   template <class T>
-    requires HasReduceScatter<C, T>
+  requires HasReduceScatter<C, T>
   void reduce_scatter(const T* in, T* out, std::size_t count_per_rank) {
     note({CollectiveKind::reduce_scatter, dtype_of<T>, count_per_rank, 0});
     comm_.reduce_scatter(in, out, count_per_rank);
   }
   template <class T>
-    requires HasAllGather<C, T>
+  requires HasAllGather<C, T>
   void all_gather(const T* in, T* out, std::size_t count_per_rank) {
     note({CollectiveKind::all_gather, dtype_of<T>, count_per_rank, 0});
     comm_.all_gather(in, out, count_per_rank);
   }
   template <class T>
-    requires HasBroadcast<C, T>
+  requires HasBroadcast<C, T>
   void broadcast(T* inout, std::size_t count, int root) {
     note({CollectiveKind::broadcast, dtype_of<T>, count, root});
     comm_.broadcast(inout, count, root);

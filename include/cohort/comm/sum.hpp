@@ -17,7 +17,7 @@ namespace cohort {
 /// Element types that ranks can add up.
 template <class T>
 concept Summable = std::same_as<T, float> || std::same_as<T, double> ||
-                   std::same_as<T, std::int32_t> || std::same_as<T, std::int64_t>;
+    std::same_as<T, std::int32_t> || std::same_as<T, std::int64_t>;
 
 namespace detail {
 
@@ -27,8 +27,7 @@ using sum_t = typename std::conditional_t<std::integral<T>, std::type_identity<T
                                           std::type_identity<accumulator_t<T>>>::type;
 
 /// Integer sums wrap: a loud overflow check belongs to whoever knows the magnitudes.
-template <class T>
-constexpr T plus(T a, T b) {
+template <class T> constexpr T plus(T a, T b) {
   if constexpr (std::integral<T>) {
     using U = std::make_unsigned_t<T>;
     return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
@@ -56,7 +55,8 @@ void sum_span(const At& at, int first, int span, int ranks, std::size_t n, sum_t
     for (std::size_t i = 0; i < n; ++i) out[i] = plus(A(a[i]), A(b[i]));
   } else if (span == 4 && first + 3 < ranks) {
     const T *b = at(first + 1), *c = at(first + 2), *d = at(first + 3);
-    for (std::size_t i = 0; i < n; ++i) out[i] = plus(plus(A(a[i]), A(b[i])), plus(A(c[i]), A(d[i])));
+    for (std::size_t i = 0; i < n; ++i)
+      out[i] = plus(plus(A(a[i]), A(b[i])), plus(A(c[i]), A(d[i])));
   } else {
     A right[sum_block];
     sum_span<T>(at, first, span / 2, ranks, n, out);
@@ -70,8 +70,7 @@ constexpr int sum_tree(int ranks) {
 }
 
 /// out[i] = the sum over all ranks of at(rank)[i].
-template <Summable T, class At>
-void sum_into(const At& at, int ranks, std::size_t count, T* out) {
+template <Summable T, class At> void sum_into(const At& at, int ranks, std::size_t count, T* out) {
   sum_t<T> block[sum_block];
   for (std::size_t begin = 0; begin < count; begin += sum_block) {
     const std::size_t n = std::min(sum_block, count - begin);
@@ -82,15 +81,13 @@ void sum_into(const At& at, int ranks, std::size_t count, T* out) {
 }
 
 /// Both arrays become their sum: two ranks, the commonest world, in one pass.
-template <Summable T>
-void sum_pair(T* __restrict a, T* __restrict b, std::size_t n) {
+template <Summable T> void sum_pair(T* __restrict a, T* __restrict b, std::size_t n) {
   using A = sum_t<T>;
   for (std::size_t i = 0; i < n; ++i) a[i] = b[i] = static_cast<T>(plus(A(a[i]), A(b[i])));
 }
 
 /// Every rank's array becomes the sum over all ranks.
-template <Summable T, class At>
-void sum_in_place(const At& at, int ranks, std::size_t count) {
+template <Summable T, class At> void sum_in_place(const At& at, int ranks, std::size_t count) {
   if (ranks == 1 || count == 0) return;
   if (ranks == 2) return sum_pair<T>(at(0), at(1), count);
   T block[sum_block];

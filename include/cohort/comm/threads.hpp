@@ -44,8 +44,7 @@ class Threads {
   /// True when waiting ranks spin before they sleep: there is a core for every thread.
   bool spins() const { return channel_->fate().spins; }
 
-  template <Summable T>
-  void all_reduce(T* inout, std::size_t count) {
+  template <Summable T> void all_reduce(T* inout, std::size_t count) {
     const Collective call{CollectiveKind::all_reduce, dtype_of<T>, count, 0};
     if (channel_->is_small(count * sizeof(T))) {
       open(call, staged(inout, count));
@@ -58,8 +57,7 @@ class Threads {
     close();
   }
 
-  template <Summable T>
-  void reduce_scatter(const T* in, T* out, std::size_t count_per_rank) {
+  template <Summable T> void reduce_scatter(const T* in, T* out, std::size_t count_per_rank) {
     const Collective call{CollectiveKind::reduce_scatter, dtype_of<T>, count_per_rank, 0};
     const std::size_t count = count_per_rank * static_cast<std::size_t>(size());
     const std::size_t first = count_per_rank * static_cast<std::size_t>(rank_);
@@ -69,8 +67,7 @@ class Threads {
     if (!small) close();
   }
 
-  template <class T>
-  void all_gather(const T* in, T* out, std::size_t count_per_rank) {
+  template <class T> void all_gather(const T* in, T* out, std::size_t count_per_rank) {
     const Collective call{CollectiveKind::all_gather, dtype_of<T>, count_per_rank, 0};
     const bool small = channel_->is_small(count_per_rank * sizeof(T));
     open(call, small ? staged(in, count_per_rank) : in);
@@ -82,8 +79,7 @@ class Threads {
     if (!small) close();
   }
 
-  template <class T>
-  void broadcast(T* inout, std::size_t count, int root) {
+  template <class T> void broadcast(T* inout, std::size_t count, int root) {
     const Collective call{CollectiveKind::broadcast, dtype_of<T>, count, root};
     if (root < 0 || root >= size()) {
       throw InvalidInput(channel_->world_rank(rank_), text(call),
@@ -114,8 +110,7 @@ class Threads {
 
   /// Runs f(Threads&) on every rank of a new world and joins them; rank 0 is the calling thread.
   /// Throws the first failing rank's own exception. For launch(); see launch.hpp.
-  template <class F>
-  static void run(const LaunchOptions& wanted, F&& f);
+  template <class F> static void run(const LaunchOptions& wanted, F&& f);
 
  private:
   Threads(std::shared_ptr<detail::Channel> channel, int rank)
@@ -128,18 +123,15 @@ class Threads {
   }
   void close() { channel_->close(rank_, ++phase_); }
 
-  template <class T>
-  T* shown(int rank) const {
+  template <class T> T* shown(int rank) const {
     return static_cast<T*>(const_cast<void*>(channel_->data(rank, calls_)));
   }
-  template <class T>
-  const void* staged(const T* in, std::size_t count) {
+  template <class T> const void* staged(const T* in, std::size_t count) {
     T* stage = static_cast<T*>(channel_->stage(rank_, calls_ + 1));
     copy(in, stage, count);
     return stage;
   }
-  template <class T>
-  static void copy(const T* from, T* to, std::size_t count) {
+  template <class T> static void copy(const T* from, T* to, std::size_t count) {
     if (count > 0 && from != to) std::memcpy(to, from, count * sizeof(T));
   }
   /// This rank's share of an array, in whole cache lines.
@@ -237,8 +229,7 @@ inline void Threads::refuse_other_launchers() {
   if (slurm > 1) refuse("srun", slurm);
 }
 
-template <class F>
-void Threads::run(const LaunchOptions& wanted, F&& f) {
+template <class F> void Threads::run(const LaunchOptions& wanted, F&& f) {
   refuse_other_launchers();
   const LaunchOptions options = detail::checked(wanted);
   const bool spin = options.ranks <= detail::hardware_threads() / options.streams_per_rank;
@@ -260,10 +251,10 @@ void Threads::run(const LaunchOptions& wanted, F&& f) {
     for (int r = 1; r < options.ranks; ++r) threads.emplace_back(live, r);
     live(0);
   } catch (const std::system_error& e) {
-    const InvalidInput error(-1, "launch",
-                             detail::phrase("the system refused thread ", threads.size() + 1,
-                                            " of ", options.ranks - 1, " (", e.what(),
-                                            "). Use fewer ranks."));
+    const InvalidInput error(
+        -1, "launch",
+        detail::phrase("the system refused thread ", threads.size() + 1, " of ", options.ranks - 1,
+                       " (", e.what(), "). Use fewer ranks."));
     fate->fail(detail::Cause::aborted, std::make_exception_ptr(error), error.what());
   }
   threads.clear();  // joins

@@ -32,10 +32,12 @@ template <> struct dtype_of<std::uint8_t> { static constexpr DType value = DType
 
 template <class T> inline constexpr DType dtype_of = detail::dtype_of<T>::value;
 
-/// The type that sums of T are accumulated in: T itself, but at least float.
+/// The type that sums of T are accumulated in: integers in themselves, floating point in T but at least
+/// float.
 template <class T> struct accumulator { using type = float; };
 template <> struct accumulator<double> { using type = double; };
 template <> struct accumulator<std::int64_t> { using type = std::int64_t; };
+template <> struct accumulator<std::int32_t> { using type = std::int32_t; };
 template <class T> using accumulator_t = typename accumulator<T>::type;
 
 static_assert(bytes(dtype_of<float>) == sizeof(float) && name(dtype_of<double>) == "f64");

@@ -21,23 +21,27 @@ struct AdamOptions {
 };
 
 /// One step's constants in the type of the arithmetic; computed in fp64, as PyTorch does in Python.
-template <class A>
-struct AdamStep {
-  A grad_scale;      // folded into the gradient: 1 / weight, clipping, loss scale
-  A keep;            // 1 - learning_rate * weight_decay (AdamW)
-  A decay;           // weight_decay (Adam)
+template <class A> struct AdamStep {
+  A grad_scale;  // folded into the gradient: 1 / weight, clipping, loss scale
+  A keep;        // 1 - learning_rate * weight_decay (AdamW)
+  A decay;       // weight_decay (Adam)
   A one_minus_beta1, beta2, one_minus_beta2;
-  A step_size;       // learning_rate / (1 - beta1^step)
-  A inverse_root;    // 1 / sqrt(1 - beta2^step)
+  A step_size;     // learning_rate / (1 - beta1^step)
+  A inverse_root;  // 1 / sqrt(1 - beta2^step)
   A epsilon;
 
   /// step counts from 1.
   static AdamStep make(const AdamOptions& o, std::int64_t step, double grad_scale = 1.0) {
     const double t = static_cast<double>(step);
-    return {A(grad_scale), A(std::fma(-o.learning_rate, o.weight_decay, 1.0)), A(o.weight_decay),
-            A(1 - o.beta1), A(o.beta2), A(1 - o.beta2),
+    return {A(grad_scale),
+            A(std::fma(-o.learning_rate, o.weight_decay, 1.0)),
+            A(o.weight_decay),
+            A(1 - o.beta1),
+            A(o.beta2),
+            A(1 - o.beta2),
             A(o.learning_rate / (1 - std::pow(o.beta1, t))),
-            A(1 / std::sqrt(1 - std::pow(o.beta2, t))), A(o.epsilon)};
+            A(1 / std::sqrt(1 - std::pow(o.beta2, t))),
+            A(o.epsilon)};
   }
 };
 
@@ -46,7 +50,8 @@ namespace detail {
 /// m = lerp(m, g, 1 - beta1); v = beta2 v + (1 - beta2) g^2. Returns what is subtracted from p:
 /// step_size m / (sqrt(v) / root + epsilon).
 template <class A>
-[[gnu::always_inline]] inline Vec<A> adam_step(const AdamStep<A>& s, Vec<A> g, Vec<A>& m, Vec<A>& v) {
+[[gnu::always_inline]] inline Vec<A> adam_step(const AdamStep<A>& s, Vec<A> g, Vec<A>& m,
+                                               Vec<A>& v) {
   m = fma(g - m, s.one_minus_beta1, m);
   v = fma(g * s.one_minus_beta2, g, v * s.beta2);
   return (m * s.step_size) / fma(square_root<A>(v), s.inverse_root, broadcast(s.epsilon));

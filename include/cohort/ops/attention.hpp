@@ -18,8 +18,7 @@ namespace cohort::ops {
 namespace detail {
 
 /// The scratch of one head, cut from one array.
-template <int HeadDim, class A>
-struct AttentionScratch {
+template <int HeadDim, class A> struct AttentionScratch {
   static constexpr int width = padded<HeadDim, A>;
   A *k, *v, *s, *q_T, *o;           // forward: K_jd, V_jd, S_ji, Q_di, O_id
   A *q, *dy, *dy_T, *dp, *dk, *dv;  // backward also
@@ -50,9 +49,7 @@ template <bool Causal, class A, class F>
   for (int j = free; j < keys; ++j)
     repeat<vectors>([&](auto v) {
       const Vec<A> first = broadcast(A(j - i0 - v * lanes<A>));
-      f(j, v, [first](Vec<A> x, Vec<A> hidden) {
-        return lane_index<A>() < first ? hidden : x;
-      });
+      f(j, v, [first](Vec<A> x, Vec<A> hidden) { return lane_index<A>() < first ? hidden : x; });
     });
 }
 
@@ -70,7 +67,7 @@ template <bool Causal, class A>
   repeat<vectors>([&](auto v) { top[v] *= scale; });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
     A* at = s + j * strip + v * lanes<A>;
-    const Vec<A> e = mask(Exp{}(fma(load<A>(at), scale, -top[v])), Vec<A>{});
+    const Vec<A> e = mask(ExpFlushed{}(fma(load<A>(at), scale, -top[v])), Vec<A>{});
     sum[v] += e;
     store(at, e);
   });
@@ -89,7 +86,7 @@ template <bool Causal, class A>
   repeat<vectors>([&](auto v) { lse_i[v] = load(lse + v * lanes<A>); });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
     const int at = j * strip + v * lanes<A>;
-    const Vec<A> p = mask(Exp{}(fma(load<A>(s + at), scale, -lse_i[v])), Vec<A>{});
+    const Vec<A> p = mask(ExpFlushed{}(fma(load<A>(s + at), scale, -lse_i[v])), Vec<A>{});
     dot[v] = fma(p, load<A>(dp + at), dot[v]);
     store(s + at, p);
   });

@@ -16,7 +16,7 @@ constexpr int round_up_to_strip(int n) { return (n + strip - 1) / strip * strip;
 
 /// HeadDim rounded up to whole vectors.
 template <int HeadDim, class A>
-inline constexpr int padded = (HeadDim + lanes<A> - 1) / lanes<A> * lanes<A>;
+inline constexpr int padded = (HeadDim + lanes<A> - 1) / lanes<A>* lanes<A>;
 
 /// 0, 1, 2, ... in the lanes.
 template <class A> [[gnu::always_inline]] inline Vec<A> lane_index() {
@@ -45,13 +45,13 @@ template <int Half, class A> [[gnu::always_inline]] inline void transpose(Vec<A>
         v[i + Half] = __builtin_shufflevector(a, b, ((L & Half) ? n + L : L + Half)...);
       }
     });
-  }(std::make_integer_sequence<int, n>{});
+  }
+  (std::make_integer_sequence<int, n>{});
   if constexpr (Half > 1) transpose<Half / 2, A>(v);
 }
 
 /// to[d, i] = from[i, d] for 16 rows i.
-template <int HeadDim, class A>
-[[gnu::flatten]] inline void transpose_strip(const A* from, A* to) {
+template <int HeadDim, class A> [[gnu::flatten]] inline void transpose_strip(const A* from, A* to) {
   constexpr int width = padded<HeadDim, A>;
   for (int i0 = 0; i0 < strip; i0 += lanes<A>)
     for_vectors<HeadDim, A>([&](int d0, auto count) {
@@ -76,8 +76,10 @@ template <int Rows, int Vectors, bool Add, class A>
   Vec<A> sum[Rows][Vectors];
   repeat<Rows>([&](auto r) {
     repeat<Vectors>([&](auto v) {
-      if constexpr (Add) sum[r][v] = load<A>(c + r * c_row + v * lanes<A>);
-      else sum[r][v] = Vec<A>{};
+      if constexpr (Add)
+        sum[r][v] = load<A>(c + r * c_row + v * lanes<A>);
+      else
+        sum[r][v] = Vec<A>{};
     });
   });
   for (int k = 0; k < depth; ++k, a += a_depth, b += b_row) {
@@ -99,7 +101,8 @@ template <int Rows, int Vectors, bool Add, class A>
 ///          b_row apart and Width apart.
 /// Cost     half of the registers hold sums: 16 rows of one vector or 8 of two with AVX-512.
 template <int Width, bool Add, class A>
-[[gnu::flatten]] void multiply(int rows, int depth, const A* a, int a_row, int a_depth, const A* b, int b_row, A* c) {
+[[gnu::flatten]] void multiply(int rows, int depth, const A* a, int a_row, int a_depth, const A* b,
+                               int b_row, A* c) {
   constexpr int vectors = Width / lanes<A>;
   constexpr auto columns = [](auto width, auto first, int num_rows, int k, const A* left, int row,
                               int step, const A* right, int right_row, A* out) {

@@ -41,7 +41,8 @@ void sum_columns(int rows, const T* dy, D* db, bool first) {
 ///          never meet, so neither alignment nor C can change a bit.
 template <int C, class G, class T, class D>
 void column_sum(const Cpu<G>&, int rows, const T* dy, D* db, bool first) {
-  constexpr int width = 8 * lanes<accumulator_t<T>>;  // eight sums in flight hide an addition's latency
+  constexpr int width =
+      8 * lanes<accumulator_t<T>>;  // eight sums in flight hide an addition's latency
   constexpr int whole = C / width * width;
   for (int c = 0; c < whole; c += width) detail::sum_columns<C, width>(rows, dy + c, db + c, first);
   if constexpr (whole < C) detail::sum_columns<C, C - whole>(rows, dy + whole, db + whole, first);

@@ -53,7 +53,7 @@ accumulator_t<T> exp_sum(const T* x, accumulator_t<T> top, F keep) {
   using A = accumulator_t<T>;
   Vec<A> sum{};
   for_vectors<V, A>([&](int c, auto count) {
-    const Vec<A> e = Exp{}(load(x + c, count, -std::numeric_limits<A>::infinity()) - top);
+    const Vec<A> e = ExpFlushed{}(load(x + c, count, -std::numeric_limits<A>::infinity()) - top);
     keep(c, e, count);
     sum += e;
   });
@@ -103,8 +103,8 @@ LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
       continue;
     }
     const A top = detail::row_max<V>(logits), at_target = A(logits[targets[row]]);
-    const A sum = detail::exp_sum<V>(
-        logits, top, [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
+    const A sum = detail::exp_sum<V>(logits, top,
+                                     [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
     const A inverse = A(1) / sum;
     e[targets[row]] -= sum;
     for_vectors<V, A>([&](int c, auto count) {

@@ -11,18 +11,21 @@ namespace cohort::ops {
 
 /// y = a + b. y may be a or b.
 template <class G, class T> void add(const Cpu<G>&, std::size_t n, const T* a, const T* b, T* y) {
-  map(n, [](auto u, auto v) { return u + v; }, y, a, b);
+  map(
+      n, [](auto u, auto v) { return u + v; }, y, a, b);
 }
 
 /// a += b.
 template <class G, class T> void add_to(const Cpu<G>&, std::size_t n, T* a, const T* b) {
-  map(n, [](auto u, auto v) { return u + v; }, a, static_cast<const T*>(a), b);
+  map(
+      n, [](auto u, auto v) { return u + v; }, a, static_cast<const T*>(a), b);
 }
 
 /// a *= factor.
 template <class G, class T>
 void scale(const Cpu<G>&, std::size_t n, T* a, accumulator_t<T> factor) {
-  map(n, [factor](auto u) { return u * factor; }, a, static_cast<const T*>(a));
+  map(
+      n, [factor](auto u) { return u * factor; }, a, static_cast<const T*>(a));
 }
 
 /// a = value.

@@ -80,9 +80,10 @@ class ExactSum {
     const auto head = std::uint64_t(limbs_[i]);  // < 2^32, or the top limb below 2^63
     if (head >> 32) return std::numeric_limits<double>::infinity();
     const int zeros = std::countl_zero(head) - 32;
-    const std::uint64_t middle = (std::uint64_t(limbs_[i - 1]) << 32) | std::uint64_t(limbs_[i - 2]);
-    const std::uint64_t bits =
-        zeros == 0 ? (head << 32) | (middle >> 32) : (head << (32 + zeros)) | (middle >> (32 - zeros));
+    const std::uint64_t middle =
+        (std::uint64_t(limbs_[i - 1]) << 32) | std::uint64_t(limbs_[i - 2]);
+    const std::uint64_t bits = zeros == 0 ? (head << 32) | (middle >> 32)
+                                          : (head << (32 + zeros)) | (middle >> (32 - zeros));
     sticky |= (middle << (32 + zeros)) != 0;
     return small(bits, 32 * (i - 1) - zeros, sticky);
   }

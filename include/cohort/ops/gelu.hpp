@@ -9,17 +9,37 @@
 
 namespace cohort::ops {
 
-/// x Phi(x) with Phi(x) = (1 + erf(x / sqrt 2)) / 2.
+/// x Phi(x), Phi the normal distribution: (1 + erf(x / sqrt 2)) / 2.
+///
+/// In float, Phi(-t) = exp(-t^2 / 2) M(t) for t >= 0, and Phi(t) = 1 - Phi(-t). M, half of the scaled
+/// complementary error function of t / sqrt 2, is smooth: a polynomial for t <= 5.5, beyond which the
+/// factor before it is below 3e-7. Phi is good to 1.2e-7, and the slope needs no second exponential.
 struct GeluErf {
-  template <class V> static constexpr V cdf(V x) {
-    const V half = detail::number<V>(0.5);
-    return fma(half, Erf{}(x * detail::number<V>(0.70710678118654752)), half);
-  }
-  template <class V> static constexpr V value(V x) { return x * cdf(x); }
+  template <class V> static constexpr V value(V x) { return x * cdf(x, gaussian(x)); }
   template <class V> static constexpr V slope(V x) {
-    const V density = Exp{}(x * x * detail::number<V>(-0.5)) *
-                      detail::number<V>(0.39894228040143268);
-    return fma(x, density, cdf(x));
+    const V g = gaussian(x);
+    return fma(x * detail::number<V>(0.39894228040143268), g, cdf(x, g));
+  }
+
+ private:
+  template <class V> static constexpr V gaussian(V x) {
+    return ExpFlushed{}((x * detail::number<V>(-0.5)) * x);
+  }
+  template <class V> static constexpr V cdf(V x, V gaussian) {
+    if constexpr (detail::is_double<V>) {
+      return detail::each_lane([](double v) { return 0.5 * std::erfc(v * -0.70710678118654752); },
+                               x);
+    } else {
+      const V limit = detail::constant<V>(5.5f);
+      V t = detail::magnitude(x);
+      t = t > limit ? limit : t;
+      const V m =
+          detail::polynomial(t, 0.5f, -0.3989412746f, 0.2499829802f, -0.1328681057f, 0.06211390744f,
+                             -0.02580808366f, 0.009374940717f, -0.002855157794f, 0.000687837326f,
+                             -0.0001225587206f, 1.488011145e-5f, -1.084579759e-6f, 3.54955209e-8f);
+      const V below = gaussian * m, above = fma(-gaussian, m, detail::constant<V>(1.0f));
+      return x < V{} ? below : above;
+    }
   }
 };
 
@@ -34,8 +54,8 @@ struct GeluTanh {
   template <class V> static constexpr V value(V x) { return x * sigmoid(x); }
   template <class V> static constexpr V slope(V x) {
     const V s = sigmoid(x);
-    const V du = fma(x * x, detail::number<V>(0.21406444881780076),
-                     detail::number<V>(1.5957691216057308));
+    const V du =
+        fma(x * x, detail::number<V>(0.21406444881780076), detail::number<V>(1.5957691216057308));
     return fma(x * du, fma(-s, s, s), s);
   }
 };
@@ -46,13 +66,15 @@ struct GeluTanh {
 /// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 template <class How = GeluErf, class G, class T>
 void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y) {
-  map(n, [](auto v) { return How::value(v); }, y, x);
+  map(
+      n, [](auto v) { return How::value(v); }, y, x);
 }
 
 /// dx = dy gelu'(x) from the saved input. dx may be dy or x.
 template <class How = GeluErf, class G, class T>
 void gelu_backward(const Cpu<G>&, std::size_t n, const T* x, const T* dy, T* dx) {
-  map(n, [](auto v, auto d) { return d * How::slope(v); }, dx, x, dy);
+  map(
+      n, [](auto v, auto d) { return d * How::slope(v); }, dx, x, dy);
 }
 
 }  // namespace cohort::ops

@@ -3,182 +3,166 @@
 // cohort/ops/gemm_tiled.hpp: matrix products by register tiles: no library, no heap, no threads.
 #pragma once
 #include <algorithm>
-#include <cohort/ops/gemm_vector.hpp>
+#include <cohort/ops/gemm_tile.hpp>
 #include <cstddef>
 
 namespace cohort {
 
 namespace detail {
 
-using std::ptrdiff_t;
-
-#ifndef MR_
-#define MR_ 12
-#endif
-#ifndef NV_
-#define NV_ 2
-#endif
-#ifndef KC_
-#define KC_ 256
-#endif
-
-template <class T, int Bytes>
-struct Tile {
-  using V = Vector<T, Bytes>;
-  static constexpr int vectors = NV_;
-  static constexpr int rows = Bytes == 64 ? MR_ : Bytes == 32 ? 6 : 4;
-  static constexpr int columns = vectors * V::lanes;
-  static constexpr int depth = KC_;
-  static constexpr int width = 2048 / static_cast<int>(sizeof(T));
-  static_assert(width % columns == 0);
+/// One pass over c: op(a)[m, k] * op(b)[k, n] for k <= Tile::depth, n <= Tile::width.
+template <class T>
+struct Pass {
+  int m, n, k;
+  const T* a;
+  std::ptrdiff_t lda;
+  const T* b;
+  std::ptrdiff_t ldb;
+  T* c;
+  std::ptrdiff_t ldc;
+  bool add;
+  const T* bias;
 };
 
-enum class Into { store, add };
-
-/// c[Rows, columns] = or += a * b over k steps
-template <int Rows, int Vectors, class T, int Bytes>
-[[gnu::noinline]] void multiply_tile(int k, const T* __restrict a, ptrdiff_t row_stride, ptrdiff_t k_stride, const T* __restrict b, ptrdiff_t b_stride,
-                   T* __restrict c, ptrdiff_t ldc, int columns, Into into, const T* bias) {
-  using V = Vector<T, Bytes>;
-  V sum[Rows][Vectors];
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) sum[i][v] = V::zero();
-  if (into==Into::add)
-  #pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) __builtin_prefetch(c + i*ldc,1);
-  for (int p = 0; p < k; ++p, a += k_stride, b += b_stride) {
-    V right[Vectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) right[v] = V::load(b + v * V::lanes);
-#ifdef PF_
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b+ v * V::lanes+PF_*Vectors*V::lanes);
-#endif
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      const V left = V::broadcast(a[i * row_stride]);
-#pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = V::multiply_add(left, right[v], sum[i][v]);
-    }
-  }
-  if (columns == Vectors * V::lanes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i)
-#pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) {
-        T* to = c + i * ldc + v * V::lanes;
-        V out = sum[i][v];
-        if (bias) out = out + V::load(bias + v * V::lanes);
-        if (into == Into::add) out = V::load(to) + out;
-        out.store(to);
-      }
-  } else {
-    T spill[Vectors * V::lanes];
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
-      for (int v = 0; v < Vectors; ++v) sum[i][v].store(spill + v * V::lanes);
-      T* to = c + i * ldc;
-      for (int j = 0; j < columns; ++j) {
-        T out = spill[j];
-        if (bias) out = out + bias[j];
-        to[j] = into == Into::add ? to[j] + out : out;
-      }
-    }
-  }
-}
-
-/// packed[k][columns] panels of op(b)
-template <bool Trans, class T, int Bytes>
-void pack_right(int k, int n, const T* b, ptrdiff_t ldb, T* to) {
-  using V = Vector<T, Bytes>;
-  constexpr int W = V::lanes, N = Tile<T, Bytes>::columns;
-  for (int j = 0; j < n; j += N) {
-    int wide = std::min(N, n - j);
-    int pitch = (wide + W - 1) / W * W;
-    for (int v = 0; v < pitch; v += W) {
-      int cols = std::min(W, n - j - v);
-      T* out = to + v;
-      if constexpr (!Trans) {
-        const T* in = b + j + v;
-        if (cols == W) for (int p = 0; p < k; ++p) V::load(in + p * ldb).store(out + p * pitch);
-        else for (int p = 0; p < k; ++p) for (int q = 0; q < W; ++q) out[p*pitch+q] = q < cols ? in[p*ldb+q] : T(0);
-      } else {
-        const T* in = b + (j + v) * ldb;
-        int p = 0;
-        if (cols == W)
-          for (; p + W <= k; p += W) {
-            V block[W];
-#pragma GCC unroll 16
-            for (int r = 0; r < W; ++r) block[r] = V::load(in + r * ldb + p);
-            V::transpose(block);
-#pragma GCC unroll 16
-            for (int r = 0; r < W; ++r) block[r].store(out + (p + r) * pitch);
-          }
-        for (; p < k; ++p) for (int q = 0; q < W; ++q) out[p*pitch+q] = q < cols ? in[q*ldb+p] : T(0);
-      }
-    }
-    to += pitch * k;
-  }
-}
-
-template <class T, int Bytes>
-void pack_left(int k, int m, const T* a, ptrdiff_t lda, T* to) {  // a is k x m: m <= rows
-  constexpr int R = Tile<T, Bytes>::rows;
-  if (m == R) for (int p = 0; p < k; ++p) std::memcpy(to + p * R, a + p * lda, R * sizeof(T));
-  else for (int p = 0; p < k; ++p) for (int i = 0; i < m; ++i) to[p * R + i] = a[p * lda + i];
-}
-
-template <int Rows, class T, int Bytes>
-void row_of_tiles(int k, int n, const T* a, ptrdiff_t rs, ptrdiff_t ks, const T* b, T* c, ptrdiff_t ldc, Into into, const T* bias) {
-  constexpr int W = Vector<T, Bytes>::lanes, NV = Tile<T, Bytes>::vectors, N = W * NV;
+/// Rows rows of c, panel by panel. Full panels are packed or in place, the last narrow one packed.
+template <Left A, Right B, int Rows, int Bytes, class T>
+void multiply_rows(const Pass<T>& pass, int row, const T* packed) {
+  using X = Tile<T, Bytes>;
+  constexpr int lanes = X::V::lanes;
+  const T* a = pass.a + (A == Left::rows ? row * pass.lda : row);
+  T* c = pass.c + row * pass.ldc;
+  const auto at = [&](int j, int columns) {
+    return Target<T>{c + j, pass.ldc, columns, pass.add, pass.bias ? pass.bias + j : nullptr};
+  };
   int j = 0;
-  for (; j + N <= n; j += N) multiply_tile<Rows, NV, T, Bytes>(k, a, rs, ks, b + j * k, N, c + j, ldc, N, into, bias ? bias + j : bias);
-  if (n - j > 2*W) { if constexpr (NV >= 3) multiply_tile<Rows, 3, T, Bytes>(k, a, rs, ks, b + j * k, 3*W, c + j, ldc, n - j, into, bias ? bias + j : bias); }
-  else if (n - j > W) multiply_tile<Rows, 2, T, Bytes>(k, a, rs, ks, b + j * k, 2*W, c + j, ldc, n - j, into, bias ? bias + j : bias);
-  else if (n > j) multiply_tile<Rows, 1, T, Bytes>(k, a, rs, ks, b + j * k, W, c + j, ldc, n - j, into, bias ? bias + j : bias);
+  for (; j + X::columns <= pass.n; j += X::columns) {
+    const T* b = B == Right::packed ? packed + j / X::columns * X::panel : pass.b + j;
+    multiply_tile<A, B, Rows, X::vectors, Bytes, T>(pass.k, a, pass.lda, b, pass.ldb,
+                                                    at(j, X::columns));
+  }
+  const int rest = pass.n - j;
+  if (rest == 0) return;
+  const T* b = packed + j / X::columns * X::panel;
+  if (rest > lanes) {
+    multiply_tile<A, Right::packed, Rows, 2, Bytes, T>(pass.k, a, pass.lda, b, 0, at(j, rest));
+  } else {
+    multiply_tile<A, Right::packed, Rows, 1, Bytes, T>(pass.k, a, pass.lda, b, 0, at(j, rest));
+  }
 }
+
+/// All rows of a pass: full tiles, then the remainder as 8 + 4 + 2 + 1 rows.
+template <Left A, Right B, int Bytes, class T>
+void multiply_pass(const Pass<T>& pass, const T* packed) {
+  constexpr int rows = Tile<T, Bytes>::rows;
+  int i = 0;
+  for (; i + rows <= pass.m; i += rows) multiply_rows<A, B, rows, Bytes>(pass, i, packed);
+  const int rest = pass.m - i;
+  if constexpr (rows > 8) {
+    if (rest & 8) multiply_rows<A, B, 8, Bytes>(pass, i, packed);
+    i += rest & 8;
+  }
+  if (rest & 4) multiply_rows<A, B, 4, Bytes>(pass, i, packed);
+  i += rest & 4;
+  if (rest & 2) multiply_rows<A, B, 2, Bytes>(pass, i, packed);
+  i += rest & 2;
+  if (rest & 1) multiply_rows<A, B, 1, Bytes>(pass, i, packed);
+}
+
+/// c = beta * c, without reading c where beta is 0.
+template <class T>
+void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
+  for (int i = 0; i < m; ++i, c += ldc) {
+    for (int j = 0; j < n; ++j) c[j] = beta == T(0) ? T(0) : beta * c[j];
+  }
+}
+
 }  // namespace detail
 
+/// The matrix product of the CPU device by register tiles of Bytes-wide vectors (TiledGemm: the
+/// widest of this build), on the calling thread. Faster than Eigen and OpenBLAS and level with
+/// oneDNN on a small GPT's shapes (docs/decisions/0001-gemm-backends.md).
+///
+/// Shapes   c[m,n] = beta * c + op(a) * op(b), row-major, leading dimensions in elements.
+///          op(a) is m x k (TransA: a is stored k x m); op(b) is k x n (TransB: b is stored n x k).
+///          beta == 0 does not read c. c must not overlap a, b or bias.
+/// Cost     no heap, no threads, no start-up; scratch_bytes<T> of thread-local memory per thread
+///          and element type, touched on first use. b is packed once per 256 steps of k and 2 KiB of
+///          columns; a is read where it lies; so is a row-major b when m is small.
+/// Laws     an element of c is ((beta c + s0) + s1) + ..., si the sum over k in [256 i, 256 i + 256)
+///          in ascending order by multiply-adds from 0: the same bits for any m, n, leading
+///          dimension, alignment and split of the rows or columns (tests/ops/gemm_tiled_test.cpp).
+/// Source   Goto and van de Geijn 2008; Van Zee and van de Geijn 2015 (BLIS).
 template <int Bytes>
 struct TiledGemmOf {
+  template <class T>
+  static constexpr std::size_t scratch_bytes = detail::Tile<T, Bytes>::scratch;
+
   template <bool TransA, bool TransB, class T>
-  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c, int ldc) {
-    run<TransA, TransB, T>(m, n, k, a, lda, b, ldb, beta, c, ldc, nullptr);
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
+                       int ldc) {
+    if (m <= 0 || n <= 0) return;
+    if (k <= 0 || (beta != T(0) && beta != T(1))) detail::scale_rows(m, n, beta, c, ldc);
+    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, beta != T(0), nullptr});
   }
+
+  /// c = op(a) * op(b) + bias, bias[n] on every row, in the same pass.
   template <bool TransA, bool TransB, class T>
-  static void run(int m, int n, int k, const T* a, std::ptrdiff_t lda, const T* b, std::ptrdiff_t ldb, T beta, T* c, std::ptrdiff_t ldc, const T* bias) {
-    using X = detail::Tile<T, Bytes>;
-    constexpr int R = X::rows;
-    alignas(64) static thread_local T right[X::depth * X::width];
-    alignas(64) static thread_local T left[X::depth * R];
-    for (int jb = 0; jb < n; jb += X::width) {
-      int wide = std::min(X::width, n - jb);
-      for (int p = 0; p < k; p += X::depth) {
-        int deep = std::min(X::depth, k - p);
-        detail::Into into = p == 0 && beta == T(0) ? detail::Into::store : detail::Into::add;
-        detail::pack_right<TransB, T, Bytes>(deep, wide, TransB ? b + jb * ldb + p : b + p * ldb + jb, ldb, right);
-        for (int i = 0; i < m; i += R) {
-          int high = std::min(R, m - i);
-          const T* at = TransA ? a + p * lda + i : a + i * lda + p;
-          std::ptrdiff_t rs = lda, ks = 1;
-          if constexpr (TransA) { detail::pack_left<T, Bytes>(deep, high, at, lda, left); at = left; rs = 1; ks = R; }
-          T* to = c + i * ldc + jb;
-          const T* bi = bias ? bias + jb : bias;
-          if (high == R) detail::row_of_tiles<R, T, Bytes>(deep, wide, at, rs, ks, right, to, ldc, into, bi);
-          else {
-            if (high & 8) { detail::row_of_tiles<8, T, Bytes>(deep, wide, at, rs, ks, right, to, ldc, into, bi); at += 8*rs; to += 8 * ldc; }
-            if (high & 4) { detail::row_of_tiles<4, T, Bytes>(deep, wide, at, rs, ks, right, to, ldc, into, bi); at += 4*rs; to += 4 * ldc; }
-            if (high & 2) { detail::row_of_tiles<2, T, Bytes>(deep, wide, at, rs, ks, right, to, ldc, into, bi); at += 2*rs; to += 2 * ldc; }
-            if (high & 1) { detail::row_of_tiles<1, T, Bytes>(deep, wide, at, rs, ks, right, to, ldc, into, bi); at += rs; to += ldc; }
+  static void multiply_bias(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                            const T* bias, T* c, int ldc) {
+    if (m <= 0 || n <= 0) return;
+    for (int i = 0; k <= 0 && i < m; ++i) {
+      std::copy_n(bias, n, c + static_cast<std::ptrdiff_t>(i) * ldc);
+    }
+    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, false, bias});
+  }
+
+ private:
+  template <bool TransA, bool TransB, class T>
+  static void run(const detail::Pass<T>& all) {
+    using namespace detail;
+    using X = Tile<T, Bytes>;
+    constexpr Left left = TransA ? Left::columns : Left::rows;
+    alignas(64) static thread_local T packed[X::scratch / sizeof(T)];
+    for (int j = 0; j < all.n; j += X::width) {
+      for (int p = 0; p < all.k; p += X::depth) {
+        Pass<T> pass = all;
+        pass.n = std::min(X::width, all.n - j);
+        pass.k = std::min(X::depth, all.k - p);
+        pass.a += TransA ? p * all.lda : p;
+        pass.b += TransB ? j * all.ldb + p : p * all.ldb + j;
+        pass.c += j;
+        pass.add = all.add || p > 0;
+        pass.bias = all.bias && p == 0 ? all.bias + j : nullptr;
+        if constexpr (!TransB) {
+          // Packing costs about 10 cycles per panel row, which m rows share; above, reuse pays.
+          if (all.m <= 384 && all.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) < 4096) {
+            pack<TransB>(pass, pass.n / X::columns * X::columns, packed);
+            multiply_pass<left, Right::in_place, Bytes, T>(pass, packed);
+            continue;
           }
         }
+        pack<TransB>(pass, 0, packed);
+        multiply_pass<left, Right::packed, Bytes, T>(pass, packed);
+      }
+    }
+  }
+
+  /// Packs the panels of columns from `first` on.
+  template <bool TransB, class T>
+  static void pack(const detail::Pass<T>& pass, int first, T* packed) {
+    using X = detail::Tile<T, Bytes>;
+    for (int j = first; j < pass.n; j += X::columns) {
+      const int wide = std::min(X::columns, pass.n - j);
+      T* to = packed + j / X::columns * X::panel;
+      if constexpr (TransB) {
+        detail::pack_panel_columns<Bytes>(pass.k, wide, pass.b + j * pass.ldb, pass.ldb, to);
+      } else {
+        detail::pack_panel_rows<Bytes>(pass.k, wide, pass.b + j, pass.ldb, to);
       }
     }
   }
 };
+
 using TiledGemm = TiledGemmOf<detail::widest_register>;
 
 }  // namespace cohort

@@ -23,9 +23,8 @@ template <int Count, class V>
 template <int C, class A, class F, class... T>
 [[gnu::always_inline]] inline A row_sum(F f, const T*... x) {
   Vec<A> sum{};
-  for_vectors<C, A>([&](int c, auto count) {
-    sum = keep_first(f(sum, load(x + c, count)...), sum, count);
-  });
+  for_vectors<C, A>(
+      [&](int c, auto count) { sum = keep_first(f(sum, load(x + c, count)...), sum, count); });
   return sum_lanes<A>(sum);
 }
 }  // namespace detail

@@ -37,7 +37,10 @@ template <class V, class... C> constexpr V polynomial(V x, float c0, C... c) {
 }
 
 /// x = n ln2 + r with |r| <= ln2 / 2; n as an integer. Adding 1.5 * 2^23 rounds to an integer.
-template <class V> struct Reduced { V r; bits_t<V> n; };
+template <class V> struct Reduced {
+  V r;
+  bits_t<V> n;
+};
 template <class V> constexpr Reduced<V> reduce_by_ln2(V x) {
   constexpr float magic = 12582912.0f;
   const V shifted = fma(x, constant<V>(1.44269504f), constant<V>(magic));
@@ -48,8 +51,8 @@ template <class V> constexpr Reduced<V> reduce_by_ln2(V x) {
 }
 /// e^r - 1 for |r| <= ln2 / 2.
 template <class V> constexpr V exp_minus_1(V r) {
-  const V p = polynomial(r, 0.4999999341f, 0.1666652011f, 0.04166839426f, 0.008368780622f,
-                         0.001381446475f);
+  const V p =
+      polynomial(r, 0.4999999341f, 0.1666652011f, 0.04166839426f, 0.008368780622f, 0.001381446475f);
   return fma(p, r * r, r);
 }
 /// 2^n for -126 <= n <= 127.
@@ -91,6 +94,20 @@ struct Exp {
   }
 };
 
+/// e^x for x <= 88, results below 2^-126 flushed to 0: two thirds of the work of Exp, for softmax and
+/// densities. Error <= 1.1 ulp. NaN stays NaN; beyond 88 the result means nothing.
+struct ExpFlushed {
+  template <class V> constexpr V operator()(V x) const {
+    if constexpr (detail::is_double<V>) {
+      return Exp{}(x);
+    } else {
+      const auto [r, n] = detail::reduce_by_ln2(x);
+      const V y = (detail::exp_minus_1(r) + 1.0f) * detail::power_of_two<V>(n);
+      return x < detail::constant<V>(-87.33654f) ? V{} : y;
+    }
+  }
+};
+
 /// ln x. Error <= 1.5 ulp. 0 gives -inf, a negative number NaN.
 struct Log {
   template <class V> constexpr V operator()(V x) const {
@@ -106,8 +123,8 @@ struct Log {
       const V n = exponent<V>(bits >> 23) - (x < tiny ? detail::constant<V>(23.0f) : zero);
       const V f = m - 1.0f, f2 = f * f;
       const V tail = detail::polynomial(f, 0.333333126f, -0.250000096f, 0.2000211873f,
-                                        -0.1666799567f, 0.1421955091f, -0.1240559142f,
-                                        0.118881746f, -0.116756413f, 0.06746601328f);
+                                        -0.1666799567f, 0.1421955091f, -0.1240559142f, 0.118881746f,
+                                        -0.116756413f, 0.06746601328f);
       V y = fma(fma(tail, f, detail::constant<V>(-0.5f)), f2,
                 fma(n, detail::constant<V>(-2.12194440e-4f), f));
       y = fma(n, detail::constant<V>(0.693359375f), y);
@@ -152,14 +169,14 @@ struct Erf {
       V t = detail::magnitude(x);
       t = t > limit ? limit : t;
       const V s = x * x;
-      const V p = detail::polynomial(s, 0.1283791666f, -0.3761263319f, 0.1128368719f,
-                                     -0.02685894148f, 0.005199906607f, -0.0008130012015f,
-                                     8.316772635e-5f);
+      const V p =
+          detail::polynomial(s, 0.1283791666f, -0.3761263319f, 0.1128368719f, -0.02685894148f,
+                             0.005199906607f, -0.0008130012015f, 8.316772635e-5f);
       const V small = fma(x, p, x);
-      const V large = 1.0f - Exp{}(-t * detail::polynomial(t, 1.128541439f, 0.6356731498f,
-                                                           0.105169495f, -0.0225756157f,
-                                                           0.002869120926f, -2.743513839e-5f,
-                                                           -4.994048657e-5f, 5.297002975e-6f));
+      const V large =
+          1.0f - Exp{}(-t * detail::polynomial(t, 1.128541439f, 0.6356731498f, 0.105169495f,
+                                               -0.0225756157f, 0.002869120926f, -2.743513839e-5f,
+                                               -4.994048657e-5f, 5.297002975e-6f));
       const V signed_large = detail::with_sign(large, x);
       return t < detail::constant<V>(0.92f) ? small : signed_large;
     }

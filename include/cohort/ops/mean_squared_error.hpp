@@ -24,7 +24,8 @@ LossSum mean_squared_error(const Cpu<G>&, int rows, const T* y, const T* target)
       const double difference = double(A(y[c])) - double(A(target[c]));
       lane[c % 8] = fma(difference, difference, lane[c % 8]);
     }
-    sum += ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+    sum +=
+        ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
   }
   return {sum, double(rows) * C};
 }

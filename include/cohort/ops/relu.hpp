@@ -10,14 +10,16 @@ namespace cohort::ops {
 
 /// y = max(x, 0); NaN stays NaN. y may be x.
 template <class G, class T> void relu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y) {
-  map(n, [](auto v) { return v < decltype(v){} ? decltype(v){} : v; }, y, x);
+  map(
+      n, [](auto v) { return v < decltype(v){} ? decltype(v){} : v; }, y, x);
 }
 
 /// dx = dy where x > 0, else 0 (0 at x = 0, as PyTorch). x may be the saved input or the saved
 /// output, which have the same sign; dx may be dy.
 template <class G, class T>
 void relu_backward(const Cpu<G>&, std::size_t n, const T* x, const T* dy, T* dx) {
-  map(n, [](auto v, auto d) { return v <= decltype(v){} ? decltype(v){} : d; }, dx, x, dy);
+  map(
+      n, [](auto v, auto d) { return v <= decltype(v){} ? decltype(v){} : d; }, dx, x, dy);
 }
 
 }  // namespace cohort::ops

@@ -7,8 +7,7 @@
 namespace cohort::ops {
 
 /// One step's constants. momentum = 0 needs no buffer: call sgd without one.
-template <class A>
-struct SgdStep {
+template <class A> struct SgdStep {
   A grad_scale = 1, learning_rate, momentum = 0, weight_decay = 0;
   bool nesterov = false;
 };

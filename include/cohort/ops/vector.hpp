@@ -26,8 +26,7 @@ inline constexpr int register_bytes = 16, num_registers = 16;
 #endif
 
 namespace detail {
-template <class A, int Bytes = register_bytes>
-struct vector_of {
+template <class A, int Bytes = register_bytes> struct vector_of {
   typedef A type __attribute__((vector_size(Bytes)));
 };
 }  // namespace detail
@@ -40,10 +39,14 @@ template <class A> constexpr Vec<A> broadcast(A value) { return value - Vec<A>{}
 
 namespace detail {
 /// float for float and for Vec<float>.
-template <class V> struct element_of { using type = std::remove_cvref_t<decltype(std::declval<V&>()[0])>; };
+template <class V> struct element_of {
+  using type = std::remove_cvref_t<decltype(std::declval<V&>()[0])>;
+};
 template <class V>
-  requires std::is_arithmetic_v<V>
-struct element_of<V> { using type = V; };
+requires std::is_arithmetic_v<V>
+struct element_of<V> {
+  using type = V;
+};
 template <class V> using element_t = typename element_of<V>::type;
 }  // namespace detail
 
@@ -52,24 +55,32 @@ template <class V> using element_t = typename element_of<V>::type;
 /// two inlined copies of one loop. So no op adds a product: it calls fma.
 template <class V> [[gnu::always_inline]] constexpr V fma(V a, V b, V c) {
 #if defined(__AVX512F__)
-  if constexpr (std::is_same_v<V, Vec<float>>) return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-  else if constexpr (std::is_same_v<V, Vec<double>>) return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-  else return std::fma(a, b, c);
+  if constexpr (std::is_same_v<V, Vec<float>>)
+    return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+  else if constexpr (std::is_same_v<V, Vec<double>>)
+    return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+  else
+    return std::fma(a, b, c);
 #elif defined(__FMA__)
-  if constexpr (std::is_same_v<V, Vec<float>>) return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-  else if constexpr (std::is_same_v<V, Vec<double>>) return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-  else return std::fma(a, b, c);
+  if constexpr (std::is_same_v<V, Vec<float>>)
+    return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+  else if constexpr (std::is_same_v<V, Vec<double>>)
+    return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+  else
+    return std::fma(a, b, c);
 #elif defined(__x86_64__)
   return a * b + c;  // nothing to fuse with
 #else
-  if constexpr (std::is_arithmetic_v<V>) return std::fma(a, b, c);
-  else for (int i = 0; i < lanes<detail::element_t<V>>; ++i) a[i] = std::fma(a[i], b[i], c[i]);
+  if constexpr (std::is_arithmetic_v<V>)
+    return std::fma(a, b, c);
+  else
+    for (int i = 0; i < lanes<detail::element_t<V>>; ++i) a[i] = std::fma(a[i], b[i], c[i]);
   return a;
 #endif
 }
-template <class V> [[gnu::always_inline]] constexpr V fma(V a, detail::element_t<V> b, V c)
-  requires(!std::is_arithmetic_v<V>)
-{
+template <class V>
+[[gnu::always_inline]] constexpr V fma(V a, detail::element_t<V> b,
+                                       V c) requires(!std::is_arithmetic_v<V>) {
   return fma(a, b - V{}, c);
 }
 
@@ -77,15 +88,18 @@ template <class V> [[gnu::always_inline]] constexpr V fma(V a, detail::element_t
 template <int N, class F> [[gnu::always_inline]] constexpr void repeat(F&& f) {
   [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
     (f(std::integral_constant<int, I>{}), ...);
-  }(std::make_integer_sequence<int, N>{});
+  }
+  (std::make_integer_sequence<int, N>{});
 }
 
 /// `lanes` elements from any address, converted to the accumulator type.
 template <class T> [[gnu::always_inline]] inline Vec<accumulator_t<T>> load(const T* from) {
   using A = accumulator_t<T>;
   Vec<A> v;
-  if constexpr (std::is_same_v<A, T>) std::memcpy(&v, from, sizeof v);
-  else for (int i = 0; i < lanes<A>; ++i) v[i] = A(from[i]);
+  if constexpr (std::is_same_v<A, T>)
+    std::memcpy(&v, from, sizeof v);
+  else
+    for (int i = 0; i < lanes<A>; ++i) v[i] = A(from[i]);
   return v;
 }
 
@@ -100,8 +114,10 @@ template <class T>
 }
 
 template <class T> [[gnu::always_inline]] inline void store(T* to, Vec<accumulator_t<T>> v) {
-  if constexpr (std::is_same_v<accumulator_t<T>, T>) std::memcpy(to, &v, sizeof v);
-  else for (int i = 0; i < lanes<accumulator_t<T>>; ++i) to[i] = T(v[i]);
+  if constexpr (std::is_same_v<accumulator_t<T>, T>)
+    std::memcpy(to, &v, sizeof v);
+  else
+    for (int i = 0; i < lanes<accumulator_t<T>>; ++i) to[i] = T(v[i]);
 }
 
 template <class T>
@@ -116,7 +132,9 @@ template <class A, int Bytes, class F>
   if constexpr (Bytes == 2 * sizeof(A)) {
     return f(A(v[0]), A(v[1]));
   } else {
-    struct { typename vector_of<A, Bytes / 2>::type low, high; } half;
+    struct {
+      typename vector_of<A, Bytes / 2>::type low, high;
+    } half;
     std::memcpy(&half, &v, sizeof v);
     return fold<A, Bytes / 2>(f(half.low, half.high), f);
   }
@@ -158,8 +176,10 @@ template <class T>
 }
 template <class T>
 [[gnu::always_inline]] inline void store_up_to(T* to, Vec<accumulator_t<T>> v, int count) {
-  if (count == lanes<accumulator_t<T>>) store(to, v);
-  else store_first(to, v, count);
+  if (count == lanes<accumulator_t<T>>)
+    store(to, v);
+  else
+    store_first(to, v, count);
 }
 
 /// load and store of `count` elements for the callbacks of for_vectors.
@@ -167,14 +187,18 @@ template <int Count, class T>
 [[gnu::always_inline]] inline Vec<accumulator_t<T>> load(const T* from,
                                                          std::integral_constant<int, Count>,
                                                          accumulator_t<T> fill = 0) {
-  if constexpr (Count == lanes<accumulator_t<T>>) return load(from);
-  else return load_first(from, Count, fill);
+  if constexpr (Count == lanes<accumulator_t<T>>)
+    return load(from);
+  else
+    return load_first(from, Count, fill);
 }
 template <int Count, class T>
 [[gnu::always_inline]] inline void store(T* to, Vec<accumulator_t<T>> v,
                                          std::integral_constant<int, Count>) {
-  if constexpr (Count == lanes<accumulator_t<T>>) store(to, v);
-  else store_first(to, v, Count);
+  if constexpr (Count == lanes<accumulator_t<T>>)
+    store(to, v);
+  else
+    store_first(to, v, Count);
 }
 
 }  // namespace cohort::ops

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/nn/attention_test.cpp: attention against PyTorch, finite differences, its own parts.
+#include <cohort/nn/attention.hpp>
+#include <cohort/nn/sequential.hpp>
+#include <doctest/doctest.h>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::testing;
+
+namespace {
+template <class Mask> using Core = nn::ScaledDotProduct<16, 2, Mask>;
+static_assert(Layer<Core<nn::Causal>> && Layer<Core<nn::Bidirectional>>);
+static_assert(Layer<nn::Attention<8, 2>> && Layer<nn::Attention<8, 2, nn::Bidirectional, nn::NoBias>>);
+static_assert(num_params<nn::Attention<8, 2>>() == 4 && num_params<Core<nn::Causal>>() == 0);
+static_assert(num_params<nn::Attention<8, 2, nn::Causal, nn::NoBias>>() == 2);
+using Scaled = nn::Attention<8, 2, nn::Causal, nn::WithBias, init::Normal<2, 100>, init::Ones>;
+static_assert(std::is_same_v<params_of<child_of<Scaled, 0>>::at<0>::initialiser, init::Normal<2, 100>>);
+static_assert(std::is_same_v<params_of<child_of<Scaled, 2>>::at<0>::initialiser, init::Ones>);
+
+constexpr int T_ = 7, D_ = 8;  // tokens, features of a head: the golden file's
+
+template <class Mask, class T> void compare(const std::string& name) {
+  CAPTURE(name);
+  zoo::OneLayer<Core<Mask>, T> one({2, T_});
+  const auto qkv = given<T>(name + ".in.qkv"), dy = given<T>(name + ".in.dy");
+  one.run(qkv, dy);
+  // A score is a sum of D products of at most Q^2, scaled; probabilities carry twice its error and
+  // that of a sum of T; outputs are sums of T of them times at most Q.
+  const double Q = largest(qkv), dY = largest(dy), u = unit<T>;
+  const double score = (D_ + 1) * D_ * Q * Q / std::sqrt(double(D_)) * u;
+  const double probability = 2 * score + (T_ + 8) * u;
+  CHECK(distance(one.y, name + ".f64.y") <= Q * (probability + (T_ + 1) * u));
+  const double slope = 2 * D_ * Q * dY;  // dS is at most this, with twice the error of P and a sum's
+  const double dqk = T_ * Q / std::sqrt(double(D_)) * slope * (3 * probability + (T_ + D_) * u);
+  const double dv = T_ * dY * (probability + T_ * u);
+  CHECK(distance(one.dx, name + ".f64.dqkv") <= std::max(dqk, dv));
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("attention: PyTorch's scaled_dot_product_attention", T, float, double) {
+  compare<nn::Causal, T>("attention_causal");
+  compare<nn::Bidirectional, T>("attention_full");
+}
+
+TEST_CASE("attention: finite differences") {
+  CHECK(check_gradients<nn::ScaledDotProduct<6, 3>>({.rows = {2, 5}}).ok());
+  CHECK(check_gradients<nn::Attention<8, 2>>({.rows = {2, 5}}).ok());
+  CHECK(check_gradients<nn::Attention<8, 1, nn::Bidirectional>>({.rows = {2, 3}}).ok());
+  CHECK(check_gradients<nn::Attention<8, 4, nn::Bidirectional, nn::NoBias>>({.rows = {1, 4}}).ok());
+  CHECK(check_gradients<nn::Attention<6, 2>>({.rows = {2, 19}, .most_each = 15}).ok());  // two strips
+}
+
+TEST_CASE("attention: the first contribution overwrites, the next adds") {
+  check_accumulates<nn::Attention<8, 2>>({2, 5});
+}
+
+TEST_CASE("attention: it is Linear, dot product, Linear, bit for bit") {
+  using Parts = nn::Sequential<nn::Linear<8, 24>, nn::ScaledDotProduct<8, 2>, nn::Linear<8, 8>>;
+  zoo::OneLayer<nn::Attention<8, 2>> whole({2, 5});
+  zoo::OneLayer<Parts> parts({2, 5});
+  whole.draw(4);
+  const std::pair<const char*, const char*> names[] = {{"qkv.weight", "0.weight"},
+                                                       {"qkv.bias", "0.bias"},
+                                                       {"projection.weight", "2.weight"},
+                                                       {"projection.bias", "2.bias"}};
+  for (const auto& [a, b] : names) parts.set(b, whole.parameter(a));
+  const auto x = zoo::normals(80, 1), dy = zoo::normals(80, 2);
+  whole.run(x, dy);
+  parts.run(x, dy);
+  CHECK(whole.y == parts.y);
+  CHECK(whole.dx == parts.dx);
+  for (const auto& [a, b] : names) CHECK(whole.gradient(a) == parts.gradient(b));
+}
+
+TEST_CASE("attention: causal rows see no later token, and samples see no other sample") {
+  using L = nn::Attention<8, 2>;
+  const auto run = [](std::vector<float> x) {
+    zoo::OneLayer<L> one({2, 5});
+    one.draw(4);
+    one.run(x, x);
+    return one.y;
+  };
+  const auto x = zoo::normals(80, 1);
+  auto changed = x;
+  for (std::size_t i = 3 * 8; i < 40; ++i) changed[i] += 1;  // tokens 3 and 4 of sample 0
+  const auto a = run(x), b = run(changed);
+  CHECK(std::equal(a.begin(), a.begin() + 24, b.begin()));
+  CHECK(!std::equal(a.begin() + 24, a.begin() + 40, b.begin() + 24));
+  CHECK(std::equal(a.begin() + 40, a.end(), b.begin() + 40));
+}
+
+TEST_CASE("attention: one token attends to itself: its value passes unchanged") {
+  zoo::OneLayer<nn::ScaledDotProduct<4, 2>> one({1, 1});
+  one.run({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {0, 0, 0, 0});
+  CHECK(distance(one.y, std::vector<float>{9, 10, 11, 12}) <= 12 * 4 * unit<float>);
+}
