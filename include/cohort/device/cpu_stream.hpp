@@ -100,7 +100,8 @@ template <class Plan, class Executor> class CpuStream {
   void work() {
     std::uint32_t base = 0, done = 0;
     try {
-      for (bool go = true; go;) {
+      bool go = true;
+      while (go) {
         Plan::for_each_micro_batch([&]<MicroBatch M>() { go = go && work_through<M>(base, done); });
       }
     } catch (...) {
