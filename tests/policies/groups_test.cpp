@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/policies/groups_test.cpp: groups decide where hooks fire; under Replicate they change no bit.
+// tests/policies/groups_test.cpp: where hooks fire; under Replicate groups change no bit.
 #include <cohort/policies/groups.hpp>
 
 #include <doctest/doctest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/check_gradients_test.cpp: a right backward passes, and every kind of wrong one is named.
+// tests/run/check_gradients_test.cpp: a right backward passes, every kind of wrong one is named.
 #include <cohort/run/check_gradients.hpp>
 
 #include <doctest/doctest.h>

@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Five units: the first Linear, three elements, the last Linear. One bucket a parameter, so that the
-// ten buckets are complete two by two as backward passes the units.
+// Five units: the first Linear, three elements, the last Linear. One bucket a parameter, so that
+// the ten buckets are complete two by two as backward passes the units.
 using Probed =
     nn::Sequential<nn::Linear<4, 6>, Probe<6>,
                    nn::Repeat<3, nn::Sequential<nn::Linear<6, 6>, Probe<6>>>, nn::Linear<6, 3>>;
@@ -94,7 +94,7 @@ TEST_CASE("step: with a worker, backward goes on while a reduction is under way"
   std::atomic<int> late{0};
   const auto direct = [&](Script& script, int rank, int) {
     script.at = [&, rank](Event e) {
-      // Compute waits for the first reduction to begin, the reduction for compute to be nearly done.
+      // Compute waits for the first reduction to begin, that one for compute to be nearly done.
       if (e == Event{What::backward, 0}) late += !script.wait_for({What::reduce_begin, 0});
       if (e == Event{What::reduce_begin, 0}) late += !script.wait_for({What::backward, last_probe});
       if (e != Event{What::reduce_end, num_buckets}) return;  // the loss: the last operation

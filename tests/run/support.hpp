@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/support.hpp: what tests of whole runs share: a world that records and dawdles, one rank's
-// trace of a training, and the gradient in fp64 that every strategy approximates.
+// tests/run/support.hpp: what tests of whole runs share: a world that records and dawdles, a
+// rank's trace of a training, and the gradient in fp64 that every strategy approximates.
 #pragma once
 #include <chrono>
 #include <cmath>
