@@ -35,17 +35,20 @@ struct Shape {
 /// rows = batch x tokens. Forward y = x w^T, then dx = dy w, then dw += dy^T x.
 std::vector<Shape> shapes(int rows) {
   std::vector<Shape> out;
-  const int linear[][3] = {{384, 128, 4}, {128, 128, 4}, {512, 128, 4}, {128, 512, 4}, {65, 128, 1}};
-  for (const auto& [outs, ins, count] : linear) out.push_back({false, true, rows, outs, ins, count});
-  for (const auto& [outs, ins, count] : linear) out.push_back({false, false, rows, ins, outs, count});
-  for (const auto& [outs, ins, count] : linear) out.push_back({true, false, outs, ins, rows, count});
+  const int linear[][3] = {
+      {384, 128, 4}, {128, 128, 4}, {512, 128, 4}, {128, 512, 4}, {65, 128, 1}};
+  for (const auto& [outs, ins, count] : linear)
+    out.push_back({false, true, rows, outs, ins, count});
+  for (const auto& [outs, ins, count] : linear)
+    out.push_back({false, false, rows, ins, outs, count});
+  for (const auto& [outs, ins, count] : linear)
+    out.push_back({true, false, outs, ins, rows, count});
   return out;
 }
 
 using Product = void (*)(const Shape&, const float* a, const float* b, float* c);
 
-template <class Gemm>
-void product(const Shape& s, const float* a, const float* b, float* c) {
+template <class Gemm> void product(const Shape& s, const float* a, const float* b, float* c) {
   if (s.trans_a) {
     Gemm::template multiply<true, false, float>(s.m, s.n, s.k, a, s.m, b, s.n, 1.0f, c, s.n);
   } else if (s.trans_b) {
@@ -58,8 +61,9 @@ void product(const Shape& s, const float* a, const float* b, float* c) {
 #if defined(COHORT_BENCH_OPENBLAS)
 void open_blas(const Shape& s, const float* a, const float* b, float* c) {
   constexpr int row_major = 101, plain = 111, transposed = 112;
-  cblas_sgemm(row_major, s.trans_a ? transposed : plain, s.trans_b ? transposed : plain, s.m, s.n, s.k,
-              1.0f, a, s.trans_a ? s.m : s.k, b, s.trans_b ? s.k : s.n, s.trans_a ? 1.0f : 0.0f, c, s.n);
+  cblas_sgemm(row_major, s.trans_a ? transposed : plain, s.trans_b ? transposed : plain, s.m, s.n,
+              s.k, 1.0f, a, s.trans_a ? s.m : s.k, b, s.trans_b ? s.k : s.n,
+              s.trans_a ? 1.0f : 0.0f, c, s.n);
 }
 #endif
 
@@ -87,7 +91,9 @@ double seconds() {
 /// Median seconds of one product, by backend.
 std::vector<double> measure(const Shape& s, int rounds) {
   constexpr int copies = 4, calls = 8;
-  const auto round_up = [](int elements) { return static_cast<std::size_t>((elements + 63) / 64 * 64); };
+  const auto round_up = [](int elements) {
+    return static_cast<std::size_t>((elements + 63) / 64 * 64);
+  };
   const std::size_t size_a = round_up(s.m * s.k), size_b = round_up(s.k * s.n);
   const std::size_t size = size_a + size_b + round_up(s.m * s.n);
   std::vector<float> memory(size * copies + 16);
@@ -115,9 +121,10 @@ std::vector<double> measure(const Shape& s, int rounds) {
 
 void print(const std::string& bench, const std::string& metric, const char* unit, double value,
            const char* peer, double peer_value) {
-  std::printf("{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"peer\":\"%s\","
-              "\"peer_value\":%.4g,\"ratio\":%.3f}\n",
-              bench.c_str(), metric.c_str(), value, unit, peer, peer_value, value / peer_value);
+  std::printf(
+      "{\"bench\":\"%s\",\"metric\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"peer\":\"%s\","
+      "\"peer_value\":%.4g,\"ratio\":%.3f}\n",
+      bench.c_str(), metric.c_str(), value, unit, peer, peer_value, value / peer_value);
 }
 
 void run(int rows, int rounds) {
@@ -127,16 +134,22 @@ void run(int rows, int rounds) {
     const std::vector<double> t = measure(s, rounds);
     const double giga = 2e-9 * s.m * s.n * s.k;
     const std::string metric = std::to_string(s.m) + "x" + std::to_string(s.n) + "x" +
-                               std::to_string(s.k) + (s.trans_a ? " TN" : s.trans_b ? " NT" : " NN");
+                               std::to_string(s.k) +
+                               (s.trans_a   ? " TN"
+                                : s.trans_b ? " NT"
+                                            : " NN");
     for (int i = 0; i < num_backends; ++i) {
       total[static_cast<std::size_t>(i)] += t[static_cast<std::size_t>(i)] * s.per_step;
-      if (i > 0) print("gemm", metric, "GFLOP/s", giga / t[0], backends[i].name, giga / t[static_cast<std::size_t>(i)]);
+      if (i > 0)
+        print("gemm", metric, "GFLOP/s", giga / t[0], backends[i].name,
+              giga / t[static_cast<std::size_t>(i)]);
     }
     best_total += *std::min_element(t.begin(), t.end()) * s.per_step;
   }
   const std::string step = "step of " + std::to_string(rows) + " rows";
   for (int i = 1; i < num_backends; ++i) {
-    print("gemm_step", step, "ms", total[0] * 1e3, backends[i].name, total[static_cast<std::size_t>(i)] * 1e3);
+    print("gemm_step", step, "ms", total[0] * 1e3, backends[i].name,
+          total[static_cast<std::size_t>(i)] * 1e3);
   }
   print("gemm_roofline", step, "ms", total[0] * 1e3, "best of all per shape", best_total * 1e3);
 }

@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/ops/gemm_reference.hpp: matrix products in long double, and inputs for them.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <vector>
@@ -11,13 +13,16 @@
 namespace gemm_test {
 
 /// One product with its operands; leading dimensions exceed the rows by `gap` elements of NaN.
-template <bool TransA, bool TransB, class T>
-struct Problem {
+template <bool TransA, bool TransB, class T> struct Problem {
   int m, n, k, lda, ldb, ldc;
   std::vector<T> a, b, c;
 
   Problem(int m_, int n_, int k_, int gap = 3)
-      : m(m_), n(n_), k(k_), lda((TransA ? m : k) + gap), ldb((TransB ? k : n) + gap),
+      : m(m_),
+        n(n_),
+        k(k_),
+        lda((TransA ? m : k) + gap),
+        ldb((TransB ? k : n) + gap),
         ldc(n + gap) {
     std::mt19937 random(static_cast<unsigned>(m * 7919 + n * 104729 + k));
     a = filled(TransA ? k : m, TransA ? m : k, lda, random);
@@ -46,7 +51,8 @@ struct Problem {
         const long double bound =
             (k + 3) * std::numeric_limits<T>::epsilon() * size + std::numeric_limits<T>::min();
         const double ratio = static_cast<double>(std::fabs(sum - at(result, i, j, ldc)) / bound);
-        if (!(ratio <= most)) most = ratio;  // a NaN result ends here and stays
+        if (std::isnan(ratio)) return std::numeric_limits<double>::infinity();
+        most = std::max(most, ratio);
       }
     }
     return most;
@@ -64,7 +70,8 @@ struct Problem {
 
  private:
   static T at(const std::vector<T>& x, int i, int j, int ld) {
-    return x[static_cast<std::size_t>(i) * static_cast<std::size_t>(ld) + static_cast<std::size_t>(j)];
+    return x[static_cast<std::size_t>(i) * static_cast<std::size_t>(ld) +
+             static_cast<std::size_t>(j)];
   }
   static std::vector<T> filled(int rows, int columns, int ld, std::mt19937& random) {
     std::vector<T> out(static_cast<std::size_t>(rows) * static_cast<std::size_t>(ld),
@@ -72,8 +79,8 @@ struct Problem {
     std::uniform_real_distribution<double> uniform(-1, 1);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
-        out[static_cast<std::size_t>(i) * static_cast<std::size_t>(ld) + static_cast<std::size_t>(j)] =
-            static_cast<T>(uniform(random));
+        out[static_cast<std::size_t>(i) * static_cast<std::size_t>(ld) +
+            static_cast<std::size_t>(j)] = static_cast<T>(uniform(random));
       }
     }
     return out;
@@ -93,8 +100,9 @@ double worst_of(const std::vector<int>& sizes) {
           if (beta == T(0)) c.assign(c.size(), std::numeric_limits<T>::quiet_NaN());
           Gemm::template multiply<TransA, TransB, T>(m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb,
                                                      beta, c.data(), x.ldc);
-          const double ratio = x.gap_untouched(c) ? x.worst(c, beta) : 1e300;
-          if (!(ratio <= most)) most = ratio;
+          const bool inside = x.gap_untouched(c);
+          most =
+              std::max(most, inside ? x.worst(c, beta) : std::numeric_limits<double>::infinity());
         }
       }
     }
@@ -102,15 +110,11 @@ double worst_of(const std::vector<int>& sizes) {
   return most;
 }
 
-template <class Gemm, class T>
-double worst_of_all(const std::vector<int>& sizes) {
-  const double all[] = {worst_of<Gemm, false, false, T>(sizes), worst_of<Gemm, false, true, T>(sizes),
-                        worst_of<Gemm, true, false, T>(sizes), worst_of<Gemm, true, true, T>(sizes)};
-  double most = 0;
-  for (const double x : all) {
-    if (!(x <= most)) most = x;
-  }
-  return most;
+template <class Gemm, class T> double worst_of_all(const std::vector<int>& sizes) {
+  const double all[] = {
+      worst_of<Gemm, false, false, T>(sizes), worst_of<Gemm, false, true, T>(sizes),
+      worst_of<Gemm, true, false, T>(sizes), worst_of<Gemm, true, true, T>(sizes)};
+  return *std::max_element(std::begin(all), std::end(all));
 }
 
 }  // namespace gemm_test

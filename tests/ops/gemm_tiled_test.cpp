@@ -14,7 +14,7 @@ using cohort::TiledGemm;
 using cohort::TiledGemmOf;
 using gemm_test::Problem;
 
-static_assert(TiledGemm::scratch_bytes<float> == 526336);   // what the plan's ledger lists
+static_assert(TiledGemm::scratch_bytes<float> == 526336);  // what the plan's ledger lists
 static_assert(TiledGemm::scratch_bytes<double> == 526336);
 
 namespace {
@@ -25,22 +25,26 @@ template <bool TransA, bool TransB>
 std::vector<float> part(const Problem<TransA, TransB, float>& x, int first, int rows, int left,
                         int columns, float beta, int shift) {
   const int lda = (TransA ? rows : x.k) + shift, ldb = (TransB ? x.k : columns) + shift;
-  std::vector<float> a((TransA ? x.k : rows) * lda + shift), b((TransB ? columns : x.k) * ldb + shift);
+  std::vector<float> a((TransA ? x.k : rows) * lda + shift),
+      b((TransB ? columns : x.k) * ldb + shift);
   std::vector<float> c(rows * columns + shift);
   for (int p = 0; p < x.k; ++p) {
-    for (int i = 0; i < rows; ++i) a[shift + (TransA ? p * lda + i : i * lda + p)] = x.left(first + i, p);
-    for (int j = 0; j < columns; ++j) b[shift + (TransB ? j * ldb + p : p * ldb + j)] = x.right(p, left + j);
+    for (int i = 0; i < rows; ++i)
+      a[shift + (TransA ? p * lda + i : i * lda + p)] = x.left(first + i, p);
+    for (int j = 0; j < columns; ++j)
+      b[shift + (TransB ? j * ldb + p : p * ldb + j)] = x.right(p, left + j);
   }
   for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; ++j) c[shift + i * columns + j] = x.c[(first + i) * x.ldc + left + j];
+    for (int j = 0; j < columns; ++j)
+      c[shift + i * columns + j] = x.c[(first + i) * x.ldc + left + j];
   }
   TiledGemm::multiply<TransA, TransB, float>(rows, columns, x.k, a.data() + shift, lda,
-                                             b.data() + shift, ldb, beta, c.data() + shift, columns);
+                                             b.data() + shift, ldb, beta, c.data() + shift,
+                                             columns);
   return {c.begin() + shift, c.end()};
 }
 
-template <bool TransA, bool TransB>
-bool parts_equal_whole(int m, int n, int k) {
+template <bool TransA, bool TransB> bool parts_equal_whole(int m, int n, int k) {
   const Problem<TransA, TransB, float> x(m, n, k);
   for (const float beta : {0.0f, 1.0f}) {
     std::vector<float> whole = x.c;
@@ -64,12 +68,13 @@ bool parts_equal_whole(int m, int n, int k) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("TiledGemm: equals the exact product within (k + 3) eps, at small and odd sizes", T,
-                   float, double) {
+TEST_CASE_TEMPLATE("TiledGemm: equals the exact product within (k + 3) eps, at small and odd sizes",
+                   T, float, double) {
   CHECK(gemm_test::worst_of_all<TiledGemm, T>({1, 2, 7, 13, 33, 65}) <= 1);
 }
 
-TEST_CASE("TiledGemm: equals the exact product across blocks of k, panels of n and packing choices") {
+TEST_CASE(
+    "TiledGemm: equals the exact product across blocks of k, panels of n and packing choices") {
   CHECK(gemm_test::worst_of<TiledGemm, false, false, float>({5, 257, 600}) <= 1);
   CHECK(gemm_test::worst_of<TiledGemm, true, true, float>({5, 257, 600}) <= 1);
   const Problem<false, false, float> tall(1030, 40, 300);  // more rows than read b in place
@@ -97,11 +102,12 @@ TEST_CASE("TiledGemm: reading b in place and packing it give the same bits") {
   // 1200 rows pack b, 600 read it in place.
   const Problem<false, false, float> x(1200, 48, 260);
   std::vector<float> whole = x.c, half = x.c;
-  TiledGemm::multiply<false, false, float>(1200, 48, 260, x.a.data(), x.lda, x.b.data(), x.ldb, 0.0f,
-                                           whole.data(), x.ldc);
+  TiledGemm::multiply<false, false, float>(1200, 48, 260, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                           0.0f, whole.data(), x.ldc);
   for (int i : {0, 600}) {
-    TiledGemm::multiply<false, false, float>(600, 48, 260, x.a.data() + i * x.lda, x.lda, x.b.data(),
-                                             x.ldb, 0.0f, half.data() + i * x.ldc, x.ldc);
+    TiledGemm::multiply<false, false, float>(600, 48, 260, x.a.data() + i * x.lda, x.lda,
+                                             x.b.data(), x.ldb, 0.0f, half.data() + i * x.ldc,
+                                             x.ldc);
   }
   CHECK(std::memcmp(whole.data(), half.data(), whole.size() * sizeof(float)) == 0);
 }

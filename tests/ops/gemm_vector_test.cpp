@@ -15,14 +15,14 @@ static_assert(cohort::detail::widest_register >= 16);
 
 namespace {
 
-template <class V>
-using element = std::remove_reference_t<decltype(std::declval<V>().value[0])>;
+template <class V> using element = std::remove_reference_t<decltype(std::declval<V>().value[0])>;
 
 }  // namespace
 
 // Every width up to the machine's own; wider ones compile too but may pass registers differently.
 #if defined(__AVX512F__)
-#define COHORT_TEST_VECTORS Vector<float, 64>, Vector<double, 64>, Vector<float, 32>, Vector<double, 32>,
+#define COHORT_TEST_VECTORS \
+  Vector<float, 64>, Vector<double, 64>, Vector<float, 32>, Vector<double, 32>,
 #elif defined(__AVX2__)
 #define COHORT_TEST_VECTORS Vector<float, 32>, Vector<double, 32>,
 #else

@@ -18,8 +18,8 @@ TEST_CASE_TEMPLATE("matmul: a linear layer's three products on its device", Gemm
   const Cpu<Gemm> device;
   const Problem<false, true, float> y(24, 65, 128);
   std::vector<float> c = y.c;
-  cohort::matmul<false, true>(device, 24, 65, 128, y.a.data(), y.lda, y.b.data(), y.ldb, 0.0f, c.data(),
-                              y.ldc);
+  cohort::matmul<false, true>(device, 24, 65, 128, y.a.data(), y.lda, y.b.data(), y.ldb, 0.0f,
+                              c.data(), y.ldc);
   CHECK(y.worst(c, 0.0f) <= 1);
   const Problem<false, false, float> dx(24, 128, 65);
   c = dx.c;
@@ -33,8 +33,8 @@ TEST_CASE_TEMPLATE("matmul: a linear layer's three products on its device", Gemm
   CHECK(dw.worst(c, 1.0f) <= 1);
 }
 
-TEST_CASE_TEMPLATE("matmul_bias: adds the bias to every row, also across blocks of k and at k = 0", Gemm,
-                   cohort::EigenGemm, cohort::TiledGemm) {
+TEST_CASE_TEMPLATE("matmul_bias: adds the bias to every row, also across blocks of k and at k = 0",
+                   Gemm, cohort::EigenGemm, cohort::TiledGemm) {
   const Cpu<Gemm> device;
   for (int k : {1, 128, 600}) {
     const Problem<false, true, float> x(29, 70, k);
@@ -46,7 +46,7 @@ TEST_CASE_TEMPLATE("matmul_bias: adds the bias to every row, also across blocks 
     CHECK(x.gap_untouched(c));
   }
   std::vector<float> bias{1, 2, 3}, c(6, -1.0f), none(8);
-  cohort::matmul_bias<false, true>(device, 2, 3, 0, none.data(), 1, none.data(), 1, bias.data(), c.data(),
-                                   3);
+  cohort::matmul_bias<false, true>(device, 2, 3, 0, none.data(), 1, none.data(), 1, bias.data(),
+                                   c.data(), 3);
   CHECK(c == std::vector<float>{1, 2, 3, 1, 2, 3});
 }

@@ -29,9 +29,15 @@ inline std::string what(const std::exception_ptr& error) {
 /// ranks that only heard of the failure need not repeat it.
 class FailureReport {
  public:
-  void print(const std::exception_ptr& error) {
+  /// rank: where it began, for words that do not say so themselves; -1 if that means nothing.
+  void print(const std::exception_ptr& error, int rank = -1) {
     if (!settled_) {
-      std::fprintf(stderr, "%s\n", detail::what(error).c_str());
+      const std::string words = detail::what(error);
+      if (rank >= 0 && !words.starts_with("cohort: ")) {
+        std::fprintf(stderr, "cohort: rank %d failed: %s\n", rank, words.c_str());
+      } else {
+        std::fprintf(stderr, "%s\n", words.c_str());
+      }
       std::fflush(stderr);
     }
     settle();

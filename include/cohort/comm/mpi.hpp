@@ -188,7 +188,7 @@ template <class F> void Mpi::run(const LaunchOptions& wanted, F&& f, FailureRepo
     if (error) std::rethrow_exception(error);
     domain->fate().raise(domain->rank(), "launch");
   } catch (...) {
-    if (domain->speaks()) report.print(std::current_exception());
+    if (domain->speaks()) report.print(std::current_exception(), domain->rank());
     report.settle();
     domain->dissolve(failure_grace);
     throw;

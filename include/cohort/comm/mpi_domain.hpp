@@ -136,8 +136,9 @@ class MpiDomain {
     leave();
     for (Patience patience(false);; patience.wait()) {
       std::lock_guard lock(mutex_);
+      const bool over = all_left();
       if (fate_.failed()) return false;
-      if (all_left()) break;
+      if (over) break;
     }
     std::lock_guard lock(mutex_);
     check(MPI_Comm_free(&comm_), "MPI_Comm_free");

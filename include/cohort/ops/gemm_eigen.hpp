@@ -3,7 +3,8 @@
 // cohort/ops/gemm_eigen.hpp: matrix products through Eigen's blocked kernel, without its heap buffers.
 #pragma once
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
+#pragma GCC diagnostic \
+    push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
@@ -20,12 +21,11 @@ namespace detail {
 
 /// Packing buffers for Eigen's product: one pair per thread, of fixed size, used by every call.
 /// Eigen's own gemm_blocking_space allocates (2 times per 768x128x512 product); this never does.
-template <class T>
-class EigenBlocking : public Eigen::internal::level3_blocking<T, T> {
+template <class T> class EigenBlocking : public Eigen::internal::level3_blocking<T, T> {
  public:
-  static constexpr std::ptrdiff_t depth = 256;                          // k per pass over c
-  static constexpr std::ptrdiff_t panel_left = 1536 / sizeof(T);        // features per packed block
-  static constexpr std::ptrdiff_t panel_right = 4096 / sizeof(T);       // batch rows per packed block
+  static constexpr std::ptrdiff_t depth = 256;                     // k per pass over c
+  static constexpr std::ptrdiff_t panel_left = 1536 / sizeof(T);   // features per packed block
+  static constexpr std::ptrdiff_t panel_right = 4096 / sizeof(T);  // batch rows per packed block
   static constexpr std::size_t bytes_left = depth * panel_left * sizeof(T);
   static constexpr std::size_t bytes_right = depth * panel_right * sizeof(T);
 

@@ -10,15 +10,15 @@ namespace cohort::detail {
 
 /// The constants of a tiled product. They depend on nothing but the element and register types:
 /// the order of additions in an element of c follows from `depth` alone.
-template <class T, int Bytes>
-struct Tile {
+template <class T, int Bytes> struct Tile {
   using V = Vector<T, Bytes>;
   static constexpr int vectors = 2;
-  static constexpr int rows = Bytes == 64 ? 12 : 6;    // rows * vectors + 3 registers, of 32 or 16
-  static constexpr int columns = vectors * V::lanes;   // of a full panel
-  static constexpr int depth = 256;                    // k per pass: a panel of 32 KiB
-  static constexpr int width = 2048 / sizeof(T);       // columns packed at once: half a 1 MiB cache
-  static constexpr std::ptrdiff_t panel = (depth + 1) * columns;  // one row apart: no 4 KiB aliasing
+  static constexpr int rows = Bytes == 64 ? 12 : 6;   // rows * vectors + 3 registers, of 32 or 16
+  static constexpr int columns = vectors * V::lanes;  // of a full panel
+  static constexpr int depth = 256;                   // k per pass: a panel of 32 KiB
+  static constexpr int width = 2048 / sizeof(T);      // columns packed at once: half a 1 MiB cache
+  static constexpr std::ptrdiff_t panel =
+      (depth + 1) * columns;  // one row apart: no 4 KiB aliasing
   static constexpr std::size_t scratch = panel * (width / columns) * sizeof(T);  // bytes
 };
 
@@ -28,13 +28,12 @@ enum class Left { rows, columns };
 enum class Right { packed, in_place };
 
 /// Where a tile goes: c = sum (+ bias), or c += sum.
-template <class T>
-struct Target {
+template <class T> struct Target {
   T* c;
   std::ptrdiff_t ldc;
-  int columns;     // valid ones; the tile computes a multiple of the lanes
-  bool add;        // else c is not read
-  const T* bias;   // one row, or null
+  int columns;    // valid ones; the tile computes a multiple of the lanes
+  bool add;       // else c is not read
+  const T* bias;  // one row, or null
 };
 
 template <int Rows, int Vectors, class V, class T>
@@ -112,8 +111,7 @@ template <Left A, Right B, int Rows, int Vectors, int Bytes, class T>
 }
 
 /// Elements from one packed row to the next of a panel of `columns` columns: whole registers.
-template <class T, int Bytes>
-constexpr int packed_pitch(int columns) {
+template <class T, int Bytes> constexpr int packed_pitch(int columns) {
   constexpr int lanes = Vector<T, Bytes>::lanes;
   return (columns + lanes - 1) / lanes * lanes;
 }
@@ -145,7 +143,8 @@ void pack_panel_columns(int k, int n, const T* b, std::ptrdiff_t ldb, T* to) {
       for (int r = 0; r < lanes; ++r) block[r] = V::load(b + r * ldb + p);
       V::transpose(block);
 #pragma GCC unroll 16
-      for (int r = 0; r < lanes; ++r) block[r].store(to + static_cast<std::ptrdiff_t>(p + r) * pitch);
+      for (int r = 0; r < lanes; ++r)
+        block[r].store(to + static_cast<std::ptrdiff_t>(p + r) * pitch);
     }
     for (; p < k; ++p) {
       T* row = to + static_cast<std::ptrdiff_t>(p) * pitch;

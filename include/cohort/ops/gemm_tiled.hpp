@@ -11,8 +11,7 @@ namespace cohort {
 namespace detail {
 
 /// One pass over c: op(a)[m, k] * op(b)[k, n] for k <= Tile::depth, n <= Tile::width.
-template <class T>
-struct Pass {
+template <class T> struct Pass {
   int m, n, k;
   const T* a;
   std::ptrdiff_t lda;
@@ -38,7 +37,7 @@ void multiply_rows(const Pass<T>& pass, int row, const T* packed) {
   for (; j + Size::columns <= pass.n; j += Size::columns) {
     const T* b = B == Right::packed ? packed + j / Size::columns * Size::panel : pass.b + j;
     multiply_tile<A, B, Rows, Size::vectors, Bytes, T>(pass.k, a, pass.lda, b, pass.ldb,
-                                                    at(j, Size::columns));
+                                                       at(j, Size::columns));
   }
   const int rest = pass.n - j;
   if (rest == 0) return;
@@ -69,8 +68,7 @@ void multiply_pass(const Pass<T>& pass, const T* packed) {
 }
 
 /// c = beta * c, without reading c where beta is 0.
-template <class T>
-void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
+template <class T> void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
   for (int i = 0; i < m; ++i, c += ldc) {
     for (int j = 0; j < n; ++j) c[j] = beta == T(0) ? T(0) : beta * c[j];
   }
@@ -92,10 +90,8 @@ void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
 ///          in ascending order by multiply-adds from 0: the same bits for any m, n, leading
 ///          dimension, alignment and split of the rows or columns (tests/ops/gemm_tiled_test.cpp).
 /// Source   Goto and van de Geijn 2008; Van Zee and van de Geijn 2015 (BLIS).
-template <int Bytes>
-struct TiledGemmOf {
-  template <class T>
-  static constexpr std::size_t scratch_bytes = detail::Tile<T, Bytes>::scratch;
+template <int Bytes> struct TiledGemmOf {
+  template <class T> static constexpr std::size_t scratch_bytes = detail::Tile<T, Bytes>::scratch;
 
   template <bool TransA, bool TransB, class T>
   static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
@@ -117,8 +113,7 @@ struct TiledGemmOf {
   }
 
  private:
-  template <bool TransA, bool TransB, class T>
-  static void run(const detail::Pass<T>& all) {
+  template <bool TransA, bool TransB, class T> static void run(const detail::Pass<T>& all) {
     using namespace detail;
     using Size = Tile<T, Bytes>;
     constexpr Left left = TransA ? Left::columns : Left::rows;

@@ -22,8 +22,7 @@ inline constexpr int widest_register = 16;
 
 /// A register of Bytes / sizeof(T) lanes, through the vector extension of g++ and clang++.
 /// Bytes is part of the name, so units compiled for different machines do not share symbols.
-template <class T, int Bytes>
-struct Vector {
+template <class T, int Bytes> struct Vector {
   static constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
   typedef T Register __attribute__((vector_size(Bytes)));
 
@@ -42,12 +41,11 @@ struct Vector {
   [[gnu::always_inline]] static Vector broadcast(T x) {
     return [x]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       return Vector{Register{((void)I, x)...}};
-    }(std::make_index_sequence<lanes>{});
+    }
+    (std::make_index_sequence<lanes>{});
   }
 
-  [[gnu::always_inline]] friend Vector operator+(Vector a, Vector b) {
-    return {a.value + b.value};
-  }
+  [[gnu::always_inline]] friend Vector operator+(Vector a, Vector b) { return {a.value + b.value}; }
 
   /// a * b + c with one rounding where the machine has it. Spelled out: compilers may refuse to
   /// contract long chains (g++ 13 -mtune), and would then differ from tile to tile.
@@ -72,13 +70,10 @@ struct Vector {
   }
 
   /// Transposes the lanes x lanes block held in rows[0..lanes), in log2(lanes) exchanges.
-  [[gnu::always_inline]] static void transpose(Vector (&rows)[lanes]) {
-    exchange<lanes / 2>(rows);
-  }
+  [[gnu::always_inline]] static void transpose(Vector (&rows)[lanes]) { exchange<lanes / 2>(rows); }
 
  private:
-  template <int Distance>
-  [[gnu::always_inline]] static void exchange(Vector (&rows)[lanes]) {
+  template <int Distance> [[gnu::always_inline]] static void exchange(Vector (&rows)[lanes]) {
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) {
       if (i & Distance) continue;
@@ -94,8 +89,8 @@ struct Vector {
   template <int Distance, int From, int... I>
   [[gnu::always_inline]] static Register mix(Register low, Register high,
                                              std::integer_sequence<int, I...>) {
-    return __builtin_shufflevector(
-        low, high, (I & Distance ? lanes + I - Distance + From : I + From)...);
+    return __builtin_shufflevector(low, high,
+                                   (I & Distance ? lanes + I - Distance + From : I + From)...);
   }
 };
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/mpi/training_test.cpp: a training on processes and the same one on threads: the same bits.
+#include <cohort/mpi.hpp>
+
+#include <doctest/doctest.h>
+
+#include "mpi/support.hpp"
+#include "run/support.hpp"
+
+using namespace cohort;
+using namespace cohort::test;
+
+namespace {
+
+/// Five steps on the ranks of a world, as this rank saw them.
+template <class Run, class Case, class World> Trace train_on(World& world, StreamMode stream) {
+  const Setup setup{.ranks = world.size(), .each = 6, .steps = 5, .stream = stream};
+  auto run = Run::on(world, options_of<Run, Case>(setup));
+  CHECK(run.has_worker() == (stream == StreamMode::worker));
+  Trace trace;
+  for (int step = 0; step < setup.steps; ++step) {
+    const auto batch = batch_of<Case>(setup, step);
+    const int first = world.rank() * setup.each;
+    trace.reports.push_back(
+        run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each)));
+  }
+  trace.parameters = run.gather_parameters();
+  trace.gradients = run.gather_gradients();
+  return trace;
+}
+
+template <class Run, class Case> void same_as_threads() {
+  const auto expected = by_threads<Trace>(num_processes(), [](Threads& world) {
+    return train_on<Run, Case>(world, StreamMode::on_compute_thread);
+  });
+  for (StreamMode stream : {StreamMode::on_compute_thread, StreamMode::worker}) {
+    on_processes([&](Mpi& world) {
+      const Trace mine = train_on<Run, Case>(world, stream);
+      CAPTURE(Case::name());
+      CHECK(same_bits(mine, expected[static_cast<std::size_t>(world.rank())]));
+    });
+  }
+}
+
+template <class Case, class... Policies>
+using RunOf = Trainer<typename Case::Model, typename Case::Loss, Policies...>;
+
+TEST_CASE("training: threads == processes, bit for bit, inline and on a worker") {
+  zoo::for_cases<zoo::TiedGptCase, zoo::OddMlpCase, zoo::HugeAndTinyCase>([]<class Case>() {
+    same_as_threads<RunOf<Case, ClipGradNorm, optim::AdamW>, Case>();
+    same_as_threads<RunOf<Case, ClipGradNorm, optim::AdamW, GradAccum<3>, Buckets<256, 1024>>,
+                    Case>();
+  });
+}
+
+}  // namespace
