@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: The cohort authors
 # tests/twins.cmake: every include/cohort/X/y.hpp has its tests/X/y_test.cpp.
 
-# Headers with nothing of their own to test: the umbrella and the version macros.
-set(HEADERS_WITHOUT_TEST cohort.hpp version.hpp)
+# Headers that only include others and so have nothing of their own to test.
+set(HEADERS_WITHOUT_TEST cohort.hpp mpi.hpp)
 
 function(require_test_twins include_dir test_dir)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${include_dir}" "${include_dir}/*.hpp")

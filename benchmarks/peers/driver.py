@@ -166,7 +166,7 @@ def options(parse, binary):
     parse.add_argument("--cohort", default=str(BUILT / binary), help="cohort's program")
     parse.add_argument(
         "--python",
-        default=os.environ.get("TORCH_PYTHON", sys.executable),
-        help="an interpreter that has torch ($TORCH_PYTHON)",
+        default=os.environ.get("COHORT_PEERS_PYTHON", sys.executable),
+        help="an interpreter that has torch ($COHORT_PEERS_PYTHON)",
     )
     return parse

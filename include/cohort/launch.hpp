@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/launch.hpp: run a function on every rank of a world: the first line of every program.
 #pragma once
+#include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/launch_options.hpp>
 
-#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -25,21 +25,24 @@ template <class World, class F>
 requires Launches<World, F>
 void launch(const LaunchOptions& options, F f) { World::run(options, f); }
 
-/// The same for main(): reads --ranks N, prints an error as one line on stderr.
+/// The same for main(): reads --ranks N, prints an error as one line on stderr, once per world.
 ///
 /// Errors   returns 1 where the other overload throws, else 0.
 template <class World, class F>
 requires Launches<World, F>
 int launch(int argc, const char* const* argv, F f, LaunchOptions options = {}) {
+  FailureReport report;
   try {
     const LaunchOptions asked = detail::parse_launch_options(argc, argv);
     if (asked.ranks != 0) options.ranks = asked.ranks;
-    World::run(options, f);
+    if constexpr (requires { World::run(options, f, report); }) {
+      World::run(options, f, report);  // ranks are processes: it reports before they end
+    } else {
+      World::run(options, f);
+    }
     return 0;
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s\n", e.what());
   } catch (...) {
-    std::fprintf(stderr, "cohort: a rank threw something that is not a std::exception\n");
+    report.print(std::current_exception());
   }
   return 1;
 }

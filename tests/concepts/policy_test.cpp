@@ -23,7 +23,7 @@ static_assert(Policy<Clips> && Policy<GradAccum<2>> && Policy<ClipGradNorm> && P
 
 struct NoSlot {};
 struct SlotIsAValue {
-  static constexpr int slot = 0;
+  [[maybe_unused]] static constexpr int slot = 0;
 };
 struct HasState {
   using slot = slots::clipping;

@@ -55,11 +55,11 @@ struct OnlyElement {
   using Element = Leaf;
 };
 struct OnlyNumber {
-  static constexpr int repeat = 3;
+  [[maybe_unused]] static constexpr int repeat = 3;
 };
 struct RepeatIsText {
   using Element = Leaf;
-  static constexpr const char* repeat = "3";
+  [[maybe_unused]] static constexpr const char* repeat = "3";
 };
 static_assert(!Repeated<OnlyElement> && !Repeated<OnlyNumber> && !Repeated<RepeatIsText>);
 

@@ -12,15 +12,16 @@ using namespace cohort::test;
 
 static_assert(Policy<Buckets<>> && Policy<Buckets<1, 1>>);
 template <std::size_t First, std::size_t Cap>
-concept Cuts = requires { typename Buckets<First, Cap>; };
+concept Cuts = requires {
+  typename Buckets<First, Cap>;
+};
 static_assert(Cuts<1, 1> && !Cuts<0, 1> && !Cuts<1, 0>);
 static_assert(Buckets<>::first_bytes == 1_MiB && Buckets<>::cap_bytes == 25_MiB);  // PyTorch DDP's
 
 namespace {
 
 using Case = zoo::TiedGptCase;
-template <class B>
-using RunOf = Trainer<Case::Model, Case::Loss, B, optim::Sgd>;
+template <class B> using RunOf = Trainer<Case::Model, Case::Loss, B, optim::Sgd>;
 
 TEST_CASE("Buckets: every element is in one bucket; limits close a bucket after the append") {
   using Single = RunOf<Buckets<1, 1>>::plan_type;

@@ -12,7 +12,9 @@ using namespace cohort::test;
 
 static_assert(Policy<GradAccum<1>> && Policy<GradAccum<4>>);
 template <int N>
-concept Accumulates = requires { typename GradAccum<N>; };
+concept Accumulates = requires {
+  typename GradAccum<N>;
+};
 static_assert(Accumulates<1> && !Accumulates<0> && !Accumulates<-2>);
 
 namespace {
@@ -63,8 +65,7 @@ template <class Case, int N> void check_against_one(int ranks) {
   const Exact exact = ExactGradient<Case>(one[0].start).of(batch_of<Case>(setup, 0));
   const int rows = ranks * setup.each * Case::tokens;
   for (std::size_t i = 0; i < one[0].gradients.size(); ++i) {
-    const double tolerance =
-        exact.tolerance(i, rows, ranks) + exact.tolerance(i, rows, ranks + N);
+    const double tolerance = exact.tolerance(i, rows, ranks) + exact.tolerance(i, rows, ranks + N);
     for (std::size_t k = 0; k < one[0].gradients[i].values.size(); ++k) {
       const double a = many[0].gradients[i].values[k], b = one[0].gradients[i].values[k];
       CHECK(std::abs(a - b) <= tolerance);
@@ -96,7 +97,8 @@ TEST_CASE("GradAccum: only the last micro-batch has collectives in the plan") {
   static_assert(Three::wire_bytes({.ranks = 4, .batch = 6}) ==
                 One::wire_bytes({.ranks = 4, .batch = 6}));
   // Activations are those of a third of the batch; what lives from step to step is the same.
-  constexpr Sizes whole{.ranks = 2, .batch = 6, .tokens = 5}, third{.ranks = 2, .batch = 2, .tokens = 5};
+  constexpr Sizes whole{.ranks = 2, .batch = 6, .tokens = 5},
+      third{.ranks = 2, .batch = 2, .tokens = 5};
   static_assert(Three::memory(whole).activations == One::memory(third).activations);
   static_assert(Three::memory(whole).gradients == One::memory(whole).gradients);
   static_assert(Three::effective_batch(whole) == 12 && Three::micro_batch(whole) == 2);
@@ -119,9 +121,7 @@ TEST_CASE("GradAccum: delays and workers change no bit over many steps") {
 TEST_CASE("GradAccum: a batch that cannot be cut is refused before anything is issued") {
   using Case = zoo::RegressionCase;
   using Run = RunOf<Case, 3>;
-  const auto wrong = [](World& world, int batch) {
-    Run::on(world, {.batch = batch});
-  };
+  const auto wrong = [](World& world, int batch) { Run::on(world, {.batch = batch}); };
   for (int batch : {4, 1, 0, -3}) {
     CHECK_THROWS_AS(launch<Threads>({.ranks = 2},
                                     [&](Threads& threads) {

@@ -122,8 +122,7 @@ template <class Case> void check_delays_of(int ranks, std::uint64_t seeds) {
   const auto expected = train<RunOf<Case>, Case>({.ranks = ranks, .each = 2, .steps = 3});
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     for (StreamMode stream : {StreamMode::on_compute_thread, StreamMode::worker}) {
-      const Setup late{
-          .ranks = ranks, .each = 2, .steps = 3, .stream = stream, .delay_seed = seed};
+      const Setup late{.ranks = ranks, .each = 2, .steps = 3, .stream = stream, .delay_seed = seed};
       CHECK(all_same(train<RunOf<Case>, Case>(late), expected[0]));
     }
   }
@@ -141,9 +140,10 @@ TEST_CASE("Replicate: delays change no bit, every model and N, 10 patterns [full
 template <class Case> void check_calls_of(int ranks) {
   using Run = RunOf<Case>;
   constexpr int steps = 2;
-  std::vector<Collective> expected, formation{
-      {CollectiveKind::all_gather, DType::i64, 2, 0},                         // plan and options
-      {CollectiveKind::broadcast, DType::f32, Run::plan_type::layout.size, 0}};  // parameters
+  std::vector<Collective> expected,
+      formation{
+          {CollectiveKind::all_gather, DType::i64, 2, 0},  // plan and options
+          {CollectiveKind::broadcast, DType::f32, Run::plan_type::layout.size, 0}};  // parameters
   for (int step = 0; step < steps; ++step)
     for (const Collective& call : planned_calls<Run>()) expected.push_back(call);
   CHECK(static_cast<int>(expected.size()) == steps * Run::plan.num_collectives());

@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Five units: the first Linear, three elements, the last Linear. One bucket a parameter, so that the
-// ten buckets are complete two by two as backward passes the units.
+// Five units: the first Linear, three elements, the last Linear. One bucket a parameter, so that
+// the ten buckets are complete two by two as backward passes the units.
 using Probed =
     nn::Sequential<nn::Linear<4, 6>, Probe<6>,
                    nn::Repeat<3, nn::Sequential<nn::Linear<6, 6>, Probe<6>>>, nn::Linear<6, 3>>;
@@ -45,8 +45,11 @@ struct Scene {
 /// Trains under scripts; direct(script, rank, step) sets a rank's script before its step.
 Outcome play(const Scene& scene) {
   const auto ranks = static_cast<std::size_t>(scene.ranks);
-  Outcome out{std::vector<std::vector<NamedTensor>>(ranks), std::vector<std::string>(ranks),
-              std::vector<bool>(ranks), "", {}};
+  Outcome out{std::vector<std::vector<NamedTensor>>(ranks),
+              std::vector<std::string>(ranks),
+              std::vector<bool>(ranks),
+              "",
+              {}};
   std::mutex mutex;
   std::chrono::steady_clock::time_point first{};
   const auto act = [&](Threads& threads) {
@@ -91,7 +94,7 @@ TEST_CASE("step: with a worker, backward goes on while a reduction is under way"
   std::atomic<int> late{0};
   const auto direct = [&](Script& script, int rank, int) {
     script.at = [&, rank](Event e) {
-      // Compute waits for the first reduction to begin, the reduction for compute to be nearly done.
+      // Compute waits for the first reduction to begin, that one for compute to be nearly done.
       if (e == Event{What::backward, 0}) late += !script.wait_for({What::reduce_begin, 0});
       if (e == Event{What::reduce_begin, 0}) late += !script.wait_for({What::backward, last_probe});
       if (e != Event{What::reduce_end, num_buckets}) return;  // the loss: the last operation
@@ -143,7 +146,8 @@ TEST_CASE("step: a bucket is reduced only once backward of its unit has ended") 
   const auto direct = [&](Script& script, int rank, int) {
     script.at = [&, rank](Event e) {  // buckets 2k and 2k + 1 are unit 4 - k's
       if (e.what != What::reduce_begin || e.number < 2 || e.number >= num_buckets) return;
-      const int probe = e.number / 2 - 1;  // the one that backward passes inside or before that unit
+      const int probe =
+          e.number / 2 - 1;  // the one that backward passes inside or before that unit
       wrong[static_cast<std::size_t>(rank)] += script.place_of({What::backward, probe}) < 0;
     };
   };
@@ -208,7 +212,8 @@ TEST_CASE("step: every rank has ended within 100 ms; twenty worlds fail and the 
   for (StreamMode stream : {StreamMode::on_compute_thread, StreamMode::worker}) {
     std::vector<std::chrono::steady_clock::duration> times;
     for (int i = 0; i < 20; ++i)
-      times.push_back(check_failure({i % 2 ? What::forward : What::backward, i % num_probes}, 4, stream));
+      times.push_back(
+          check_failure({i % 2 ? What::forward : What::backward, i % num_probes}, 4, stream));
     std::sort(times.begin(), times.end());
     if (!sanitized) CHECK(times[times.size() / 2] < 100ms);  // the median: the machine may be busy
     CHECK(play({.ranks = 4, .stream = stream}).launch_error.empty());
@@ -235,6 +240,7 @@ template <class E, class F> Errors errors_of(int ranks, StreamMode stream, F f) 
   const Setup setup{.ranks = ranks, .each = 2, .stream = stream};
   const auto act = [&](auto& run, World& world) {
     try {
+      world.barrier();  // every rank has left Run::on before one of them fails
       f(run, world);
     } catch (const E& e) {
       errors.by_rank[static_cast<std::size_t>(world.rank())] = e.what();
@@ -262,6 +268,25 @@ TEST_CASE("step: a bad label on one rank ends every rank and is named") {
     });
     CHECK(contains(errors.launch, "target 3 at row 1 is outside the 3 classes"));
     for (const std::string& e : errors.by_rank) CHECK(contains(e, "target 3 at row 1"));
+  }
+}
+
+TEST_CASE("step: a rank that catches its own failure cannot keep it from the others") {
+  for (StreamMode stream : both) {
+    std::atomic<int> caught{0};
+    const Errors errors = errors_of<PeerFailed>(3, stream, [&](auto& run, World& world) {
+      zoo::Batch<Case> batch(2);
+      if (world.rank() == 1) batch.labels()[0] = 5;
+      try {
+        run.step(batch.x(), batch.y());
+      } catch (const InvalidInput&) {  // and returns, as if nothing had happened
+        ++caught;
+      }
+    });
+    CHECK(caught == 1);
+    CHECK(contains(errors.by_rank[0], "target 5 at row 0"));
+    CHECK(contains(errors.by_rank[2], "target 5 at row 0"));
+    CHECK(contains(errors.launch, "target 5 at row 0"));
   }
 }
 
@@ -328,10 +353,10 @@ TEST_CASE("step: batches of a wrong shape are refused before anything is issued"
     log_of(world).clear();
     const auto x = batch.x();
     const auto y = batch.y();
-    CHECK_THROWS_AS(run.step(x, y), InvalidInput);                              // 4 samples of 2
-    CHECK_THROWS_AS(run.step(x.samples(0, 2), y.samples(0, 1)), InvalidInput);  // targets missing
-    CHECK_THROWS_AS(run.step(x.samples(0, 0), y.samples(0, 0)), InvalidInput);  // nothing
-    CHECK_THROWS_AS(run.step({x.data, {1, 2}}, {y.data, {1, 2}}), InvalidInput);    // 2 tokens of 1
+    CHECK_THROWS_AS(run.step(x, y), InvalidInput);                                // 4 samples of 2
+    CHECK_THROWS_AS(run.step(x.samples(0, 2), y.samples(0, 1)), InvalidInput);    // targets missing
+    CHECK_THROWS_AS(run.step(x.samples(0, 0), y.samples(0, 0)), InvalidInput);    // nothing
+    CHECK_THROWS_AS(run.step({x.data, {1, 2}}, {y.data, {1, 2}}), InvalidInput);  // 2 tokens of 1
     CHECK_THROWS_AS(run.step({x.data, {-1, 1}}, {y.data, {-1, 1}}), InvalidInput);  // negative
     CHECK_THROWS_AS(run.evaluate(x, y), InvalidInput);
     CHECK_THROWS_AS(run.evaluate(x.samples(0, 2), y.samples(0, 1)), InvalidInput);
@@ -399,7 +424,8 @@ TEST_CASE("evaluate: the loss of a step's forward, summed over all ranks' rows, 
     on_ranks<Run>(1, options_of<Run, Case>({.each = 2}), [&](auto& run, World&) {
       for (int r = 0; r < ranks; ++r) {
         const int rows = r % 3 == 1 ? 0 : 2 - r / 3;
-        const LossSum part = run.evaluate(batch.x().samples(2 * r, rows), batch.y().samples(2 * r, rows));
+        const LossSum part =
+            run.evaluate(batch.x().samples(2 * r, rows), batch.y().samples(2 * r, rows));
         sum += part.sum;
         weight += part.weight;
       }

@@ -15,19 +15,20 @@ namespace {
 constexpr int vocabulary = 61, block = 16, layers = 2, heads = 2, channels = 32, rows = 12;
 
 template <class Bias, class Gelu>
-using Block = nn::Sequential<
-    nn::Residual<nn::Sequential<nn::LayerNorm<channels, Bias>,
-                                nn::Attention<channels, heads, nn::Causal, Bias>>>,
-    nn::Residual<nn::Sequential<nn::LayerNorm<channels, Bias>,
-                                nn::Linear<channels, 4 * channels, Bias>, nn::Gelu<4 * channels, Gelu>,
-                                nn::Linear<4 * channels, channels, Bias>>>>;
+using Block =
+    nn::Sequential<nn::Residual<nn::Sequential<nn::LayerNorm<channels, Bias>,
+                                               nn::Attention<channels, heads, nn::Causal, Bias>>>,
+                   nn::Residual<nn::Sequential<
+                       nn::LayerNorm<channels, Bias>, nn::Linear<channels, 4 * channels, Bias>,
+                       nn::Gelu<4 * channels, Gelu>, nn::Linear<4 * channels, channels, Bias>>>>;
 
 /// No biases, exact GELU, head tied to the token table.
 struct Tied {
-  using Model = nn::TiedEmbedding<
-      vocabulary, channels,
-      nn::Sequential<nn::AddPosition<block, channels>, nn::Repeat<layers, Block<nn::NoBias, ops::GeluErf>>,
-                     nn::LayerNorm<channels, nn::NoBias>>>;
+  using Model =
+      nn::TiedEmbedding<vocabulary, channels,
+                        nn::Sequential<nn::AddPosition<block, channels>,
+                                       nn::Repeat<layers, Block<nn::NoBias, ops::GeluErf>>,
+                                       nn::LayerNorm<channels, nn::NoBias>>>;
   static constexpr const char* file = "tied";
   static std::string name(const std::string& ours) {
     if (ours == "weight") return "transformer.wte.weight";
@@ -37,9 +38,10 @@ struct Tied {
 };
 /// Biases, tanh GELU, a head of its own.
 struct Untied {
-  using Model = nn::Sequential<nn::Embedding<vocabulary, channels>, nn::AddPosition<block, channels>,
-                               nn::Repeat<layers, Block<nn::WithBias, ops::GeluTanh>>,
-                               nn::LayerNorm<channels>, nn::Linear<channels, vocabulary, nn::NoBias>>;
+  using Model =
+      nn::Sequential<nn::Embedding<vocabulary, channels>, nn::AddPosition<block, channels>,
+                     nn::Repeat<layers, Block<nn::WithBias, ops::GeluTanh>>,
+                     nn::LayerNorm<channels>, nn::Linear<channels, vocabulary, nn::NoBias>>;
   static constexpr const char* file = "untied";
   static std::string name(const std::string& ours) { return ours; }
   static constexpr const char* children[] = {"wte", "wpe", "h", "ln_f", "lm_head"};
@@ -52,8 +54,12 @@ template <class Variant> std::string torch_name(const std::string& ours) {
   const std::string child = Variant::children[name[0] - '0'], rest = name.substr(2);
   if (child != "h") return (child == "lm_head" ? "" : "transformer.") + child + "." + rest;
   static constexpr std::pair<const char*, const char*> inside[] = {
-      {"0.inner.0.", "ln_1."},     {"0.inner.1.qkv.", "attn.c_attn."}, {"0.inner.1.projection.", "attn.c_proj."},
-      {"1.inner.0.", "ln_2."},     {"1.inner.1.", "mlp.c_fc."},        {"1.inner.3.", "mlp.c_proj."}};
+      {"0.inner.0.", "ln_1."},
+      {"0.inner.1.qkv.", "attn.c_attn."},
+      {"0.inner.1.projection.", "attn.c_proj."},
+      {"1.inner.0.", "ln_2."},
+      {"1.inner.1.", "mlp.c_fc."},
+      {"1.inner.3.", "mlp.c_proj."}};
   for (const auto& [from, to] : inside) {
     const std::string tail = rest.substr(2);
     if (tail.starts_with(from))
@@ -63,8 +69,8 @@ template <class Variant> std::string torch_name(const std::string& ours) {
 }
 
 template <class Variant> golden::Golden load(const std::string& part) {
-  return golden::Golden::load(std::string(COHORT_TEST_DIR) + "/golden/gpt_" + Variant::file + "_" + part +
-                              ".bin");
+  return golden::Golden::load(std::string(COHORT_TEST_DIR) + "/golden/gpt_" + Variant::file + "_" +
+                              part + ".bin");
 }
 
 /// One rank's view of the twenty steps; all ranks' views are compared first.
@@ -74,10 +80,11 @@ struct Trained {
 };
 
 template <class Variant, int N>
-using RunOf = Trainer<typename Variant::Model, nn::CrossEntropy, DataParallel<Replicate>, GradAccum<N>,
-                      ClipGradNorm, optim::AdamW>;
+using RunOf = Trainer<typename Variant::Model, nn::CrossEntropy, DataParallel<Replicate>,
+                      GradAccum<N>, ClipGradNorm, optim::AdamW>;
 
-template <class Variant, int N> typename RunOf<Variant, N>::options options_of(const golden::Golden& start, int ranks) {
+template <class Variant, int N>
+typename RunOf<Variant, N>::options options_of(const golden::Golden& start, int ranks) {
   typename RunOf<Variant, N>::options options{};
   options.batch = rows / ranks;
   options.tokens = block;
@@ -88,8 +95,7 @@ template <class Variant, int N> typename RunOf<Variant, N>::options options_of(c
   return options;
 }
 
-template <class Variant, int N>
-Trained train_rank(Threads& world, const golden::Golden& start) {
+template <class Variant, int N> Trained train_rank(Threads& world, const golden::Golden& start) {
   Trained out;
   auto run = RunOf<Variant, N>::on(world, options_of<Variant, N>(start, world.size()));
   for (const NamedTensor& p : run.gather_parameters())
@@ -105,7 +111,8 @@ Trained train_rank(Threads& world, const golden::Golden& start) {
       inputs.insert(inputs.end(), first, first + block);
       targets.insert(targets.end(), first + 1, first + 1 + block);
     }
-    out.reports.push_back(run.step({inputs.data(), {mine, block}}, {targets.data(), {mine, block}}));
+    out.reports.push_back(
+        run.step({inputs.data(), {mine, block}}, {targets.data(), {mine, block}}));
     if (step == 0) out.first_gradients = run.gather_gradients();
   }
   out.parameters = run.gather_parameters();
@@ -152,7 +159,8 @@ template <class Variant> void check_distances(const Trained& ours, const golden:
   }
   for (const NamedTensor& p : ours.parameters) {
     const std::string name = torch_name<Variant>(p.name);
-    const auto &final32 = result.values("final32." + name), &error32 = result.values("error32." + name);
+    const auto &final32 = result.values("final32." + name),
+               &error32 = result.values("error32." + name);
     REQUIRE(p.values.size() == final32.size());
     for (std::size_t k = 0; k < p.values.size(); ++k)
       parameters.add(is_key_bias(p, k) ? 0 : double(p.values[k]) - (final32[k] - error32[k]));
@@ -161,7 +169,8 @@ template <class Variant> void check_distances(const Trained& ours, const golden:
   const auto& theirs = result.values("distances");
   double largest_norm[2] = {};
   for (std::size_t i = 0; i < theirs.size(); i += 6)
-    for (std::size_t k = 0; k < 2; ++k) largest_norm[k] = std::max(largest_norm[k], theirs[i + 2 + k]);
+    for (std::size_t k = 0; k < 2; ++k)
+      largest_norm[k] = std::max(largest_norm[k], theirs[i + 2 + k]);
   CHECK(loss.rms() <= 2 * theirs[0]);
   CHECK(loss.largest <= 2 * theirs[1]);
   CHECK(norm.rms() <= 2 * largest_norm[0]);  // few roundings matter: how far it is off is luck

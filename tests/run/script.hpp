@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/script.hpp: what happens in a step as events, which a test orders, holds up or lets fail.
+// tests/run/script.hpp: events of a step, which a test orders, holds up or lets fail.
 #pragma once
 #include <chrono>
 #include <cohort/comm/threads.hpp>
@@ -14,8 +14,8 @@ namespace cohort::test {
 
 enum class What { forward, backward, reduce_begin, reduce_end };
 
-/// The number counts events of one kind from 0: probes in order of their calls, collectives in order
-/// of issue since the script was cleared.
+/// The number counts events of one kind from 0: probes in order of their calls, collectives in
+/// order of issue since the script was cleared.
 struct Event {
   What what;
   int number;
@@ -25,7 +25,7 @@ struct Event {
 /// One rank's events, noted by its compute thread and by its worker.
 class Script {
  public:
-  /// Called with each event on the thread that meets it, after it was noted: may wait, sleep, throw.
+  /// Called with each noted event, on the thread that meets it: may wait, sleep, throw.
   std::function<void(Event)> at = [](Event) {};
 
   void meet(What what) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/support.hpp: what tests of whole runs share: a world that records and dawdles, one rank's
-// trace of a training, and the gradient in fp64 that every strategy approximates.
+// tests/run/support.hpp: what tests of whole runs share: a world that records and dawdles, a
+// rank's trace of a training, and the gradient in fp64 that every strategy approximates.
 #pragma once
 #include <chrono>
 #include <cmath>
@@ -128,7 +128,8 @@ inline bool same_bits(const std::vector<NamedTensor>& a, const std::vector<Named
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (a[i].name != b[i].name || a[i].values.size() != b[i].values.size()) return false;
-    if (std::memcmp(a[i].values.data(), b[i].values.data(), a[i].values.size() * sizeof(float)) != 0)
+    if (std::memcmp(a[i].values.data(), b[i].values.data(), a[i].values.size() * sizeof(float)) !=
+        0)
       return false;
   }
   return true;
@@ -169,7 +170,7 @@ template <class Run> std::vector<Collective> planned_calls() {
 
 // ---------------------------------------------------------------- the reference in fp64
 
-namespace detail {
+namespace fp64 {
 /// A batch's values in fp64; token ids are passed on.
 template <class Extent> struct InDouble {
   std::vector<double> numbers;
@@ -183,7 +184,7 @@ template <class Extent> struct InDouble {
       return {numbers.data(), x.rows};
   }
 };
-}  // namespace detail
+}  // namespace fp64
 
 /// The sum of the loss over a batch and its gradient, in fp64 throughout, sample by sample.
 struct Exact {
@@ -250,13 +251,13 @@ template <class Case> class ExactGradient {
  private:
   static constexpr Rows one{1, Case::tokens};
 
-  void add_sample(value_of<typename Model::Input, float> x, value_of<typename Loss::Target, float> y,
-                  Exact& exact) {
+  void add_sample(value_of<typename Model::Input, float> x,
+                  value_of<typename Loss::Target, float> y, Exact& exact) {
     activations_.release({});
     backward_.release({});
     touched_.fill(0);
-    const detail::InDouble<typename Model::Input> inputs(x);
-    const detail::InDouble<typename Loss::Target> targets(y);
+    const fp64::InDouble<typename Model::Input> inputs(x);
+    const fp64::InDouble<typename Loss::Target> targets(y);
     const Context<DefaultCpu, double, Phase::train> ctx(device_, activations_, scratch_);
     const Context<DefaultCpu, double, Phase::backward> back(device_, backward_, scratch_);
     const FlatView<Model, ParamCursor<double>> p({params_.as<double>()});

@@ -16,6 +16,12 @@
 #include <type_traits>
 #include <vector>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
 namespace cohort::zoo {
 
 /// GPT-2's block: two residual branches, each behind a LayerNorm.
@@ -187,3 +193,7 @@ template <class Case> class Batch {
 };
 
 }  // namespace cohort::zoo
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -62,7 +62,7 @@ struct GeluTanh {
 
 /// y = gelu(x), element by element. How is GeluErf (PyTorch's default) or GeluTanh. y may be x.
 ///
-/// Cost     GeluErf 0.3 ns, GeluTanh 0.25 ns an element (AVX-512, data in L2).
+/// Cost     0.5 ns an element for either form, backward too (AVX-512, 768 x 512 floats).
 /// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 template <class How = GeluErf, class G, class T>
 void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y) {

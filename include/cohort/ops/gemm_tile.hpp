@@ -38,7 +38,7 @@ struct Target {
 };
 
 template <int Rows, int Vectors, class V, class T>
-[[gnu::always_inline]] inline void write_tile(const V (&sum)[Rows][Vectors], const Target<T>& to) {
+[[gnu::always_inline]] inline void write_tile(const V (&sum)[Rows][Vectors], Target<T> to) {
   constexpr int width = Vectors * V::lanes;
   if (to.columns == width) {
 #pragma GCC unroll 16
@@ -77,7 +77,7 @@ template <int Rows, int Vectors, class V, class T>
 /// Cost     12 x 2 registers of AVX-512: 24 multiply-adds, 14 loads per step; 93 % of peak measured.
 template <Left A, Right B, int Rows, int Vectors, int Bytes, class T>
 [[gnu::noinline]] void multiply_tile(int k, const T* a, std::ptrdiff_t lda, const T* b,
-                                     std::ptrdiff_t ldb, const Target<T>& to) {
+                                     std::ptrdiff_t ldb, Target<T> to) {
   using V = Vector<T, Bytes>;
   constexpr int ahead_a = 16, ahead_b = 8;  // steps; a row per step is too wide for the prefetchers
   V sum[Rows][Vectors];

@@ -27,22 +27,22 @@ struct Pass {
 /// Rows rows of c, panel by panel. Full panels are packed or in place, the last narrow one packed.
 template <Left A, Right B, int Rows, int Bytes, class T>
 void multiply_rows(const Pass<T>& pass, int row, const T* packed) {
-  using X = Tile<T, Bytes>;
-  constexpr int lanes = X::V::lanes;
+  using Size = Tile<T, Bytes>;
+  constexpr int lanes = Size::V::lanes;
   const T* a = pass.a + (A == Left::rows ? row * pass.lda : row);
   T* c = pass.c + row * pass.ldc;
   const auto at = [&](int j, int columns) {
     return Target<T>{c + j, pass.ldc, columns, pass.add, pass.bias ? pass.bias + j : nullptr};
   };
   int j = 0;
-  for (; j + X::columns <= pass.n; j += X::columns) {
-    const T* b = B == Right::packed ? packed + j / X::columns * X::panel : pass.b + j;
-    multiply_tile<A, B, Rows, X::vectors, Bytes, T>(pass.k, a, pass.lda, b, pass.ldb,
-                                                    at(j, X::columns));
+  for (; j + Size::columns <= pass.n; j += Size::columns) {
+    const T* b = B == Right::packed ? packed + j / Size::columns * Size::panel : pass.b + j;
+    multiply_tile<A, B, Rows, Size::vectors, Bytes, T>(pass.k, a, pass.lda, b, pass.ldb,
+                                                    at(j, Size::columns));
   }
   const int rest = pass.n - j;
   if (rest == 0) return;
-  const T* b = packed + j / X::columns * X::panel;
+  const T* b = packed + j / Size::columns * Size::panel;
   if (rest > lanes) {
     multiply_tile<A, Right::packed, Rows, 2, Bytes, T>(pass.k, a, pass.lda, b, 0, at(j, rest));
   } else {
@@ -120,23 +120,24 @@ struct TiledGemmOf {
   template <bool TransA, bool TransB, class T>
   static void run(const detail::Pass<T>& all) {
     using namespace detail;
-    using X = Tile<T, Bytes>;
+    using Size = Tile<T, Bytes>;
     constexpr Left left = TransA ? Left::columns : Left::rows;
-    alignas(64) static thread_local T packed[X::scratch / sizeof(T)];
-    for (int j = 0; j < all.n; j += X::width) {
-      for (int p = 0; p < all.k; p += X::depth) {
+    alignas(64) static thread_local T packed[Size::scratch / sizeof(T)];
+    for (int j = 0; j < all.n; j += Size::width) {
+      for (int p = 0; p < all.k; p += Size::depth) {
         Pass<T> pass = all;
-        pass.n = std::min(X::width, all.n - j);
-        pass.k = std::min(X::depth, all.k - p);
+        pass.n = std::min(Size::width, all.n - j);
+        pass.k = std::min(Size::depth, all.k - p);
         pass.a += TransA ? p * all.lda : p;
         pass.b += TransB ? j * all.ldb + p : p * all.ldb + j;
         pass.c += j;
         pass.add = all.add || p > 0;
         pass.bias = all.bias && p == 0 ? all.bias + j : nullptr;
         if constexpr (!TransB) {
-          // Packing costs about 10 cycles per panel row, which m rows share; above, reuse pays.
-          if (all.m <= 384 && all.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) < 4096) {
-            pack<TransB>(pass, pass.n / X::columns * X::columns, packed);
+          // Packing a panel row costs about 10 cycles, which m rows share. It pays for many rows, and
+          // where rows of b lie so far apart that they meet in few cache sets. Same bits either way.
+          if (all.m <= 1024 && all.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) <= 2048) {
+            pack<TransB>(pass, pass.n / Size::columns * Size::columns, packed);
             multiply_pass<left, Right::in_place, Bytes, T>(pass, packed);
             continue;
           }
@@ -150,10 +151,10 @@ struct TiledGemmOf {
   /// Packs the panels of columns from `first` on.
   template <bool TransB, class T>
   static void pack(const detail::Pass<T>& pass, int first, T* packed) {
-    using X = detail::Tile<T, Bytes>;
-    for (int j = first; j < pass.n; j += X::columns) {
-      const int wide = std::min(X::columns, pass.n - j);
-      T* to = packed + j / X::columns * X::panel;
+    using Size = detail::Tile<T, Bytes>;
+    for (int j = first; j < pass.n; j += Size::columns) {
+      const int wide = std::min(Size::columns, pass.n - j);
+      T* to = packed + j / Size::columns * Size::panel;
       if constexpr (TransB) {
         detail::pack_panel_columns<Bytes>(pass.k, wide, pass.b + j * pass.ldb, pass.ldb, to);
       } else {

@@ -69,6 +69,13 @@ template <class F, class V> inline V each_lane(F f, V x) {
 
 /// Correctly rounded; the lanes become one vector square root.
 template <class A> [[gnu::always_inline]] inline Vec<A> square_root(Vec<A> x) {
+#if defined(__AVX512F__)  // masked with all lanes: g++ 12 warns of the unmasked ones' undefined source
+  if constexpr (std::is_same_v<A, float>) return (Vec<A>)_mm512_mask_sqrt_ps((__m512)x, 0xffff, (__m512)x);
+  if constexpr (std::is_same_v<A, double>) return (Vec<A>)_mm512_mask_sqrt_pd((__m512d)x, 0xff, (__m512d)x);
+#elif defined(__AVX2__)
+  if constexpr (std::is_same_v<A, float>) return (Vec<A>)_mm256_sqrt_ps((__m256)x);
+  if constexpr (std::is_same_v<A, double>) return (Vec<A>)_mm256_sqrt_pd((__m256d)x);
+#endif
   for (int i = 0; i < lanes<A>; ++i) x[i] = std::sqrt(x[i]);
   return x;
 }
@@ -118,7 +125,7 @@ struct Log {
       const V zero = detail::constant<V>(0.0f), tiny = detail::constant<V>(1.17549435e-38f);
       const V normal = x < tiny ? x * 8388608.0f : x;
       // Halfway between sqrt(1/2) and sqrt(2) in bits: the mantissa m is in [0.707, 1.414].
-      const auto bits = detail::as_bits(normal) - 0x3f3504f3;
+      const auto bits = detail::as_bits(detail::magnitude(normal)) - 0x3f3504f3;
       const V m = detail::from_bits<V>((bits & 0x007fffff) + 0x3f3504f3);
       const V n = exponent<V>(bits >> 23) - (x < tiny ? detail::constant<V>(23.0f) : zero);
       const V f = m - 1.0f, f2 = f * f;

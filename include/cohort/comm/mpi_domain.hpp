@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/comm/mpi_domain.hpp: a world of MPI processes: how its ranks wait, fail and part.
+#pragma once
+#include <cohort/comm/fate.hpp>
+#include <cohort/comm/launch_options.hpp>
+#include <cohort/comm/mpi_process.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cohort::detail {
+
+/// How a process waits for others without holding their core: spins where there is a core for
+/// every thread, else yields; after about a millisecond it sleeps between looks.
+class Patience {
+ public:
+  explicit Patience(bool spins) : spins_(spins) {}
+  void wait() {
+    ++looks_;
+    if (spins_ && looks_ < 4000) return pause();
+    if (looks_ < 5000) return std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(looks_ < 6000 ? 50 : 500));
+  }
+  /// Every so often it is time for a look at the clock and the mail.
+  bool looks_up() const { return looks_ % 16 == 15 || looks_ >= 4000; }
+
+ private:
+  bool spins_;
+  std::uint32_t looks_ = 0;
+};
+
+/// What a rank tells every other one beside all collectives.
+struct Notice {
+  static constexpr std::int32_t left = -1;  // else a Cause
+  std::int32_t what = left;
+  std::int32_t rank = 0;
+  std::array<char, 2040> sentence{};
+};
+
+/// The failure domain of one world of processes, and the lock under which this process calls MPI.
+///
+/// The first failure that a rank meets goes to all ranks as a notice, past whatever they wait for;
+/// Fate keeps it. A rank that is done says so too, with its last notice: so nobody waits for it, and
+/// everybody knows when the world is over.
+///
+/// Cost     one posted receive; a look at it is one MPI_Test.
+/// Errors   PeerFailed: MPI itself fails.
+class MpiDomain {
+ public:
+  /// Collective over MPI_COMM_WORLD; every rank waits `timeout` at most.
+  MpiDomain(std::chrono::milliseconds timeout, int streams_per_rank)
+      : fate_(seat(), has_cores(size_, streams_per_rank), timeout) {
+    MPI_Request ready = MPI_REQUEST_NULL;
+    check(MPI_Comm_idup(MPI_COMM_WORLD, &comm_, &ready), "MPI_Comm_idup");
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    Patience patience(fate_.spins);
+    for (int done = 0; done == 0; patience.wait()) {
+      check(MPI_Test(&ready, &done, MPI_STATUS_IGNORE), "MPI_Test");
+      if (std::chrono::steady_clock::now() > deadline) {
+        throw Timeout(rank_, "launch",
+                      phrase("not all ", size_, " processes arrived within ", timeout.count(),
+                             " ms. Find what holds one up, or raise LaunchOptions::timeout."));
+      }
+    }
+    MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+    sends_.reserve(2 * static_cast<std::size_t>(size_));
+    listen_again();
+  }
+  MpiDomain(const MpiDomain&) = delete;
+  MpiDomain& operator=(const MpiDomain&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  MPI_Comm comm() const { return comm_; }
+  Fate& fate() { return fate_; }
+  std::mutex& lock() { return mutex_; }
+  void check(int code, const char* function) const { check_mpi(code, rank_, function); }
+
+  /// Records a failure and tells everyone, unless the world has failed already. `speaks`: this
+  /// rank reports it to the user; false where another rank is known to.
+  void fail(Cause cause, const std::exception_ptr& error, const std::string& sentence,
+            bool speaks = true) {
+    std::lock_guard lock(mutex_);
+    if (fate_.failed()) return;
+    speaks_ = speaks;
+    fate_.fail(cause, error, sentence);
+    tell(failure_, static_cast<std::int32_t>(cause), sentence);
+  }
+  /// True on the rank that reports the failure to the user.
+  bool speaks() const { return speaks_; }
+
+  /// The lowest tag that no channel of this rank has, and the highest that one has now.
+  int next_tag() const { return next_tag_; }
+  void took_tag(int tag) {
+    void* highest = nullptr;
+    int known = 0;
+    MPI_Comm_get_attr(comm_, MPI_TAG_UB, &highest, &known);
+    if (known != 0 && tag >= *static_cast<int*>(highest)) {
+      throw InvalidInput(rank_, "split",
+                         phrase("this MPI has ", tag, " tags, one for each split() and duplicate() "
+                                "of a world, and all are taken. Make groups once, not every step."));
+    }
+    next_tag_ = tag + 1;
+  }
+
+  /// Reads notices that have arrived. Under the lock.
+  void listen() {
+    for (int arrived = 0; mail_ != MPI_REQUEST_NULL;) {
+      check(MPI_Test(&mail_, &arrived, MPI_STATUS_IGNORE), "MPI_Test");
+      if (arrived == 0) return;
+      const Notice notice = inbox_;
+      if (notice.what == Notice::left) {
+        fate_.leave(notice.rank);
+        ++num_left_;
+      } else {
+        fate_.fail(static_cast<Cause>(notice.what), nullptr, notice.sentence.data());
+      }
+      listen_again();
+    }
+  }
+
+  /// This rank is done: tells everyone, and returns true when all are done, false when the world
+  /// has failed. Waits without a limit while peers are well: they may have work of their own.
+  bool part() {
+    leave();
+    for (Patience patience(false);; patience.wait()) {
+      std::lock_guard lock(mutex_);
+      if (fate_.failed()) return false;
+      if (all_left()) break;
+    }
+    std::lock_guard lock(mutex_);
+    check(MPI_Comm_free(&comm_), "MPI_Comm_free");
+    return true;
+  }
+
+  /// After a failure: lets the others end by themselves for a while, then ends them.
+  void dissolve(std::chrono::milliseconds grace) {
+    leave();
+    const auto deadline = std::chrono::steady_clock::now() + grace;
+    for (Patience patience(false);; patience.wait()) {
+      std::lock_guard lock(mutex_);
+      if (all_left()) return;
+      if (std::chrono::steady_clock::now() < deadline) continue;
+      std::fprintf(stderr, "%s\n", stragglers(grace).c_str());
+      std::fflush(stderr);
+      MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+  }
+
+ private:
+  static constexpr int notice_tag = 0;
+
+  int seat() {
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+    MPI_Comm_size(MPI_COMM_WORLD, &size_);
+    return size_;
+  }
+  /// Is there a core for every thread of the ranks on this machine, and may this process use as
+  /// many as it needs? (A launcher may bind it to one.) Without a launcher's word: all are here.
+  static bool has_cores(int ranks, int streams_per_rank) {
+    const Launcher launched = mpi_launcher(launchers());
+    const std::int64_t here = launched.local_size > 0 ? launched.local_size : ranks;
+    const std::int64_t cores = std::max<std::int64_t>(hardware_threads(), sysconf(_SC_NPROCESSORS_ONLN));
+    return streams_per_rank <= hardware_threads() && here * streams_per_rank <= cores;
+  }
+
+  void tell(Notice& notice, std::int32_t what, const std::string& sentence) {
+    notice.what = what;
+    notice.rank = rank_;
+    sentence.copy(notice.sentence.data(), notice.sentence.size() - 1);
+    for (int r = 0; r < size_; ++r) {
+      if (r == rank_) continue;
+      sends_.emplace_back();
+      MPI_Isend(&notice, sizeof(Notice), MPI_BYTE, r, notice_tag, comm_, &sends_.back());
+    }
+  }
+  void leave() {
+    std::lock_guard lock(mutex_);
+    if (fate_.has_left(rank_)) return;
+    tell(leaving_, Notice::left, "");
+    fate_.leave(rank_);
+    ++num_left_;
+  }
+  /// Everybody's last notice is here and this rank's notices are on their way. Under the lock.
+  bool all_left() {
+    listen();
+    int sent = 0;
+    MPI_Testall(static_cast<int>(sends_.size()), sends_.data(), &sent, MPI_STATUSES_IGNORE);
+    return num_left_ == size_ && sent != 0;
+  }
+  void listen_again() {
+    mail_ = MPI_REQUEST_NULL;
+    if (num_left_ + (fate_.has_left(rank_) ? 0 : 1) == size_) return;
+    check(MPI_Irecv(&inbox_, sizeof(Notice), MPI_BYTE, MPI_ANY_SOURCE, notice_tag, comm_, &mail_),
+          "MPI_Irecv");
+  }
+  std::string stragglers(std::chrono::milliseconds grace) const {
+    std::string late;
+    for (int r = 0; r < size_; ++r) {
+      if (!fate_.has_left(r)) late += phrase(late.empty() ? "rank " : ", rank ", r);
+    }
+    return phrase("cohort: rank ", rank_, ": ", late, " did not end within ", grace.count(),
+                  " ms of the failure: stopping all processes.");
+  }
+
+  int rank_ = 0, size_ = 1;
+  Fate fate_;
+  std::mutex mutex_;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  MPI_Request mail_ = MPI_REQUEST_NULL;
+  Notice inbox_, failure_, leaving_;
+  std::vector<MPI_Request> sends_;
+  int num_left_ = 0, next_tag_ = notice_tag + 1;
+  bool speaks_ = false;
+};
+
+}  // namespace cohort::detail
