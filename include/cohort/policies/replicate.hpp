@@ -69,6 +69,8 @@ struct Replicate {
     static constexpr std::ptrdiff_t local(std::size_t offset, int) {
       return static_cast<std::ptrdiff_t>(offset);
     }
+    T* params() const { return params_.template as<T>(); }
+    T* grads() const { return grads_.template as<T>(); }
     T* param_at(std::size_t offset, int) const { return params() + offset; }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
@@ -89,8 +91,6 @@ struct Replicate {
 
    private:
     static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
-    T* params() const { return params_.template as<T>(); }
-    T* grads() const { return grads_.template as<T>(); }
     HostMemory params_, grads_, moments_;
   };
 };
