@@ -36,7 +36,7 @@ void compare(auto& world) {
   const Batch b(world.rank());
   auto run = Run::on(world, options());
   raw::Gpt<std::remove_reference_t<decltype(world)>> twin(world);
-  std::memcpy(twin.parameters(), run.storage().shard(), twin.size() * sizeof(float));
+  std::memcpy(twin.parameters(), run.storage().params(), twin.size() * sizeof(float));
   std::vector<double> ours, theirs;
   double loss = 0, twin_loss = 0;
   for (int block = 0; block < 60; ++block) {
@@ -54,7 +54,7 @@ void compare(auto& world) {
     return v[v.size() / 2];
   };
   const double a = median(ours), c = median(theirs);
-  const bool same = std::memcmp(twin.parameters(), run.storage().shard(), twin.size() * sizeof(float)) == 0;
+  const bool same = std::memcmp(twin.parameters(), run.storage().params(), twin.size() * sizeof(float)) == 0;
   std::printf("{\"bench\": \"raw_twin\", \"metric\": \"step_us_%dx1\", \"value\": %.1f, \"unit\": \"us\", \"peer\": "
               "\"hand-written twin\", \"peer_value\": %.1f, \"ratio\": %.4f, \"same_bits\": %s, \"loss\": %.6f, "
               "\"peer_loss\": %.6f, \"steps\": %zu}\n",

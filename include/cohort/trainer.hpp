@@ -12,7 +12,10 @@
 #include <cohort/policies/clip_grad_norm.hpp>
 #include <cohort/policies/grad_accum.hpp>
 #include <cohort/policies/groups.hpp>
+#include <cohort/policies/hybrid_shard.hpp>
 #include <cohort/policies/replicate.hpp>
+#include <cohort/policies/shard_gradients.hpp>
+#include <cohort/policies/shard_optimizer.hpp>
 #include <cohort/run/execution.hpp>
 
 namespace cohort {
@@ -45,6 +48,28 @@ using slots_of =
     Slots<typename C::data, typename C::accumulation, typename C::clipping, typename C::buckets,
           typename C::groups, typename C::optimizer, typename C::schedule>;
 
+/// What a strategy demands of the rest of the list.
+template <class Model, class... Ps> struct Composition {
+  using chosen = ChosenPolicies<Ps...>;
+  using how = typename chosen::data::how;
+  using groups = typename chosen::groups::how;
+  static constexpr bool reduces_what_it_shards = !chosen::accumulation::reduces_each || how::shards_gradients;
+  static constexpr bool has_groups = [] {
+    if constexpr (!how::shards_params || std::is_same_v<groups, One>) return true;
+    else return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(float)).count > 1;
+  }();
+};
+
+}  // namespace detail
+
+/// Reducing every micro-batch is for strategies that shard gradients.
+template <class Model, class... Ps>
+concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it_shards;
+/// Sharded parameters need groups to be freed and gathered one by one, or Groups<One> said aloud.
+template <class Model, class... Ps>
+concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
+
+namespace detail {
 /// Exactly one sentence, the most basic first.
 template <class Model, class Loss, class... Ps> consteval bool explain() {
   if constexpr (!DeclaresExtents<Model>) {
@@ -83,10 +108,20 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
         "cohort: an argument after the loss is not a policy. Policies are empty types with a slot, "
         "such as DataParallel<Replicate>, GradAccum<4>, ClipGradNorm, optim::AdamW. "
         "[cohort/concepts/policy.hpp]");
-  } else {
+  } else if constexpr (!OnePolicyPerSlot<Ps...>) {
     static_assert(OnePolicyPerSlot<Ps...>,
                   "cohort: two policies fill one slot. Keep one, e.g. DataParallel<Replicate> or "
                   "DataParallel<FullShard>. [cohort/concepts/policy.hpp]");
+  } else if constexpr (!ReducesWhatItShards<Model, Ps...>) {
+    static_assert(ReducesWhatItShards<Model, Ps...>,
+                  "cohort: GradAccum<N, ReduceEach> saves memory only where gradients are sharded. Use "
+                  "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
+                  "[cohort/policies/grad_accum.hpp]");
+  } else {
+    static_assert(HasGroupsToShard<Model, Ps...>,
+                  "cohort: every parameter is in the root group, so FullShard would hold the whole model "
+                  "while it computes. Put blocks in a Repeat, name them by Groups<Each<Block>>, or say "
+                  "Groups<One> if that is meant. [cohort/policies/groups.hpp]");
   }
   return true;
 }
@@ -112,7 +147,8 @@ struct AnyPlan {
 /// slot.
 template <class Model, class Loss, class... Ps>
 concept Trainable =
-    Layer<Model> && LossFor<Loss, Model> &&(Policy<Ps>&&...) && OnePolicyPerSlot<Ps...>;
+    Layer<Model> && LossFor<Loss, Model> &&(Policy<Ps>&&...) && OnePolicyPerSlot<Ps...> &&
+    ReducesWhatItShards<Model, Ps...> && HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {

@@ -10,7 +10,7 @@
 using namespace cohort;
 
 namespace {
-// Three units, by hand: begin; F0 F1 F2; end of forward; B2 E2 B1 E1 B0 E0.
+// Three units, by hand: begin; F0 F1 F2; end of forward; B2 E2 B1 E1 B0 E0; squared; updated.
 using M = Markers<3>;
 static_assert(M::begin == 0);
 static_assert(M::forward(0) == 1 && M::forward(1) == 2 && M::forward(2) == 3);
@@ -18,7 +18,7 @@ static_assert(M::forward_ended == 4);
 static_assert(M::backward(2) == 5 && M::backward_ended(2) == 6);
 static_assert(M::backward(1) == 7 && M::backward_ended(1) == 8);
 static_assert(M::backward(0) == 9 && M::backward_ended(0) == 10);
-static_assert(M::count == 11);
+static_assert(M::squared == 11 && M::updated == 12 && M::count == 13);
 
 static_assert(is_first(MicroBatch::only) && is_first(MicroBatch::first));
 static_assert(!is_first(MicroBatch::middle) && !is_first(MicroBatch::last));
@@ -41,6 +41,8 @@ TEST_CASE_TEMPLATE("schedule: each marker has its own number, 0 .. count - 1, in
     order.push_back(Ms::backward(u));
     order.push_back(Ms::backward_ended(u));
   }
+  order.push_back(Ms::squared);
+  order.push_back(Ms::updated);
   REQUIRE(order.size() == static_cast<std::size_t>(Ms::count));
   for (std::size_t i = 0; i < order.size(); ++i) CHECK(order[i] == static_cast<int>(i));
 }
@@ -63,4 +65,5 @@ TEST_CASE("schedule: kinds are named as communicators name their collectives") {
   CHECK(name(OpKind::reduce_scatter) == "reduce_scatter");
   CHECK(name(OpKind::all_gather) == "all_gather");
   CHECK(name(OpKind::loss) == "all_reduce");
+  CHECK(name(OpKind::norm) == "all_reduce");
 }

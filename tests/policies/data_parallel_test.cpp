@@ -30,12 +30,10 @@ struct AllAtTheEnd : Replicate {
     }
     return p;
   }
-  template <class Plan> class Storage : public Replicate::Storage<Plan> {
+  template <class Plan, class Comm> class Storage : public Replicate::Storage<Plan, Comm> {
    public:
-    using Replicate::Storage<Plan>::Storage;
-    template <class Comm> void run(const Op& op, Comm& comm) const {
-      comm.all_reduce(this->shard_grad(), op.count);
-    }
+    using Replicate::Storage<Plan, Comm>::Storage;
+    void run(const Op& op, Comm& comm) const { comm.all_reduce(this->grads(), op.count); }
   };
 };
 

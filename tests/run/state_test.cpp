@@ -80,8 +80,8 @@ TEST_CASE("gather_gradients: padding between parameters stays zero through steps
     for (int step = 0; step < 3; ++step) run.step(batch.x(), batch.y());
     for (const ParamInfo& p : Run::plan_type::layout.params) {
       for (std::size_t k = p.offset + p.numel; k < p.offset + p.padded; ++k) {
-        CHECK(run.storage().shard()[k] == 0);
-        CHECK(run.storage().shard_grad()[k] == 0);
+        CHECK(run.storage().params()[k] == 0);
+        CHECK(run.storage().grads()[k] == 0);
       }
     }
   });

@@ -22,15 +22,15 @@ constexpr std::size_t bytes(DType t) {
 }
 
 namespace detail {
-template <class T> struct dtype_of;  // primary says no: T is not an element type of cohort
-template <> struct dtype_of<double> { static constexpr DType value = DType::f64; };
-template <> struct dtype_of<float> { static constexpr DType value = DType::f32; };
-template <> struct dtype_of<std::int64_t> { static constexpr DType value = DType::i64; };
-template <> struct dtype_of<std::int32_t> { static constexpr DType value = DType::i32; };
-template <> struct dtype_of<std::uint8_t> { static constexpr DType value = DType::u8; };
+template <class T> struct element_type;  // primary says no: T is not an element type of cohort
+template <> struct element_type<double> { static constexpr DType value = DType::f64; };
+template <> struct element_type<float> { static constexpr DType value = DType::f32; };
+template <> struct element_type<std::int64_t> { static constexpr DType value = DType::i64; };
+template <> struct element_type<std::int32_t> { static constexpr DType value = DType::i32; };
+template <> struct element_type<std::uint8_t> { static constexpr DType value = DType::u8; };
 }  // namespace detail
 
-template <class T> inline constexpr DType dtype_of = detail::dtype_of<T>::value;
+template <class T> inline constexpr DType dtype_of = detail::element_type<T>::value;
 
 /// The type that sums of T are accumulated in: integers in themselves, floating point in T but at least
 /// float.

@@ -76,13 +76,17 @@ template <class Plan, class Executor> class CpuStream {
       for (; next_ != end_ && next_->after <= marker; ++next_) executor_->run_op(*next_);
     }
   }
-  /// Returns once all operations of this micro-batch are done.
+  /// Returns once the first `ops` operations of this micro-batch are done; inline they are already.
+  void wait(int ops) {
+    if (!has_worker_ || ops == 0) return;
+    done_.wait(ops_base_ + static_cast<std::uint32_t>(ops), spins_);
+    if (failed_.load(std::memory_order_acquire)) std::rethrow_exception(failure_);
+  }
+  /// Returns once all operations of this micro-batch are done; the next one may begin.
   void finish() {
-    if (has_worker_) {
-      ops_base_ += static_cast<std::uint32_t>(end_ - next_);
-      done_.wait(ops_base_, spins_);
-      if (failed_.load(std::memory_order_acquire)) std::rethrow_exception(failure_);
-    }
+    const auto ops = static_cast<std::uint32_t>(end_ - next_);
+    wait(static_cast<int>(ops));
+    ops_base_ += ops;
     marker_base_ += Plan::markers::count;
   }
 

@@ -8,13 +8,14 @@
 
 namespace cohort {
 
-/// A borrowed flat range, whole chunks of 64. Moment i begins at moments + i * size.
+/// A borrowed flat range, whole chunks of 64. Moment i begins at moments + i * moment_stride.
 template <class T> struct Shard {
   T* params = nullptr;
   const T* grads = nullptr;  // sums over the global batch, not yet divided
   T* moments = nullptr;
   const std::uint8_t* decays = nullptr;  // one flag a chunk
   std::size_t size = 0;
+  std::size_t moment_stride = 0;
 };
 
 /// What changes from step to step. The gradient that counts is grads * grad_scale.

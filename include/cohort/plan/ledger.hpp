@@ -31,13 +31,21 @@ struct MemoryBytes {
   }
 };
 
-/// Bytes that one of `ranks` ranks sends for one operation, by the bandwidth-optimal algorithm: an
-/// all-reduce is a reduce-scatter and an all-gather.
-constexpr std::size_t wire_bytes(const Op& op, int ranks) {
+/// A planned operation at a given world size: `count` as the communicator takes it.
+struct IssuedOp {
+  OpKind kind = OpKind::all_reduce;
+  DType dtype = DType::f32;
+  std::size_t count = 0;
+  int ranks = 1;  // that take part
+};
+
+/// Bytes that one rank sends for one operation, by the bandwidth-optimal algorithm: an all-reduce is a
+/// reduce-scatter and an all-gather.
+constexpr std::size_t wire_bytes(const IssuedOp& op) {
+  const auto others = static_cast<std::size_t>(op.ranks - 1);
   const std::size_t payload = op.count * bytes(op.dtype);
-  const std::size_t once =
-      payload * static_cast<std::size_t>(ranks - 1) / static_cast<std::size_t>(ranks);
-  return op.kind == OpKind::all_reduce || op.kind == OpKind::loss ? 2 * once : once;
+  if (op.kind == OpKind::reduce_scatter || op.kind == OpKind::all_gather) return payload * others;
+  return 2 * (payload * others / static_cast<std::size_t>(op.ranks));
 }
 
 /// Bytes as literals: 2_GiB.

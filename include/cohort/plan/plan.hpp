@@ -9,6 +9,8 @@
 #include <cohort/plan/groups.hpp>
 #include <cohort/plan/ledger.hpp>
 #include <cohort/plan/schedule.hpp>
+#include <cohort/plan/shards.hpp>
+#include <cohort/plan/waits.hpp>
 
 namespace cohort {
 
@@ -67,13 +69,18 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       "Params, such as nn::Linear. [cohort/plan/plan.hpp]");
 
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
+  static constexpr bool reduces_each = Slots::accumulation::reduces_each;
   static constexpr Layout<Model, cut> layout{};
   static constexpr int num_units = layout.num_units;
   using markers = Markers<num_units>;
   static constexpr auto groups = Slots::groups::how::assign(layout, sizeof(scalar));
+  static constexpr auto shards = make_shards(layout, groups);
   static constexpr auto buckets =
       make_buckets(layout, Slots::buckets::first_bytes, Slots::buckets::cap_bytes, sizeof(scalar));
   template <MicroBatch M> static constexpr auto program = data::template program<Plan, M>();
+  /// How many operations must be done before each unit may compute (device/cpu_stream.hpp waits).
+  template <MicroBatch M>
+  static constexpr auto waits = make_waits<num_units>(program<M>, groups, shards);
 
   /// Elements that every rank of `ranks` holds after padding, by what the strategy shards.
   static constexpr PersistentBytes persistent_bytes(int ranks) {
@@ -98,9 +105,17 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr std::size_t wire_bytes(Sizes s) {
     std::size_t sum = 0;
     for_each_micro_batch([&]<MicroBatch M>() {
-      for (const Op& op : program<M>) sum += cohort::wire_bytes(op, s.ranks);
+      for (const Op& op : program<M>) sum += cohort::wire_bytes(issued(op, s.ranks));
     });
     return sum;
+  }
+  /// The collective as one of `ranks` ranks issues it: ranks that take part, and elements as the
+  /// communicator counts them (per rank for gathers and scatters, padded to whole chunks).
+  static constexpr IssuedOp issued(const Op& op, int ranks) {
+    const int group = data::shard_ranks > 0 ? data::shard_ranks : ranks;
+    const int taking_part = op.axis == Axis::shard ? group : op.axis == Axis::replicate ? ranks / group : ranks;
+    const bool whole = op.kind == OpKind::loss || op.kind == OpKind::norm || op.axis == Axis::world;
+    return {op.kind, op.dtype, whole ? op.count : shards.per_rank(op.id, group), taking_part};
   }
   /// Collectives that one step issues.
   static constexpr int num_collectives() {

@@ -34,8 +34,18 @@ template <class Markers> std::string marker_name(int marker, int units) {
   if (marker == Markers::begin) return "begin";
   if (marker <= units) return "forward of unit " + std::to_string(marker - 1);
   if (marker == Markers::forward_ended) return "end of forward";
+  if (marker == Markers::squared) return "sum of squares";
+  if (marker == Markers::updated) return "update";
   const int k = marker - units - 2, unit = units - 1 - k / 2;
   return std::string(k % 2 == 0 ? "begin" : "end") + " of backward of unit " + std::to_string(unit);
+}
+
+/// What an operation is about.
+inline std::string subject(const Op& op) {
+  if (op.kind == OpKind::loss) return "loss";
+  if (op.kind == OpKind::norm) return "norm";
+  if (op.axis == Axis::world) return "bucket " + std::to_string(op.id);
+  return (op.id == 0 ? "root" : "group " + std::to_string(op.id)) + (op.axis == Axis::replicate ? " copies" : "");
 }
 
 template <class P> void print_units(std::ostream& out) {
@@ -62,10 +72,10 @@ void print_program(std::ostream& out, const char* which, int ranks) {
   if (program.count == 0) out << "   none\n";
   for (int i = 0; i < program.count; ++i) {
     const Op& op = program.op[static_cast<std::size_t>(i)];
-    const std::string what = op.kind == OpKind::loss ? "loss" : "bucket " + std::to_string(op.id);
+    const std::string what = detail::subject(op);
     out << "   " << column(std::string(name(op.kind)), 15, false) << column(what, 12, false)
         << column(std::to_string(op.count), 12) << " " << name(op.dtype)
-        << column(readable_bytes(wire_bytes(op, ranks)), 14) << " sent   after "
+        << column(readable_bytes(wire_bytes(P::issued(op, ranks))), 14) << " sent   after "
         << marker_name<typename P::markers>(op.after, P::num_units) << "\n";
   }
 }

@@ -12,34 +12,43 @@
 namespace cohort {
 
 /// What the communication stream can be told to do.
-enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss };
+enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss, norm };
 
 constexpr std::string_view name(OpKind k) {
-  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "all_reduce"};
+  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "all_reduce",
+                                        "all_reduce"};
   return names[static_cast<int>(k)];
 }
 
-/// One operation of the communication stream. `loss` is the all-reduce of (sum, weight) of the
-/// loss.
+/// Over which ranks: all of them, those that share one copy of the model, or those that hold the same
+/// part of it (DataParallel<HybridShard<S>>).
+enum class Axis : std::uint8_t { world, shard, replicate };
+
+/// One operation of the communication stream. `loss` is the all-reduce of (sum, weight) of the loss,
+/// `norm` that of the exact sum of the gradient's squares.
 struct Op {
   OpKind kind = OpKind::all_reduce;
   int id = 0;             // bucket or group
   int after = 0;          // the marker of the compute stream that it waits for
-  std::size_t count = 0;  // elements on each rank
+  std::size_t count = 0;  // elements of the bucket, or of the whole group before padding
   DType dtype = DType::f32;
+  Axis axis = Axis::world;
   friend constexpr bool operator==(const Op&, const Op&) = default;
 };
 
 /// The compute stream announces where it is by markers that grow by one, in an order that the type
 /// fixes: begin; forward of unit 0 .. U-1 begins; forward has ended; then for U-1 .. 0: backward of
-/// the unit begins, has ended.
+/// the unit begins, has ended; and, after the last micro-batch: the gradient's squares are summed; the
+/// parameters are updated.
 template <int U> struct Markers {
   static constexpr int begin = 0;
   static constexpr int forward(int unit) { return 1 + unit; }
   static constexpr int forward_ended = U + 1;
   static constexpr int backward(int unit) { return U + 2 + 2 * (U - 1 - unit); }
   static constexpr int backward_ended(int unit) { return backward(unit) + 1; }
-  static constexpr int count = 3 * U + 2;
+  static constexpr int squared = 3 * U + 2;
+  static constexpr int updated = 3 * U + 3;
+  static constexpr int count = 3 * U + 4;
 };
 
 /// A step is one micro-batch (only), or first, middle ..., last.

@@ -9,23 +9,31 @@ namespace cohort {
 template <int N>
 concept AtLeastOneMicroBatch = (N >= 1);
 
+/// Modes of accumulation. KeepUnsharded: gradients stay whole until the last micro-batch (least
+/// traffic). ReduceEach: every micro-batch is reduce-scattered and its shard added up (least memory);
+/// for strategies that shard gradients only.
+struct KeepUnsharded {};
+struct ReduceEach {};
+
 /// Cuts a step's batch by samples into N micro-batches; one communication and one update follow
 /// them.
 ///
 /// Shapes   the gradient of all parameters stays unsharded and accumulates in place.
 /// Units    gradients are sums over samples; the division by the global weight happens once, in the
 ///          optimizer.
-/// Comm     none for micro-batches 0 .. N-2, then what DataParallel does. Bytes a step: unchanged.
+/// Comm     none for micro-batches 0 .. N-2, then what DataParallel does. Bytes a step: unchanged
+///          (FullShard gathers parameters in each). ReduceEach: what DataParallel does, N times.
 /// Cost     activation memory of one micro-batch instead of the whole batch.
 /// Errors   compile time: N < 1 (AtLeastOneMicroBatch). Before step 0: batch not divisible by N.
 /// Laws     GradAccum<N> over a batch == GradAccum<1> over the same batch, up to rounding
 ///          (tests/policies/grad_accum_test.cpp).
 /// Source   Li et al. 2020, arXiv:2006.15704, section 3.2.4 (no_sync).
-template <int N>
+template <int N, class Mode = KeepUnsharded>
 requires AtLeastOneMicroBatch<N>
 struct GradAccum {
   using slot = slots::accumulation;
   static constexpr int micro_batches = N;
+  static constexpr bool reduces_each = std::is_same_v<Mode, ReduceEach>;
 };
 
 static_assert(Policy<GradAccum<4>>);

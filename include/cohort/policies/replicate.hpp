@@ -4,8 +4,10 @@
 // bucket.
 #pragma once
 #include <cohort/core/arena.hpp>
+#include <cohort/optim/shard.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/policies/data_parallel.hpp>
+#include <cstring>
 
 namespace cohort {
 
@@ -19,6 +21,9 @@ namespace cohort {
 ///          (tests/policies/replicate_test.cpp).
 /// Source   Li et al. 2020, arXiv:2006.15704.
 struct Replicate {
+  static constexpr bool shards_gradients = false, shards_params = false;
+  static constexpr int shard_ranks = 0;
+
   template <class Plan, MicroBatch M> static constexpr auto program() {
     Program<Plan::buckets.count + 1> p;
     if constexpr (is_last(M)) {
@@ -43,40 +48,49 @@ struct Replicate {
 
   /// Owns one rank's parameters, gradients and moments, and runs the strategy's collectives on
   /// them.
-  template <class Plan> class Storage {
+  template <class Plan, class Comm> class Storage {
    public:
     using T = typename Plan::scalar;
-    explicit Storage(int ranks)
-        : params_(bytes(ranks).parameters),
-          grads_(bytes(ranks).gradients),
-          moments_(bytes(ranks).optimizer) {}
+    explicit Storage(Comm& world)
+        : params_(bytes(world).parameters),
+          grads_(bytes(world).gradients),
+          moments_(bytes(world).optimizer) {}
 
     /// Where a unit's parameters and gradients are now.
-    T* param(int unit) const { return params_.template as<T>() + Plan::layout.units[unit].offset; }
-    T* grad(int unit) const { return grads_.template as<T>() + Plan::layout.units[unit].offset; }
+    T* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
+    T* grad(int unit) const { return grads() + Plan::layout.units[unit].offset; }
 
-    /// The range that this rank's optimizer updates: all of it. Moment i begins at moments() + i *
-    /// size().
+    /// The range that this rank's optimizer updates: all of it.
     static constexpr std::size_t size() { return Plan::layout.size; }
-    T* shard() const { return params_.template as<T>(); }
-    T* shard_grad() const { return grads_.template as<T>(); }
-    T* moments() const { return moments_.template as<T>(); }
-    /// Where the element at `offset` of the flat order is in shard(); every element is here.
-    static constexpr std::ptrdiff_t local(std::size_t offset) {
+    template <class F> void for_each_shard(const std::uint8_t* decays, F f) const {
+      f(Shard<T>{params(), grads(), moments_.template as<T>(), decays, size(), size()});
+    }
+    /// Where the element at `offset` of the flat order stands in that range: every element is here.
+    static constexpr std::ptrdiff_t local(std::size_t offset, int) {
       return static_cast<std::ptrdiff_t>(offset);
     }
+    T* params() const { return params_.template as<T>(); }
+    T* grads() const { return grads_.template as<T>(); }
+    T* param_at(std::size_t offset, int) const { return params() + offset; }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
+    static constexpr bool restarts_gradients = false;
 
-    template <class Comm> void run(const Op& op, Comm& comm) const {
+    void run(const Op& op, Comm& comm) const {
       const Bucket& bucket = Plan::buckets[op.id];
-      comm.all_reduce(shard_grad() + bucket.begin, bucket.count());
+      comm.all_reduce(grads() + bucket.begin, bucket.count());
     }
+    static void gather(int, Comm&) {}
+    static void zero_padding(int) {}
+    static void begin_micro_batch(bool) {}
     /// Makes all ranks start from rank 0's parameters.
-    template <class Comm> void broadcast(Comm& comm) const { comm.broadcast(shard(), size(), 0); }
+    template <class C> void broadcast(C& comm) const { comm.broadcast(params(), size(), 0); }
+    template <class C> void collect(C&, bool gradients, T* flat) const {
+      std::memcpy(flat, gradients ? grads() : params(), size() * sizeof(T));
+    }
 
    private:
-    static constexpr PersistentBytes bytes(int ranks) { return persistent_bytes<Plan>(ranks); }
+    static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
     HostMemory params_, grads_, moments_;
   };
 };

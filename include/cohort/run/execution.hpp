@@ -38,7 +38,7 @@ template <class Plan, class World, class Device> class Execution {
   Execution(World& world, const Options<Slots>& options)
       : world_(world),
         options_(detail::agreed<Plan>(world, options)),
-        storage_(world.size()),
+        storage_(world),
         tables_(memory().tables),
         activations_("activation", memory().activations),
         backward_("backward", memory().backward),
@@ -82,8 +82,12 @@ template <class Plan, class World, class Device> class Execution {
     if (x.rows.samples > 0) check_rows(x.rows, y.rows);
     return guarded("evaluate", [&] {
       LossSum local;
-      for (int first = 0; first < x.rows.samples; first += most_samples()) {
+      for (int first = 0; first < most_rows_of_any(x.rows.samples); first += most_samples()) {
         const int count = std::min(most_samples(), x.rows.samples - first);
+        if (count <= 0) {
+          gather_all();  // other ranks still have rows, and need this rank's shards
+          continue;
+        }
         const auto ctx = evaluation();
         local += Loss::evaluate(ctx, run_forward(ctx, x.samples(first, count)),
                                 y.samples(first, count));
@@ -117,17 +121,17 @@ template <class Plan, class World, class Device> class Execution {
   }
 
   /// Every parameter by name, whole and without padding, on every rank. Collective.
-  std::vector<NamedTensor> gather_parameters() const {
-    return detail::by_name<Plan>(storage_.shard());
+  std::vector<NamedTensor> gather_parameters() {
+    return gathered(false);
   }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
   /// Collective.
-  std::vector<NamedTensor> gather_gradients() const {
-    return detail::by_name<Plan>(storage_.shard_grad());
+  std::vector<NamedTensor> gather_gradients() {
+    return gathered(true);
   }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
-    detail::write_by_name<Plan>(rank(), storage_.shard(), name, values);
+    detail::write_by_name<Plan>(rank(), storage_, name, values);
   }
 
   int rank() const { return world_.rank(); }
@@ -141,9 +145,14 @@ template <class Plan, class World, class Device> class Execution {
 
   /// Hooks that views fire (run/stores.hpp).
   void before_forward(int unit) {
-    if (!evaluating_) reached(Plan::markers::forward(unit), unit);
+    if (evaluating_) return gather(unit);
+    reached(Plan::markers::forward(unit), unit);
+    stream_.wait(waits_->forward[unit]);
   }
-  void before_backward(int unit) { reached(Plan::markers::backward(unit), unit); }
+  void before_backward(int unit) {
+    reached(Plan::markers::backward(unit), unit);
+    stream_.wait(waits_->backward[unit]);
+  }
   void after_backward(int unit) {
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
@@ -154,6 +163,7 @@ template <class Plan, class World, class Device> class Execution {
                   p.numel * sizeof(T));
       touched_[i] = 1;
     }
+    if constexpr (Storage::restarts_gradients) storage_.zero_padding(unit);
     reached(Plan::markers::backward_ended(unit), unit);
   }
   ParamCursor<T> params_of_unit(int unit) const { return {storage_.param(unit)}; }
@@ -162,10 +172,15 @@ template <class Plan, class World, class Device> class Execution {
   }
   /// Runs one planned operation; called by the stream, on its thread.
   void run_op(const Op& op) {
-    if (op.kind == OpKind::loss)
+    if (op.kind == OpKind::loss) {
       world_.all_reduce(&local_.sum, std::size_t{2});
-    else
+    } else if (op.kind == OpKind::norm) {
+      if constexpr (Storage::norm_is_partial) {
+        storage_.norm_axis(world_).all_reduce(squares_.limbs().data(), squares_.limbs().size());
+      }
+    } else {
       storage_.run(op, world_);
+    }
   }
   void fail(std::exception_ptr cause) { world_.abort(cause); }
 
@@ -174,6 +189,7 @@ template <class Plan, class World, class Device> class Execution {
   using Params = detail::ParamStore<Execution>;
   using Grads = detail::GradStore<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
+  using Storage = typename Plan::data::template Storage<Plan, World>;
 
   /// A failure inside f reaches every rank, and this run is over.
   template <class F> auto guarded(const char* operation, F f) {
@@ -197,6 +213,7 @@ template <class Plan, class World, class Device> class Execution {
   }
   auto run_forward(const Ctx<Phase::evaluate>& ctx, Input x) {
     evaluating_ = true;
+    group_ = -1;
     const Params params{this};
     const auto y = cohort::forward(ctx, detail::top_view<Model>(params), x).y;
     evaluating_ = false;
@@ -205,7 +222,9 @@ template <class Plan, class World, class Device> class Execution {
 
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
     const int samples = x.rows.samples / Plan::micro_batches;
-    if constexpr (is_first(M)) touched_.fill(0);
+    if (is_first(M) || Storage::restarts_gradients) touched_.fill(0);
+    storage_.begin_micro_batch(is_first(M));
+    waits_ = &Plan::template waits<M>;
     marker_ = 0;
     stream_.template begin<M>();
     reached(Plan::markers::begin, -1);
@@ -223,11 +242,12 @@ template <class Plan, class World, class Device> class Execution {
     local_ += loss.total;
     backward_.release({});
     cohort::backward(back, p, out.saved, loss.dy.view(), g);
-    if (marker_ != Plan::markers::count) detail::throw_unit_order(rank(), marker_, -1);
-    stream_.finish();
+    if (marker_ != Plan::markers::squared) detail::throw_unit_order(rank(), marker_, -1);
+    if constexpr (!is_last(M)) stream_.finish();
   }
 
   StepReport update() {
+    stream_.wait(waits_->reduced);
     StepReport r{.step = steps_ + 1, .loss = local_.mean(), .weight = local_.weight};
     if (local_.weight == 0) {
       throw InvalidInput(rank(), "step",
@@ -241,19 +261,47 @@ template <class Plan, class World, class Device> class Execution {
     }
     if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm)) detail::throw_non_finite(rank(), r);
     r.learning_rate = Slots::schedule::at(r.step, options_.learning_rate, options_.schedule);
-    const Shard<T> shard{storage_.shard(), storage_.shard_grad(), storage_.moments(), decays(),
-                         storage_.size()};
-    Slots::optimizer::update(device_, shard, {r.step, r.learning_rate, scale}, options_.optimizer);
+    const UpdateStep now{r.step, r.learning_rate, scale};
+    storage_.for_each_shard(decays(), [&](const Shard<T>& shard) {
+      Slots::optimizer::update(device_, shard, now, options_.optimizer);
+    });
+    if constexpr (!Slots::clipping::needs_norm) reached(Plan::markers::squared, -1);
+    reached(Plan::markers::updated, -1);
+    stream_.finish();
     steps_ = r.step;
     return r;
   }
   double squared_norm() {
-    ops::ExactSum sum;
-    ops::add_square_sum(device_, storage_.size(), storage_.shard_grad(), sum);
-    if constexpr (decltype(storage_)::norm_is_partial) {
-      world_.all_reduce(sum.limbs().data(), sum.limbs().size());
-    }
-    return sum.value();
+    squares_ = {};
+    storage_.for_each_shard(decays(), [&](const Shard<T>& shard) {
+      ops::add_square_sum(device_, shard.size, shard.grads, squares_);
+    });
+    reached(Plan::markers::squared, -1);
+    stream_.wait(waits_->normed);
+    return squares_.value();
+  }
+
+  /// Parameters of an evaluated unit: gathered here, on the compute thread, when another group begins.
+  void gather(int unit) {
+    if (!Plan::data::shards_params || Plan::groups.of[unit] == group_) return;
+    group_ = Plan::groups.of[unit];
+    storage_.gather(unit, world_);
+  }
+  void gather_all() {
+    group_ = -1;
+    for (int u = 0; u < Plan::num_units; ++u) gather(u);
+  }
+  /// How many samples the rank with the most has: sharded parameters are gathered by all ranks alike.
+  int most_rows_of_any(int samples) {
+    if constexpr (!Plan::data::shards_params) return samples;
+    std::vector<std::int32_t> all(static_cast<std::size_t>(size()));
+    world_.all_gather(&samples, all.data(), std::size_t{1});
+    return *std::max_element(all.begin(), all.end());
+  }
+  std::vector<NamedTensor> gathered(bool gradients) {
+    std::vector<T> flat(Plan::layout.size);
+    storage_.collect(world_, gradients, flat.data());
+    return detail::by_name<Plan>(flat.data());
   }
 
   void reached(int marker, int unit) {
@@ -278,12 +326,14 @@ template <class Plan, class World, class Device> class Execution {
   World& world_;
   [[no_unique_address]] Device device_;
   Options<Slots> options_;
-  typename Plan::data::template Storage<Plan> storage_;
+  Storage storage_;
   HostMemory tables_;
   Arena activations_, backward_, scratch_;
   std::array<std::uint8_t, Plan::layout.num_params> touched_{};
+  const Waits<Plan::num_units>* waits_ = nullptr;
+  ops::ExactSum squares_;
   LossSum local_;  // summed over ranks by the plan's loss operation
-  int marker_ = 0;
+  int marker_ = 0, group_ = -1;
   std::int64_t steps_ = 0;
   bool evaluating_ = false, broken_ = false;
   CpuStream<Plan, Execution> stream_;  // last: its worker ends before anything it touches

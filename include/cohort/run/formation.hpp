@@ -60,7 +60,7 @@ template <class Plan, class Storage>
 void mark_decaying(const Storage& storage, std::uint8_t* flags) {
   for (const ParamInfo& p : Plan::layout.params) {
     for (std::size_t at = 0; at < p.padded; at += chunk) {
-      const std::ptrdiff_t local = storage.local(p.offset + at);
+      const std::ptrdiff_t local = storage.local(p.offset + at, p.unit);
       if (local >= 0) flags[static_cast<std::size_t>(local) / chunk] = p.decays;
     }
   }
@@ -70,13 +70,13 @@ void mark_decaying(const Storage& storage, std::uint8_t* flags) {
 template <class Plan, class Storage>
 void initialise(const Storage& storage, std::uint64_t seed, int) {
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
-    const std::size_t begin = Plan::layout.params[static_cast<std::size_t>(index)].offset;
+    const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(index)];
     Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0, P::rank,
               P::cols};
     for (std::size_t k = 0; k < P::numel; ++k) {
       draw.index = k;
-      const std::ptrdiff_t local = storage.local(begin + k);
-      if (local >= 0) storage.shard()[local] = P::initialiser::value(draw);
+      auto* to = storage.param_at(p.offset + k, p.unit);
+      if (to) *to = P::initialiser::value(draw);
     }
   });
 }

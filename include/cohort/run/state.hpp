@@ -34,8 +34,8 @@ template <class Plan, class T> std::vector<NamedTensor> by_name(const T* flat) {
 
 /// Writes one named parameter into a flat buffer; says which names exist when it is not one of
 /// them.
-template <class Plan, class T>
-void write_by_name(int rank, T* flat, const std::string& name, std::span<const float> values) {
+template <class Plan, class Storage>
+void write_by_name(int rank, const Storage& storage, const std::string& name, std::span<const float> values) {
   const std::vector<std::string> names = parameter_names<typename Plan::model>();
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != name) continue;
@@ -45,7 +45,9 @@ void write_by_name(int rank, T* flat, const std::string& name, std::span<const f
                          "'" + name + "' has " + std::to_string(p.numel) + " elements, not " +
                              std::to_string(values.size()) + ".");
     }
-    std::copy(values.begin(), values.end(), flat + p.offset);
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      if (auto* to = storage.param_at(p.offset + k, p.unit)) *to = values[k];
+    }
     return;
   }
   std::string known;

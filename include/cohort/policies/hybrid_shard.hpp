@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/policies/hybrid_shard.hpp: FullShard inside groups of S ranks, replicated across the groups.
+#pragma once
+#include <cohort/policies/full_shard.hpp>
+
+namespace cohort {
+
+template <int S> concept AtLeastTwoRanks = (S >= 2);
+
+/// Shards over S neighbouring ranks (one host, say); the N / S copies sum their shards' gradients.
+///
+/// Comm     FullShard's inside the group; on the last micro-batch one all-reduce a group of parameters
+///          across the copies, of 1/S of its gradient.
+/// Errors   compile time: S < 2. Before step 0: S does not divide the number of ranks.
+/// Laws     the same bits as Replicate for S a power of two, within rounding otherwise
+///          (tests/policies/sharding_law_test.cpp).
+/// Source   Zhao et al. 2023, arXiv:2304.11277, section 3.2.2.
+template <int S>
+requires AtLeastTwoRanks<S>
+struct HybridShard : detail::Sharding<true, true> {
+  static constexpr int shard_ranks = S;
+  template <class Plan, class Comm> using Storage = detail::ShardedStorage<Plan, Comm>;
+};
+
+static_assert(Policy<DataParallel<HybridShard<8>>>);
+
+}  // namespace cohort
