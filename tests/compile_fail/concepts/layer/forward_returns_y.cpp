@@ -1,0 +1,33 @@
+// expect-error: returns cohort::Out{y, keep(ctx, ...)}
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/compile_fail/concepts/layer/forward_returns_y.cpp: forward returns y alone.
+#include <cohort/concepts/layer.hpp>
+
+using namespace cohort;
+
+struct Scale {
+  using Params = cohort::Params<Param<"weight", 3>>;
+  using Input = Features<3>;
+  using Output = Features<3>;
+#ifdef VALID
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto y = ctx.like(x);
+    y.map() = x.map() * p["weight"_p].map().row(0).asDiagonal();
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+#else
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto y = ctx.like(x);
+    y.map() = x.map() * p["weight"_p].map().row(0).asDiagonal();
+    return y;
+  }
+#endif
+  static auto backward(auto& ctx, const auto& p, const auto& s, auto dy, const auto& g) {
+    g["weight"_p].map() += dy.map().cwiseProduct(s["x"_p].map()).colwise().sum();
+    const auto dx = ctx.like(dy);
+    dx.map() = dy.map() * p["weight"_p].map().row(0).asDiagonal();
+    return dx;
+  }
+};
+static_assert(Layer<Scale>);
