@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// benchmarks/gemm.cpp: the matrix products of a small GPT's training step, every backend in one run.
+// benchmarks/gemm.cpp: matrix products of a small GPT's training step, all backends in one run.
 //
-// g++ -std=c++20 -O3 -march=native -DNDEBUG -Iinclude -isystem /usr/include/eigen3 benchmarks/gemm.cpp
-//     -ldnnl [-DCOHORT_BENCH_OPENBLAS -lopenblas] -o gemm && OMP_NUM_THREADS=1 ./gemm
-// One JSON object per line. Medians of interleaved rounds; each round walks through four copies of the
-// operands, as a step walks through its layers. Without dnnl.h the peer is Eigen.
+// g++ -std=c++20 -O3 -march=native -DNDEBUG -Iinclude -isystem /usr/include/eigen3
+//     benchmarks/gemm.cpp -ldnnl [-DCOHORT_BENCH_OPENBLAS -lopenblas] -o gemm
+// OMP_NUM_THREADS=1 ./gemm
+// One JSON object per line. Medians of interleaved rounds; each round walks through four copies of
+// the operands, as a step walks through its layers. Without dnnl.h oneDNN is left out.
 #include <algorithm>
 #include <chrono>
 #include <cohort/ops/gemm_eigen.hpp>

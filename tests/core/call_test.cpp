@@ -158,10 +158,15 @@ TEST_CASE("call: evaluation asks for no account") {
 }
 
 TEST_CASE("call: scratch and transients of backward are gone when a layer returns") {
-  zoo::OneLayer<nn::Sequential<Messy, Messy, Messy>> one({2, 1}, {192, 192, 64});
-  CHECK_NOTHROW(one.run(zoo::normals(6, 1), zoo::normals(6, 2)));
-  CHECK(one.scratch().used() == 0);
-  CHECK(one.backward().used() == 64);  // dx of the first
+  const auto check = [](auto& one) {
+    CHECK_NOTHROW(one.run(zoo::normals(6, 1), zoo::normals(6, 2)));
+    CHECK(one.scratch().used() == 0);
+    CHECK(one.backward().used() == 64);  // dx of the first
+  };
+  zoo::OneLayer<Messy> alone({2, 1}, {64, 128, 64});
+  check(alone);
+  zoo::OneLayer<nn::Sequential<Messy, Messy, Messy>> three({2, 1}, {192, 192, 64});
+  check(three);
 }
 
 TEST_CASE("call: a result is an alias for its caller") {

@@ -19,7 +19,7 @@ static_assert(TiledGemm::scratch_bytes<double> == 526336);
 
 namespace {
 
-/// The product of rows [first, first + rows) and columns [left, left + columns) alone, from operands
+/// The product of `rows` rows from first and `columns` columns from left alone, from operands
 /// copied to other places with other leading dimensions and alignment.
 template <bool TransA, bool TransB>
 std::vector<float> part(const Problem<TransA, TransB, float>& x, int first, int rows, int left,

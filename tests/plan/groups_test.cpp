@@ -83,6 +83,8 @@ TEST_CASE("groups: BySize joins neighbours up to Min, never beyond Max by joinin
   CHECK(groups_of<BySize<10000, 10000>, Wide>() == Table{1, 2, 2, 2, 2, 3});
   // At most 9000: 8448 + 512 = 8960 fits, another 512 does not.
   CHECK(groups_of<BySize<9000, 9000>, Wide>() == Table{1, 2, 2, 3, 3, 4});
+  // At most 8960: a group may reach Max exactly.
+  CHECK(groups_of<BySize<8960, 8960>, Wide>() == Table{1, 2, 2, 3, 3, 4});
   // Min of one byte: nothing joins.
   CHECK(groups_of<BySize<1, 1>, Wide>() == Table{1, 2, 3, 4, 5, 6});
 }

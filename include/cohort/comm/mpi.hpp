@@ -24,9 +24,9 @@ namespace cohort {
 ///          to (comm/rounds.hpp says which). Sums follow the tree of comm/sum.hpp: the same bits on
 ///          every rank, and the same as on Threads.
 /// Cost     bytes sent and received per rank: all_reduce 2 (N - 1) / N of the array, reduce_scatter
-///          and all_gather N - 1 parts, a broadcast about one array. Short arrays take one round.
-///          Each message adds 64 bytes. No allocation but in split and duplicate, which take
-///          stage_bytes(size()) each.
+///          and all_gather N - 1 parts, a broadcast two arrays at most. Short arrays go to all in
+///          one round; each message adds 64 bytes. No allocation but in split and duplicate, which
+///          take stage_bytes(size()) each.
 /// Errors   Mismatch (ranks make different calls; nothing was written), PeerFailed (a rank threw,
 ///          aborted or left), Timeout (a rank is late), each on every rank. InvalidInput: bad root.
 ///          A process that is killed: the launcher ends the job and says which.

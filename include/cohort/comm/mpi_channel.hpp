@@ -47,6 +47,7 @@ class MpiChannel {
       bank.slots = std::make_unique<std::byte[]>(2 * ranks() * slot_bytes() + 64);
       bank.receives.assign(ranks(), MPI_REQUEST_NULL);
       bank.sends.assign(ranks(), MPI_REQUEST_NULL);
+      bank.results.resize(ranks());
     }
   }
   MpiChannel(const MpiChannel&) = delete;
@@ -99,7 +100,8 @@ class MpiChannel {
  private:
   struct Bank {
     std::unique_ptr<std::byte[]> slots;  // to send, then received, one of each a rank
-    std::vector<MPI_Request> receives, sends;
+    std::vector<MPI_Request> receives, sends;  // by peer
+    std::vector<MPI_Status> results;
   };
 
   std::size_t ranks() const { return static_cast<std::size_t>(size()); }
@@ -175,13 +177,17 @@ class MpiChannel {
   }
   bool arrived(std::uint32_t round) {
     std::lock_guard lock(domain_->lock());
-    return complete(bank(round).receives) && complete(bank(round).sends);
+    Bank& b = bank(round);
+    return complete(b.receives, b.results) && complete(b.sends, b.results);
   }
-  bool complete(std::vector<MPI_Request>& requests) {
+  bool complete(std::vector<MPI_Request>& requests, std::vector<MPI_Status>& results) const {
     int done = 0;
-    check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
-                      MPI_STATUSES_IGNORE),
-          "MPI_Testall");
+    const int code = MPI_Testall(size(), requests.data(), &done, results.data());
+    for (int r = 0; r < size() && code == MPI_ERR_IN_STATUS; ++r) {
+      const int error = results[static_cast<std::size_t>(r)].MPI_ERROR;
+      if (error != MPI_ERR_PENDING) check(error, phrase("message with rank ", world_rank(r)));
+    }
+    check(code, "MPI_Testall");
     return done != 0;
   }
   void listen() {
@@ -268,8 +274,8 @@ class MpiChannel {
     domain_->fail(cause, std::make_exception_ptr(error), sentence, speaks);
     raise(call);
   }
-  void check(int code, const char* function) const {
-    check_mpi(code, world_rank(rank()), function);
+  void check(int code, std::string_view operation) const {
+    check_mpi(code, world_rank(rank()), operation);
   }
 
   /// After a failure nobody will complete what is under way.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cohort::detail {
@@ -16,12 +17,12 @@ namespace cohort::detail {
 /// Throws what an MPI function returned unless it is success.
 ///
 /// Errors   PeerFailed: with errors returned, not fatal, MPI reports broken connections this way.
-inline void check_mpi(int code, int rank, const char* function) {
+inline void check_mpi(int code, int rank, std::string_view operation) {
   if (code == MPI_SUCCESS) return;
   char text[MPI_MAX_ERROR_STRING] = "unknown error";
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw PeerFailed(rank, function,
+  throw PeerFailed(rank, operation,
                    phrase("MPI reports: ", static_cast<const char*>(text),
                           ". A peer is gone or cannot be reached; the launcher knows which one."));
 }

@@ -200,7 +200,7 @@ template <Summable T> class AllReduceRounds {
 };
 
 /// The root's array to everybody: the root deals out shares, then everybody passes its own on, so
-/// that no rank sends the array more than about once. Short arrays come straight from the root.
+/// that no rank sends more than two arrays. Short arrays come straight from the root.
 class BroadcastRounds {
  public:
   BroadcastRounds(Seating seating, void* inout, std::size_t bytes, int root)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/ops/gemm_eigen.hpp: matrix products through Eigen's blocked kernel, without its heap buffers.
+// cohort/ops/gemm_eigen.hpp: matrix products through Eigen's blocked kernel, off the heap.
 #pragma once
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic \
@@ -49,7 +49,7 @@ template <class T> class EigenBlocking : public Eigen::internal::level3_blocking
 ///          op(a) is m x k (TransA: a is stored k x m); op(b) is k x n (TransB: b is stored n x k).
 ///          beta == 0 does not read c.
 /// Cost     no heap, no threads; scratch_bytes per calling thread and element type.
-/// Laws     the sum over k has one order per kernel path; which path a row takes depends on its place
+/// Laws     the sum over k has one order per kernel path; a row's path depends on its place
 ///          among m mod 4, so splitting rows keeps bits only in multiples of 4 (TiledGemm: always).
 /// Source   Goto and van de Geijn 2008; Eigen/src/Core/products/GeneralMatrixMatrix.h.
 struct EigenGemm {
@@ -72,7 +72,7 @@ struct EigenGemm {
       }
     }
     if (k <= 0) return;
-    // A row-major c is the column-major transpose: c^T = op(b)^T op(a)^T, so b is Eigen's left side.
+    // Row-major c is column-major c^T = op(b)^T op(a)^T, so b is Eigen's left side.
     using Product = Eigen::internal::general_matrix_matrix_product<
         std::ptrdiff_t, T, TransB ? Eigen::RowMajor : Eigen::ColMajor, false, T,
         TransA ? Eigen::RowMajor : Eigen::ColMajor, false, Eigen::ColMajor, 1>;

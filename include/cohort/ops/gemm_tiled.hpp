@@ -84,9 +84,9 @@ template <class T> void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ld
 ///          op(a) is m x k (TransA: a is stored k x m); op(b) is k x n (TransB: b is stored n x k).
 ///          beta == 0 does not read c. c must not overlap a, b or bias.
 /// Cost     no heap, no threads, no start-up; scratch_bytes<T> of thread-local memory per thread
-///          and element type, touched on first use. b is packed once per 256 steps of k and 2 KiB of
-///          columns; a is read where it lies; so is a row-major b when m is small.
-/// Laws     an element of c is ((beta c + s0) + s1) + ..., si the sum over k in [256 i, 256 i + 256)
+///          and element type, touched on first use. a is read where it lies, so is a row-major b
+///          with m <= 1024; else b is packed per 256 steps of k and 2 KiB of columns.
+/// Laws     an element of c is ((beta c + s0) + s1) + ..., si the sum of k = 256 i .. 256 i + 255
 ///          in ascending order by multiply-adds from 0: the same bits for any m, n, leading
 ///          dimension, alignment and split of the rows or columns (tests/ops/gemm_tiled_test.cpp).
 /// Source   Goto and van de Geijn 2008; Van Zee and van de Geijn 2015 (BLIS).
@@ -129,8 +129,8 @@ template <int Bytes> struct TiledGemmOf {
         pass.add = all.add || p > 0;
         pass.bias = all.bias && p == 0 ? all.bias + j : nullptr;
         if constexpr (!TransB) {
-          // Packing a panel row costs about 10 cycles, which m rows share. It pays for many rows, and
-          // where rows of b lie so far apart that they meet in few cache sets. Same bits either way.
+          // Packing a panel row costs about 10 cycles, which m rows share. It pays for many rows,
+          // and where rows of b are so far apart that they meet in few cache sets. Same bits.
           if (all.m <= 1024 && all.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) <= 2048) {
             pack<TransB>(pass, pass.n / Size::columns * Size::columns, packed);
             multiply_pass<left, Right::in_place, Bytes, T>(pass, packed);

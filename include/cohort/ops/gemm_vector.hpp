@@ -85,7 +85,8 @@ template <class T, int Bytes> struct Vector {
     if constexpr (Distance > 1) exchange<Distance / 2>(rows);
   }
 
-  /// Lane i of the result: From + i of low where bit Distance of i is clear, of high where it is set.
+  /// Lane i: lane From + i of low where bit Distance of i is clear; From + i - Distance of high
+  /// where it is set.
   template <int Distance, int From, int... I>
   [[gnu::always_inline]] static Register mix(Register low, Register high,
                                              std::integer_sequence<int, I...>) {

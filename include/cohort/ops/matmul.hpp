@@ -9,9 +9,9 @@ namespace cohort {
 
 /// c = beta * c + op(a) * op(b).
 ///
-/// Shapes   c[m,n], op(a) m x k (TransA: a is stored k x m), op(b) k x n (TransB: b is stored n x k);
+/// Shapes   c[m,n], op(a) m x k (TransA: a stored k x m), op(b) k x n (TransB: b stored n x k);
 ///          all row-major, leading dimensions in elements. c must not overlap a or b.
-///          A linear layer with weight w[out,in] is: y = x w^T (NT), dx = dy w (NN), dw += dy^T x (TN).
+///          A linear layer with w[out,in]: y = x w^T (NT), dx = dy w (NN), dw += dy^T x (TN).
 /// Cost     2 m n k operations; no heap; the backend's fixed scratch per thread.
 /// Laws     beta == 0 does not read c. m or n == 0 does nothing; k == 0 is beta * c.
 template <bool TransA, bool TransB, class Gemm, class T>
@@ -20,8 +20,8 @@ void matmul(const Cpu<Gemm>&, int m, int n, int k, const T* a, int lda, const T*
   Gemm::template multiply<TransA, TransB, T>(m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
-/// c = op(a) * op(b) + bias, bias[n] added to every row: a linear layer's forward in one pass over c
-/// where the backend fuses it, else a fill of c with the bias and a product that adds to it.
+/// c = op(a) * op(b) + bias, bias[n] added to every row: a linear layer's forward in one pass over
+/// c where the backend fuses it, else a fill of c with the bias and a product that adds to it.
 template <bool TransA, bool TransB, class Gemm, class T>
 void matmul_bias(const Cpu<Gemm>&, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
                  const T* bias, T* c, int ldc) {

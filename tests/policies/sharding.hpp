@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/policies/sharding.hpp: what tests of sharding strategies share: a world that tapes every
+// channel, trainings of a strategy, and the same trainings under Replicate.
+#pragma once
+#include <memory>
+
+#include "../run/support.hpp"
+#include "../support/allocations.hpp"
+
+namespace cohort::test {
+
+/// A collective as a rank asked for it, and how many ranks took part.
+struct Call {
+  Collective what;
+  int ranks = 1;
+  friend bool operator==(const Call&, const Call&) = default;
+};
+
+/// Wraps a communicator and writes all its calls, and those of what is split from it, on one tape of
+/// this rank: the order in which a rank issues over all axes.
+template <Communicator C> class Taped {
+ public:
+  using Tape = std::vector<Call>;
+  explicit Taped(C comm) : Taped(std::move(comm), std::make_shared<Tape>()) {}
+
+  int rank() const { return comm_.rank(); }
+  int size() const { return comm_.size(); }
+  bool spins() const { return comm_.spins(); }
+  template <class T> requires HasAllReduce<C, T> void all_reduce(T* inout, std::size_t count) {
+    note({CollectiveKind::all_reduce, dtype_of<T>, count, 0});
+    comm_.all_reduce(inout, count);
+  }
+  template <class T>
+  requires HasReduceScatter<C, T>
+  void reduce_scatter(const T* in, T* out, std::size_t count) {
+    note({CollectiveKind::reduce_scatter, dtype_of<T>, count, 0});
+    comm_.reduce_scatter(in, out, count);
+  }
+  template <class T>
+  requires HasAllGather<C, T>
+  void all_gather(const T* in, T* out, std::size_t count) {
+    note({CollectiveKind::all_gather, dtype_of<T>, count, 0});
+    comm_.all_gather(in, out, count);
+  }
+  template <class T>
+  requires HasBroadcast<C, T>
+  void broadcast(T* inout, std::size_t count, int root) {
+    note({CollectiveKind::broadcast, dtype_of<T>, count, root});
+    comm_.broadcast(inout, count, root);
+  }
+  void barrier() { comm_.barrier(); }
+  Taped split(int color, int key) { return {comm_.split(color, key), tape_}; }
+  Taped duplicate() { return {comm_.duplicate(), tape_}; }
+  void abort(std::exception_ptr error) { comm_.abort(std::move(error)); }
+  Tape& tape() { return *tape_; }
+
+ private:
+  Taped(C comm, std::shared_ptr<Tape> tape) : comm_(std::move(comm)), tape_(std::move(tape)) {
+    tape_->reserve(8192);  // no allocation while a step runs
+  }
+  void note(const Collective& call) { tape_->push_back({call, size()}); }
+  C comm_;
+  std::shared_ptr<Tape> tape_;
+};
+
+using TapedThreads = Taped<Threads>;
+using LateTape = Delayed<TapedThreads, Wire, When::before>;
+using TapedWorld = Delayed<LateTape, Wire, When::after>;
+static_assert(Communicator<TapedWorld>);
+
+inline TapedWorld make_taped_world(Threads& threads, std::uint64_t delay_seed = 0) {
+  const int rank = threads.rank();
+  return TapedWorld(LateTape(TapedThreads(threads.duplicate()), Wire{delay_seed, rank}),
+                    Wire{delay_seed == 0 ? 0 : delay_seed + 1000, rank});
+}
+inline std::vector<Call>& tape_of(TapedWorld& world) { return world.wrapped().wrapped().tape(); }
+
+/// How a model of the zoo is cut into groups; those without a Repeat say it.
+template <class Case> struct GroupsFor {
+  using type = Groups<ByRepeat>;
+};
+template <> struct GroupsFor<zoo::OddMlpCase> {
+  using type = Groups<Each<nn::Linear<7, 13>, nn::Linear<13, 5, nn::NoBias>>>;
+};
+template <> struct GroupsFor<zoo::SingleParameterCase> {
+  using type = Groups<One>;
+};
+template <> struct GroupsFor<zoo::BranchingCase> {  // one group holds a whole composite
+  using type = Groups<Each<zoo::TwoBranches<5>, nn::Linear<5, 4>>>;
+};
+
+/// Small buckets so that Replicate has several, and clipping, so that the norm is exchanged.
+template <class Case, class How, int N = 1, class Mode = KeepUnsharded>
+using ShardedRun = Trainer<typename Case::Model, typename Case::Loss, DataParallel<How>, GradAccum<N, Mode>,
+                           Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type>;
+
+/// What one rank saw of a training.
+struct Seen {
+  std::vector<StepReport> reports;
+  std::vector<NamedTensor> start, parameters, gradients;
+  LossSum before, after;              // of evaluation
+  std::vector<Call> formation, calls;  // of Run::on, of the steps
+};
+inline bool same_bits(const Seen& a, const Seen& b) {
+  if (a.reports.size() != b.reports.size()) return false;
+  for (std::size_t i = 0; i < a.reports.size(); ++i)
+    if (!same_bits(a.reports[i], b.reports[i])) return false;
+  return same_bits(a.parameters, b.parameters) && same_bits(a.gradients, b.gradients) &&
+         a.before.sum == b.before.sum && a.after.sum == b.after.sum && a.after.weight == b.after.weight;
+}
+inline bool all_same(const std::vector<Seen>& all, const Seen& expected) {
+  return std::all_of(all.begin(), all.end(), [&](const Seen& s) { return same_bits(s, expected); });
+}
+
+/// Trains; evaluates in the middle and at the end over rows of rank 0 alone.
+template <class Run, class Case> std::vector<Seen> train_sharded(const Setup& setup) {
+  std::vector<Seen> all(static_cast<std::size_t>(setup.ranks));
+  launch<Threads>({.ranks = setup.ranks}, [&](Threads& threads) {
+    TapedWorld world = make_taped_world(threads, setup.delay_seed);
+    auto options = options_of<Run, Case>(setup);
+    options.clip.max_norm = 0.05;
+    auto run = Run::on(world, options);
+    Seen& seen = all[static_cast<std::size_t>(world.rank())];
+    auto& tape = tape_of(world);
+    seen.formation.swap(tape);
+    seen.start = run.gather_parameters();
+    const auto evaluate = [&](const auto& batch) {
+      const std::vector<Call> before = tape;
+      const LossSum sum = run.evaluate(batch.x().samples(0, world.rank() == 0 ? setup.each : 0),
+                                       batch.y().samples(0, world.rank() == 0 ? setup.each : 0));
+      tape = before;
+      return sum;
+    };
+    tape.clear();
+    for (int step = 0; step < setup.steps; ++step) {
+      const auto batch = batch_of<Case>(setup, step);
+      const int first = world.rank() * setup.each;
+      seen.reports.push_back(
+          run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each)));
+      if (step == setup.steps / 2) seen.before = evaluate(batch);
+    }
+    seen.calls = tape;
+    seen.after = evaluate(batch_of<Case>(setup, 0));
+    seen.parameters = run.gather_parameters();
+    seen.gradients = run.gather_gradients();
+  });
+  return all;
+}
+
+/// Rank 0's part of the same training under Replicate; compiled once, in sharded_test.cpp.
+template <class Case, int N> Seen train_replicated(const Setup& setup);
+
+constexpr int law_rank_counts[] = {1, 2, 3, 4, 5, 7, 8, 16};
+
+/// After 20 steps with clipping every rank holds the bits that Replicate has, and clipping was at work.
+template <class Case, class How, int N> void check_like_replicate(int ranks, StreamMode stream, int steps = 20) {
+  if constexpr (How::shard_ranks > 0) {
+    if (ranks % How::shard_ranks != 0) return;
+  }
+  INFO(Case::name());
+  CAPTURE(ranks);
+  CAPTURE(N);
+  const Setup setup{.ranks = ranks, .steps = steps, .stream = stream};
+  const Seen expected = train_replicated<Case, N>(setup);
+  const auto all = train_sharded<ShardedRun<Case, How, N>, Case>(setup);
+  CHECK(same_bits(all[0].start, expected.start));
+  CHECK_FALSE(same_bits(expected.start, expected.parameters));
+  CHECK(all_same(all, expected));
+  CHECK(expected.reports[0].clip_coefficient < 1);
+}
+
+/// Six models; the number of micro-batches of the fast tier goes round.
+template <class F> void for_each_sharded_case(F&& f) {
+  zoo::for_cases<zoo::TiedGptCase, zoo::OddMlpCase, zoo::BranchingCase, zoo::NestedRepeatCase,
+                 zoo::SingleParameterCase, zoo::HugeAndTinyCase>(f);
+}
+constexpr StreamMode both_streams[] = {StreamMode::on_compute_thread, StreamMode::worker};
+
+/// Fast: every model, every number of ranks and of micro-batches at least once. Full: all of it.
+template <class How> void check_law_2(bool full) {
+  std::size_t number = 0;
+  for_each_sharded_case([&]<class Case>() {
+    const auto with = [&]<int N>() {
+      for (std::size_t i = 0; i < 8; ++i) {
+        for (StreamMode stream : both_streams) {
+          const bool worker = stream == StreamMode::worker;
+          if (full || (number + i) % 8 == (worker ? 3 : 0)) check_like_replicate<Case, How, N>(law_rank_counts[i], stream);
+        }
+      }
+      number += 5;
+    };
+    with.template operator()<1>();
+    with.template operator()<2>();
+    with.template operator()<3>();
+  });
+}
+
+/// The collectives that the plan announces for one step, as the tape shows them.
+template <class Plan> std::vector<Call> planned_tape(int ranks) {
+  std::vector<Call> calls;
+  Plan::for_each_micro_batch([&]<MicroBatch M>() {
+    for (const Op& op : Plan::template program<M>) {
+      const IssuedOp issued = Plan::issued(op, ranks);
+      const CollectiveKind kind = op.kind == OpKind::reduce_scatter ? CollectiveKind::reduce_scatter
+                                  : op.kind == OpKind::all_gather   ? CollectiveKind::all_gather
+                                                                    : CollectiveKind::all_reduce;
+      calls.push_back({{kind, issued.dtype, issued.count, 0}, issued.ranks});
+    }
+  });
+  return calls;
+}
+
+/// Bytes that a rank sends for a taped call, by the least that any algorithm can do.
+inline std::size_t sent_bytes(const Call& call) {
+  const auto n = static_cast<std::size_t>(call.ranks), payload = call.what.count * bytes(call.what.dtype);
+  if (call.what.kind == CollectiveKind::all_reduce) return 2 * (payload * (n - 1) / n);
+  return payload * (n - 1);
+}
+
+/// Law 5: every rank makes the planned calls, in the planned order, and no other; bytes follow.
+template <class Run, class Case> void check_tape(int ranks) {
+  CAPTURE(ranks);
+  using Plan = typename Run::plan_type;
+  std::vector<Call> expected;
+  for (int step = 0; step < 2; ++step)
+    for (const Call& call : planned_tape<Plan>(ranks)) expected.push_back(call);
+  for (StreamMode stream : both_streams) {
+    for (const Seen& seen : train_sharded<Run, Case>({.ranks = ranks, .steps = 2, .stream = stream})) {
+      CHECK(seen.calls == expected);
+      std::size_t sent = 0;
+      for (const Call& call : seen.calls) sent += sent_bytes(call);
+      CHECK(sent == 2 * Plan::wire_bytes({.ranks = ranks, .batch = 6, .tokens = Case::tokens}));
+    }
+  }
+}
+
+/// The most heap that a rank's thread held while its run was made, and what it held after; with plain
+/// threads as world, so that the tape takes nothing.
+struct Heap {
+  std::int64_t peak = 0, live = 0;
+};
+template <class Run, class Case> std::vector<Heap> heap_of(int ranks) {
+  std::vector<Heap> heap(static_cast<std::size_t>(ranks));
+  std::unique_ptr<Allocations> count;
+  launch<Threads>({.ranks = ranks}, [&](Threads& world) {
+    const auto options = options_of<Run, Case>({.stream = StreamMode::on_compute_thread});
+    world.barrier();
+    if (world.rank() == 0) count = std::make_unique<Allocations>();
+    world.barrier();
+    auto run = Run::on(world, options);
+    const AllocationTotals mine = count->this_thread();
+    heap[static_cast<std::size_t>(world.rank())] = {mine.peak_bytes, mine.live_bytes};
+    world.barrier();
+    if (world.rank() == 0) count->stop();
+    world.barrier();
+  });
+  return heap;
+}
+template <class Run, class Case> void check_heap(int ranks) {
+  if (!Allocations::available) return;
+  CAPTURE(ranks);
+  const auto planned = static_cast<std::int64_t>(
+      Run::plan.peak_bytes({.ranks = ranks, .batch = 6, .tokens = Case::tokens}));
+  for (const Heap& heap : heap_of<Run, Case>(ranks)) {
+    CHECK(heap.peak == planned);
+    CHECK(heap.live == planned);
+  }
+}
+
+}  // namespace cohort::test
