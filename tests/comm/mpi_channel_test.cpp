@@ -36,7 +36,7 @@ TEST_CASE("capacity: whole cache lines behind the envelope, less for more ranks,
   }
 }
 
-TEST_CASE("run: a round allocates nothing of ours, and the stage is what stage_bytes says") {
+TEST_CASE("run: a round allocates nothing of ours") {
   if (!test::Allocations::available) return;
   const auto domain = std::make_shared<MpiDomain>(5s, 1);
   {
@@ -52,7 +52,9 @@ TEST_CASE("run: a round allocates nothing of ours, and the stage is what stage_b
     counter.stop();
     const std::string report = counter.report();
     CAPTURE(report);
-    CHECK(!contains(report, "cohort::"));
+    for (const auto& part : counter.by_library()) {  // MPI may enlarge its own lists
+      CHECK(!contains(part.library, "mpi_test"));
+    }
   }
   CHECK(domain->part());
 }
@@ -81,7 +83,6 @@ TEST_CASE("a message of another size than any of ours names the rank that it cam
 TEST_CASE("envelopes: another number of calls before is a mismatch too") {
   if (test::num_processes() == 1) return;
   const auto domain = std::make_shared<MpiDomain>(5s, 1);
-  std::vector<int> alone{domain->rank()};
   auto* channel = new MpiChannel(domain, all_ranks(domain->size()), domain->rank(), 1);
   if (domain->rank() == 1) {  // a foreign message in the place of this rank's first
     const Envelope other{Envelope::protocol, 7, 0, 0, 0, CollectiveKind::barrier, DType::u8};

@@ -140,8 +140,42 @@ TEST_CASE("cpu stream: inline operations run inside reached() of their marker, n
     stream.reached(m);
     done.push_back(run.log.size());
   }
-  // Markers of 3 units: begin 0, forwards 1 2 3, 4, backward of 2 begins 5, ends 6, ..., ends of 0: 10.
-  CHECK(done == std::vector<std::size_t>{1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4});
+  // Markers of 3 units: begin 0, forwards 1 2 3, 4, backward of 2 begins 5, ends 6, ..., ends of 0: 10;
+  // squared 11, updated 12.
+  CHECK(done == std::vector<std::size_t>{1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4});
+}
+
+TEST_CASE("cpu stream: wait(n) returns when the first n operations are done, whatever follows") {
+  for (const bool worker : {false, true}) {
+    CAPTURE(worker);
+    FakeRun<1> run;
+    run.op_delay = std::chrono::microseconds(300);
+    StreamOf<1> stream(run, worker, false);
+    for (int step = 1; step <= 3; ++step) {
+      run.written.fill(1);
+      stream.begin<MicroBatch::only>();
+      stream.wait(0);  // nothing was asked for: returns at once
+      stream.reached(0);
+      stream.wait(1);
+      CHECK(run.reduced[0] == step);  // plain memory: ThreadSanitizer sees the order
+      for (int m = 1; m <= 6; ++m) stream.reached(m);
+      stream.wait(2);
+      CHECK(run.reduced[1] == step);
+      for (int m = 7; m < FakePlan<1>::markers::count; ++m) stream.reached(m);
+      stream.finish();
+      CHECK(run.log.size() == static_cast<std::size_t>(4 * step));
+    }
+  }
+}
+
+TEST_CASE("cpu stream: wait(n) throws what an operation threw, also an earlier one") {
+  FakeRun<1> run;
+  run.throw_at = 0;
+  StreamOf<1> stream(run, true, false);
+  run.written.fill(1);
+  stream.begin<MicroBatch::only>();
+  stream.reached(0);
+  CHECK_THROWS_AS(stream.wait(2), InvalidInput);
 }
 
 TEST_CASE("cpu stream: an exception of an operation surfaces on the compute thread") {

@@ -36,7 +36,7 @@ TEST_CASE("shard: a step counts from one and leaves the gradient as it is unless
 TEST_CASE("shard: a user's optimizer needs nothing else") {
   float p[2] = {1, 1};
   const float g[2] = {5, -0.1f};
-  SignDescent::update(0, Shard<float>{p, g, nullptr, nullptr, 2}, {1, 0.5, 1}, {});
+  SignDescent::update(0, Shard<float>{p, g, nullptr, nullptr, 2, 2}, {1, 0.5, 1}, {});
   CHECK(p[0] == 0.5f);
   CHECK(p[1] == 1.5f);
 }

@@ -40,7 +40,7 @@ template <class O, class T> struct Flat {
         moments(size * sizeof(T) * O::moments),
         decays(size / chunk, 1) {}
   Shard<T> shard() {
-    return {params.as<T>(), grads.as<T>(), moments.as<T>(), decays.data(), size};
+    return {params.as<T>(), grads.as<T>(), moments.as<T>(), decays.data(), size, size};
   }
   std::size_t size;
   HostMemory params, grads, moments;
@@ -89,21 +89,23 @@ template <class O> void check_splits(const typename O::Options& options) {
     whole.grads.template as<float>()[i] = parts.grads.template as<float>()[i] = v * v - 3;
     whole.decays[i / chunk] = parts.decays[i / chunk] = i / chunk % 2;
   }
-  std::vector<float> moments(n * O::moments);
   for (int step = 1; step <= 3; ++step) {
     O::update(DefaultCpu{}, whole.shard(), {step, 0.01, 0.5}, options);
     std::size_t at = 0;
     for (const std::size_t count : {chunk, 3 * chunk, 2 * chunk}) {
       O::update(DefaultCpu{},
                 Shard<float>{parts.params.template as<float>() + at,
-                             parts.grads.template as<float>() + at, moments.data() + at * O::moments,
-                             parts.decays.data() + at / chunk, count},
+                             parts.grads.template as<float>() + at,
+                             parts.moments.template as<float>() + at,
+                             parts.decays.data() + at / chunk, count, n},
                 {step, 0.01, 0.5}, options);
       at += count;
     }
   }
   CHECK(std::memcmp(whole.params.template as<float>(), parts.params.template as<float>(),
                     n * sizeof(float)) == 0);
+  CHECK(std::memcmp(whole.moments.template as<float>(), parts.moments.template as<float>(),
+                    n * O::moments * sizeof(float)) == 0);
 }
 
 }  // namespace cohort::testing

@@ -147,6 +147,8 @@ TEST_CASE("plan: the hash tells apart what ranks must agree on") {
       plan_of<Named<"own", "inmer">>.hash(),
   };
   CHECK(hashes.size() == 11);
+  // Groups alone: Replicate's operations are the same.
+  CHECK(plan_of<zoo::Gpt>.hash() != plan_of<zoo::Gpt, Groups<One>>.hash());
 }
 
 TEST_CASE("plan: the hash does not depend on the order of policies") {

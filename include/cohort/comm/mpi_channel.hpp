@@ -166,6 +166,7 @@ class MpiChannel {
       listen();
       if (domain_->fate().failed()) raise(call);
       if (Clock::now() >= deadline) report_late(call, missing(round));
+      if (!domain_->anybody_left()) continue;
       const int gone = one_that_left(missing(round));
       if (gone < 0) continue;
       if (left_at == Clock::time_point{}) left_at = Clock::now();

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -113,6 +114,9 @@ class MpiDomain {
     }
     next_tag_ = tag + 1;
   }
+
+  /// True once some rank's function has returned.
+  bool anybody_left() const { return num_left_.load() > 0; }
 
   /// Reads notices that have arrived. Under the lock.
   void listen() {
@@ -222,7 +226,8 @@ class MpiDomain {
   MPI_Request mail_ = MPI_REQUEST_NULL;
   Notice inbox_, failure_, leaving_;
   std::vector<MPI_Request> sends_;
-  int num_left_ = 0, next_tag_ = notice_tag + 1;
+  std::atomic<int> num_left_{0};
+  int next_tag_ = notice_tag + 1;
   bool speaks_ = false;
 };
 

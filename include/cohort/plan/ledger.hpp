@@ -14,9 +14,10 @@ struct Sizes {
   int tokens = 1;
 };
 
-/// Bytes on one rank that live from the first step to the last.
+/// Bytes on one rank that a strategy takes once. `gathered` is what holds groups whole for a part of a
+/// step; the rest is this rank's own state from the first step to the last.
 struct PersistentBytes {
-  std::size_t parameters = 0, gradients = 0, optimizer = 0, tables = 0;
+  std::size_t parameters = 0, gradients = 0, optimizer = 0, tables = 0, gathered = 0;
 };
 
 /// Bytes on one rank by class; each class is one arena of exactly this size.
@@ -26,8 +27,9 @@ struct MemoryBytes {
   std::size_t activations = 0;  // results and kept values of forward, and the loss's gradient
   std::size_t backward = 0;     // gradients of activations
   std::size_t scratch = 0;
+  std::size_t gathered = 0;  // whole parameters and gradients of groups, of strategies that shard them
   constexpr std::size_t total() const {
-    return parameters + gradients + optimizer + tables + activations + backward + scratch;
+    return parameters + gradients + optimizer + tables + activations + backward + scratch + gathered;
   }
 };
 

@@ -82,7 +82,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   template <MicroBatch M>
   static constexpr auto waits = make_waits<num_units>(program<M>, groups, shards);
 
-  /// Elements that every rank of `ranks` holds after padding, by what the strategy shards.
+  /// Bytes of the strategy's arenas on every rank of `ranks`, padding included.
   static constexpr PersistentBytes persistent_bytes(int ranks) {
     return data::template persistent_bytes<Plan>(ranks);
   }
@@ -97,7 +97,8 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .activations =
                 activations::bytes(rows) + Loss::template gradient_bytes<Model, scalar>(rows),
             .backward = round_up(backward_bytes<Model, scalar>(rows).peak, alignment),
-            .scratch = scratch_bytes<Model, scalar>(rows)};
+            .scratch = scratch_bytes<Model, scalar>(rows),
+            .gathered = p.gathered};
   }
   static constexpr std::size_t peak_bytes(Sizes s) { return memory(s).total(); }
 

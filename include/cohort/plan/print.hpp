@@ -111,6 +111,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   row("parameters", m.parameters);
   row("gradients", m.gradients);
   row("optimizer", m.optimizer);
+  if (m.gathered > 0) row("gathered", m.gathered);
   row("tables", m.tables);
   row("activations", m.activations);
   row("backward", m.backward);

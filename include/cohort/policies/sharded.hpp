@@ -42,17 +42,28 @@ struct Sharding {
   template <class Plan> static constexpr PersistentBytes persistent_bytes(int ranks) {
     const auto& s = Plan::shards;
     const std::size_t shard = s.shard(ranks), whole = shard * static_cast<std::size_t>(ranks);
-    const std::size_t root = s.padded(0, ranks), slots = 2 * s.slot(ranks), T = sizeof(typename Plan::scalar);
-    std::size_t params = whole, grads = whole;
-    if (shards_params) params = shard + (reshards ? root + slots : whole);
-    if (shards_gradients) grads = shard + (keeps_gradients<Plan> ? whole : root + slots);
-    return {.parameters = params * T,
-            .gradients = grads * T,
+    constexpr std::size_t T = sizeof(typename Plan::scalar);
+    return {.parameters = (shards_params ? shard : whole) * T,
+            .gradients = (shards_gradients ? shard : whole) * T,
             .optimizer = shard * T * Plan::slots::optimizer::moments,
-            .tables = round_up(shard / chunk, alignment)};
+            .tables = round_up(shard / chunk, alignment),
+            .gathered = (gathered_params<Plan>(ranks) + gathered_gradients<Plan>(ranks)) * T};
+  }
+  /// Elements that hold parameters (gradients) of whole groups beside this rank's shards: every group,
+  /// or the root's and two slots that the others use in turn.
+  template <class Plan> static constexpr std::size_t gathered_params(int ranks) {
+    return shards_params ? whole_groups<Plan>(!reshards, ranks) : 0;
+  }
+  template <class Plan> static constexpr std::size_t gathered_gradients(int ranks) {
+    return shards_gradients ? whole_groups<Plan>(keeps_gradients<Plan>, ranks) : 0;
   }
 
  private:
+  template <class Plan> static constexpr std::size_t whole_groups(bool all, int ranks) {
+    const auto& s = Plan::shards;
+    if (all) return s.shard(ranks) * static_cast<std::size_t>(ranks);
+    return s.padded(0, ranks) + 2 * s.slot(ranks);
+  }
   template <class Plan, MicroBatch M> static constexpr bool reduces() {
     return is_last(M) || (shards_gradients && Plan::reduces_each);
   }
@@ -101,9 +112,10 @@ class ShardedStorage {
 
   explicit ShardedStorage(Comm& world)
       : axes_(world, how::shard_ranks),
-        params_(how::template persistent_bytes<Plan>(ranks()).parameters),
-        grads_(how::template persistent_bytes<Plan>(ranks()).gradients),
-        moments_(how::template persistent_bytes<Plan>(ranks()).optimizer) {
+        params_(bytes().parameters),
+        grads_(bytes().gradients),
+        moments_(bytes().optimizer),
+        gathered_(bytes().gathered) {
     for (int g = 0; g < num_groups; ++g) {
       whole_at_[g + 1] = whole_at_[g] + Plan::shards.padded(g, ranks());
       shard_at_[g + 1] = shard_at_[g] + Plan::shards.per_rank(g, ranks());
@@ -188,6 +200,7 @@ class ShardedStorage {
   }
 
  private:
+  PersistentBytes bytes() const { return how::template persistent_bytes<Plan>(ranks()); }
   int ranks() const { return axes_.shard_size(); }
   int rank() const { return axes_.shard_rank(); }
   std::size_t per(int g) const { return shard_at_[g + 1] - shard_at_[g]; }
@@ -197,21 +210,20 @@ class ShardedStorage {
   std::pair<int, std::size_t> place(std::size_t offset, int unit) const {
     return {Plan::groups.of[unit], Plan::shards.offset[unit] + (offset - Plan::layout.units[unit].offset)};
   }
-  /// Slots follow the shards: the root's, then two that odd and even groups use in turn.
-  static T* slot(T* after_shards, int g, std::size_t root, std::size_t slot_size) {
-    return g == 0 ? after_shards : after_shards + root + static_cast<std::size_t>(g & 1) * slot_size;
+  /// Where a group is whole: at its place among all groups, or in the root's range and two slots
+  /// behind it that odd and even groups use in turn.
+  T* among(T* groups, bool all, int g) const {
+    if (all || g == 0) return groups + whole_at_[g];
+    return groups + whole_at_[1] + static_cast<std::size_t>(g & 1) * Plan::shards.slot(ranks());
   }
   T* gathered(int g) const {
     if constexpr (!how::shards_params) return whole_params() + whole_at_[g];
-    T* after = params_.template as<T>() + size();
-    if constexpr (!how::reshards) return after + whole_at_[g];
-    return slot(after, g, whole_at_[1], Plan::shards.slot(ranks()));
+    return among(gathered_.template as<T>(), !how::reshards, g);
   }
   T* gradient(int g) const {
     if constexpr (!how::shards_gradients) return grads_.template as<T>() + whole_at_[g];
-    T* after = grads_.template as<T>() + size();
-    if constexpr (keeps_gradients) return after + whole_at_[g];
-    return slot(after, g, whole_at_[1], Plan::shards.slot(ranks()));
+    T* gradients = gathered_.template as<T>() + how::template gathered_params<Plan>(ranks());
+    return among(gradients, keeps_gradients, g);
   }
   T* own_params(int g) const {
     if constexpr (how::shards_params) return params_.template as<T>() + shard_at_[g];
@@ -234,7 +246,7 @@ class ShardedStorage {
   }
 
   Axes<Comm> axes_;
-  HostMemory params_, grads_, moments_;
+  HostMemory params_, grads_, moments_, gathered_;
   std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{};
   bool first_ = true;
 };
