@@ -59,27 +59,6 @@ TEST_CASE("run: a round allocates nothing of ours") {
   CHECK(domain->part());
 }
 
-TEST_CASE("a message of another size than any of ours names the rank that it came from") {
-  if (test::num_processes() == 1) return;
-  const auto domain = std::make_shared<MpiDomain>(5s, 1);
-  MpiChannel* channel = new MpiChannel(domain, all_ranks(domain->size()), domain->rank(), 1);
-  std::vector<std::byte> huge(1 << 18);
-  std::string text;
-  MPI_Request strange = MPI_REQUEST_NULL;
-  if (domain->rank() == 1) {
-    MPI_Isend(huge.data(), static_cast<int>(huge.size()), MPI_BYTE, 0, 1, domain->comm(), &strange);
-  }
-  try {
-    channel->run(barrier, GatherRounds(channel->seating(), nullptr, nullptr, 0));
-    if (domain->rank() == 0) text = "accepted";
-  } catch (const PeerFailed& e) {
-    text = e.what();
-    domain->fail(Cause::aborted, std::current_exception(), e.what());
-  }
-  if (domain->rank() == 0) CHECK(contains(text, "message with rank 1: MPI reports"));
-  domain->dissolve(2s);
-}
-
 TEST_CASE("envelopes: another number of calls before is a mismatch too") {
   if (test::num_processes() == 1) return;
   const auto domain = std::make_shared<MpiDomain>(5s, 1);

@@ -28,8 +28,141 @@ COHORT_REPLICATED(HugeAndTinyCase)
 #undef COHORT_REPLICATED
 }  // namespace cohort::test
 
-TEST_CASE("sharded: Replicate itself is on all ranks alike") {
-  using Run = ShardedRun<zoo::NestedRepeatCase, Replicate, 1>;
-  const auto all = train_sharded<Run, zoo::NestedRepeatCase>({.ranks = 3, .steps = 2});
-  CHECK(all_same(all, all[0]));
+namespace {
+
+// ---------------------------------------------------------------- evaluation, and state by name
+
+using Case = zoo::NestedRepeatCase;
+template <class How> using Two = ShardedRun<Case, How, 2>;
+
+/// What one rank saw of a run that is also asked for other things than steps.
+struct Answers {
+  std::vector<LossSum> sums;
+  std::vector<float> predicted;
+  std::vector<NamedTensor> set, parameters, gradients;
+};
+bool same(const Answers& a, const Answers& b) {
+  bool same = a.predicted == b.predicted && a.sums.size() == b.sums.size();
+  for (std::size_t i = 0; same && i < a.sums.size(); ++i)
+    same = a.sums[i].sum == b.sums[i].sum && a.sums[i].weight == b.sums[i].weight;
+  return same && same_bits(a.set, b.set) && same_bits(a.parameters, b.parameters) &&
+         same_bits(a.gradients, b.gradients);
 }
+
+/// Writes a parameter, and trains three steps. When asked, evaluates before each over rows that differ
+/// by rank (0, 5, 3, 1: none, two micro-batches, one, a part of one) and predicts.
+template <class How> std::vector<Answers> ask(int ranks, StreamMode stream, bool asks = true) {
+  std::vector<Answers> all(static_cast<std::size_t>(ranks));
+  launch<Threads>({.ranks = ranks}, [&](Threads& world) {
+    const Setup setup{.ranks = ranks, .stream = stream};
+    auto run = Two<How>::on(world, options_of<Two<How>, Case>(setup));
+    Answers& mine = all[static_cast<std::size_t>(world.rank())];
+    const std::vector<float> values(16, 0.25f);
+    run.set_parameter("1.1.1.2.inner.weight", values);
+    mine.set = run.gather_parameters();
+    for (int step = 0; step < 3; ++step) {
+      const auto batch = batch_of<Case>(setup, step);
+      const int first = world.rank() * setup.each;
+      constexpr int rows[] = {0, 5, 3, 1};
+      const int few = rows[(world.rank() + step) % 4];
+      if (asks) mine.sums.push_back(run.evaluate(batch.x().samples(first, few), batch.y().samples(first, few)));
+      if (asks) {
+        const auto y = run.predict(batch.x().samples(first, 3));
+        mine.predicted.insert(mine.predicted.end(), y.data, y.data + y.size());
+      }
+      run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each));
+    }
+    mine.parameters = run.gather_parameters();
+    mine.gradients = run.gather_gradients();
+  });
+  return all;
+}
+
+template <class How> void check_answers(std::initializer_list<int> rank_counts) {
+  for (int ranks : rank_counts) {
+    CAPTURE(ranks);
+    for (StreamMode stream : both_streams) {
+      const auto expected = ask<Replicate>(ranks, stream), all = ask<How>(ranks, stream);
+      const auto silent = ask<How>(ranks, stream, false);
+      for (std::size_t r = 0; r < all.size(); ++r) {
+        CHECK(same(all[r], expected[r]));
+        CHECK(same_bits(silent[r].parameters, all[r].parameters));  // questions change no step
+      }
+      bool found = false;
+      for (const NamedTensor& t : all[0].set)
+        found |= t.name == "1.1.1.2.inner.weight" && t.values == std::vector<float>(16, 0.25f);
+      CHECK(found);
+    }
+  }
+}
+TEST_CASE("sharded: evaluation, prediction and state by name answer what Replicate answers") {
+  check_answers<ShardOptimizer>({1, 3, 4});
+  check_answers<ShardGradients>({1, 3, 4});
+  check_answers<FullShard>({1, 2, 3, 4, 7});
+  check_answers<FullShardKeepForward>({1, 3, 4});
+  check_answers<HybridShard<2>>({2, 4, 6});
+}
+
+TEST_CASE("sharded: an evaluation of which no rank has rows is zero, and a step follows it") {
+  launch<Threads>({.ranks = 3}, [](Threads& world) {
+    const Setup setup{.ranks = 3};
+    auto run = Two<FullShard>::on(world, options_of<Two<FullShard>, Case>(setup));
+    const auto batch = batch_of<Case>(setup, 0);
+    CHECK(run.evaluate(batch.x().samples(0, 0), batch.y().samples(0, 0)).weight == 0);
+    CHECK(run.step(batch.x().samples(0, 6), batch.y().samples(0, 6)).step == 1);
+  });
+}
+
+TEST_CASE("sharded: a name that the model lacks, or a wrong size, is refused on every rank") {
+  launch<Threads>({.ranks = 3}, [](Threads& world) {
+    auto run = Two<FullShard>::on(world, options_of<Two<FullShard>, Case>({}));
+    const std::vector<float> values(16);
+    CHECK_THROWS_AS(run.set_parameter("1.1.9.weight", values), InvalidInput);
+    CHECK_THROWS_AS(run.set_parameter("0.weight", values), InvalidInput);  // 24 elements
+  });
+}
+
+// ---------------------------------------------------------------- forming
+
+TEST_CASE("sharded: forming exchanges plan and options; whole parameters are also broadcast") {
+  const Call agreement{{CollectiveKind::all_gather, DType::i64, 2, 0}, 3};
+  const Setup setup{.ranks = 3};
+  const auto full = train_sharded<Two<FullShard>, Case>(setup);
+  const auto zero_1 = train_sharded<Two<ShardOptimizer>, Case>(setup);
+  const std::size_t whole = Two<FullShard>::plan_type::shards.shard(3) * 3;
+  for (std::size_t r = 0; r < 3; ++r) {
+    CHECK(full[r].formation == std::vector<Call>{agreement});
+    CHECK(zero_1[r].formation == std::vector<Call>{agreement, {{CollectiveKind::broadcast, DType::f32, whole, 0}, 3}});
+  }
+}
+
+// ---------------------------------------------------------------- the ZeRO paper's row
+
+// 7.5 billion parameters in 37 blocks of 4096 features; 64 ranks; all numbers in fp32, Adam.
+using Huge = zoo::TiedGptOf<11000, 1024, 37, 4096, 32>;
+static_assert(Layout<Huge, CutAtRepeat>{}.num_elements() > 7'490'000'000 &&
+              Layout<Huge, CutAtRepeat>{}.num_elements() < 7'510'000'000);
+
+/// A rank's parameters, gradients and optimizer state, in GB.
+template <class How> constexpr double state_of_huge() {
+  const PersistentBytes p = Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64);
+  return static_cast<double>(p.parameters + p.gradients + p.optimizer) / 1e9;
+}
+constexpr bool within_a_percent(double a, double b) { return a > 0.99 * b && a < 1.01 * b; }
+static_assert(within_a_percent(state_of_huge<Replicate>(), 120));
+static_assert(within_a_percent(state_of_huge<ShardOptimizer>(), 60.9));
+static_assert(within_a_percent(state_of_huge<ShardGradients>(), 31.4));
+static_assert(within_a_percent(state_of_huge<FullShard>(), 1.875));  // the paper prints 1.9
+static_assert(within_a_percent(state_of_huge<HybridShard<64>>(), 1.875));
+
+/// What is whole beside it: root (49 million) and two blocks (201 million each), of gradients for ZeRO-2,
+/// of parameters too for FullShard.
+template <class How> constexpr double gathered_of_huge() {
+  return static_cast<double>(
+             Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64).gathered) / 1e9;
+}
+static_assert(gathered_of_huge<Replicate>() == 0 && gathered_of_huge<ShardOptimizer>() == 0);
+static_assert(within_a_percent(gathered_of_huge<ShardGradients>(), 4 * (0.0493 + 2 * 0.2014)));
+static_assert(within_a_percent(gathered_of_huge<FullShard>(), 8 * (0.0493 + 2 * 0.2014)));
+
+}  // namespace

@@ -235,20 +235,19 @@ template <class Run, class Case> void check_tape(int ranks) {
   }
 }
 
-/// The most heap that a rank's thread held while its run was made, and what it held after; with plain
-/// threads as world, so that the tape takes nothing.
+/// The most heap that a rank's thread held while make(world) made something, and what it held after;
+/// plain threads are the world, so that the tape takes nothing.
 struct Heap {
   std::int64_t peak = 0, live = 0;
 };
-template <class Run, class Case> std::vector<Heap> heap_of(int ranks) {
+template <class Make> std::vector<Heap> heap_of(int ranks, Make make) {
   std::vector<Heap> heap(static_cast<std::size_t>(ranks));
   std::unique_ptr<Allocations> count;
   launch<Threads>({.ranks = ranks}, [&](Threads& world) {
-    const auto options = options_of<Run, Case>({.stream = StreamMode::on_compute_thread});
     world.barrier();
     if (world.rank() == 0) count = std::make_unique<Allocations>();
     world.barrier();
-    auto run = Run::on(world, options);
+    [[maybe_unused]] const auto made = make(world);
     const AllocationTotals mine = count->this_thread();
     heap[static_cast<std::size_t>(world.rank())] = {mine.peak_bytes, mine.live_bytes};
     world.barrier();
@@ -257,15 +256,90 @@ template <class Run, class Case> std::vector<Heap> heap_of(int ranks) {
   });
   return heap;
 }
+
+/// The heap of a run is the planned peak, to the byte; the channels of split communicators are apart.
 template <class Run, class Case> void check_heap(int ranks) {
   if (!Allocations::available) return;
+  INFO(Case::name());
   CAPTURE(ranks);
-  const auto planned = static_cast<std::int64_t>(
-      Run::plan.peak_bytes({.ranks = ranks, .batch = 6, .tokens = Case::tokens}));
-  for (const Heap& heap : heap_of<Run, Case>(ranks)) {
-    CHECK(heap.peak == planned);
-    CHECK(heap.live == planned);
+  const auto options = options_of<Run, Case>({.stream = StreamMode::on_compute_thread});
+  const Sizes sizes{.ranks = ranks, .batch = 6, .tokens = Case::tokens};
+  static constexpr int shard_ranks = Run::slots::data::how::shard_ranks;
+  const auto planned = static_cast<std::int64_t>(Run::plan.peak_bytes(sizes));
+  const auto channels = heap_of(ranks, [](Threads& world) { return Axes<Threads>(world, shard_ranks); });
+  const auto heap = heap_of(ranks, [&](Threads& world) {
+    return typename Run::template execution<Threads>(world, options);
+  });
+  for (std::size_t r = 0; r < heap.size(); ++r) {
+    const std::int64_t apart = channels[r].live;
+    if (shard_ranks == 0) CHECK(apart == 0);
+    CHECK(heap[r].peak == planned + apart);
+    CHECK(heap[r].live == planned + apart);
   }
 }
+
+/// Steps take no memory; on any thread, in either stream mode.
+template <class Run, class Case> void check_steps_allocate_nothing(int ranks) {
+  if (!Allocations::available) return;
+  for (StreamMode stream : both_streams) {
+    const Setup setup{.ranks = ranks, .stream = stream};
+    std::int64_t count = -1;
+    launch<Threads>({.ranks = ranks}, [&](Threads& world) {
+      auto run = Run::on(world, options_of<Run, Case>(setup));
+      const auto batch = batch_of<Case>(setup, 0);
+      const auto x = batch.x().samples(6 * world.rank(), 6);
+      const auto y = batch.y().samples(6 * world.rank(), 6);
+      world.barrier();
+      std::unique_ptr<Allocations> own;
+      if (world.rank() == 0) own = std::make_unique<Allocations>();
+      world.barrier();
+      for (int step = 0; step < 5; ++step) run.step(x, y);
+      world.barrier();
+      if (own) own->stop();
+      if (own) count = own->all_threads().count;
+      world.barrier();
+    });
+    CHECK(count == 0);
+  }
+}
+
+/// Law 7: a wire that holds up calls on any rank, before or after, changes no bit.
+template <class Run, class Case> void check_delays(int ranks, std::uint64_t seeds) {
+  CAPTURE(ranks);
+  const auto expected = train_sharded<Run, Case>({.ranks = ranks, .steps = 3});
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    for (StreamMode stream : both_streams) {
+      const Setup late{.ranks = ranks, .steps = 3, .stream = stream, .delay_seed = seed};
+      CHECK(all_same(train_sharded<Run, Case>(late), expected[0]));
+    }
+  }
+}
+
+/// The gradient of one step is the exact one within the rounding of its sums: over rows, ranks and N
+/// micro-batches, each addition eps / 2 of the sum of magnitudes, forward and backward (Exact).
+template <class Run, class Case, int N> void check_gradient(int ranks) {
+  CAPTURE(ranks);
+  const Setup setup{.ranks = ranks};
+  const auto all = train_sharded<Run, Case>(setup);
+  CHECK(all_same(all, all[0]));
+  const Exact exact = ExactGradient<Case>(all[0].start).of(batch_of<Case>(setup, 0));
+  const Worst worst = worst_error(all[0].gradients, exact, ranks * setup.each * Case::tokens, ranks + N);
+  CAPTURE(worst.name);
+  CHECK(worst.ratio <= 1);
+}
+
+/// What goes over the wire for the loss and the norm, beside parameters and gradients.
+constexpr std::size_t small_bytes(int ranks, int norm_ranks) {
+  return wire_bytes({OpKind::loss, DType::f64, 2, ranks}) +
+         wire_bytes({OpKind::norm, DType::i64, ops::ExactSum::num_limbs, norm_ranks});
+}
+/// Bytes of a rank's shard of the root and of all other groups, in a world of `ranks` ranks.
+template <class Plan> struct ShardBytes {
+  std::size_t root, others, peers;
+  constexpr explicit ShardBytes(int ranks)
+      : root(Plan::shards.per_rank(0, ranks) * sizeof(float)),
+        others(Plan::shards.shard(ranks) * sizeof(float) - root),
+        peers(static_cast<std::size_t>(ranks - 1)) {}
+};
 
 }  // namespace cohort::test

@@ -1,4 +1,4 @@
-// expect-error: cohort: parameter views are borrowed
+// expect-error: cohort: a parameter view is borrowed: use p again
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/core/copies_parameter_view.cpp: forward copies a parameter view.

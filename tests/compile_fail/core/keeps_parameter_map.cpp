@@ -1,4 +1,4 @@
-// expect-error: cohort: keep(...) takes activations by name
+// expect-error: cohort: forward keeps something that is not an activation
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/core/keeps_parameter_map.cpp: forward keeps an Eigen map of a parameter.

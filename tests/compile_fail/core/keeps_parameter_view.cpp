@@ -1,4 +1,4 @@
-// expect-error: cohort: keep(...) was given a parameter view
+// expect-error: cohort: this layer's forward keeps a parameter view
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/core/keeps_parameter_view.cpp: forward keeps a parameter, and a program trains with it.

@@ -1,4 +1,4 @@
-// expect-error: cohort: parameter views are borrowed
+// expect-error: cohort: forward keeps something that is not an activation
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/core/returns_parameters.cpp: forward returns p as what backward needs.

@@ -10,7 +10,6 @@
 
 using namespace cohort;
 
-struct FullShard {};
 #ifdef VALID
 using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, DataParallel<Replicate>>;
 #else
