@@ -29,9 +29,11 @@ TEST_CASE("axes: rows of neighbours share a copy, columns hold the same part") {
         std::vector<std::int32_t> seen(12);
         const std::int32_t mine = world.rank();
         across.all_gather(&mine, seen.data(), std::size_t{1});
-        for (int r = 0; r < shard; ++r) wrong += seen[static_cast<std::size_t>(r)] != row * shard + r;
+        for (int r = 0; r < shard; ++r)
+          wrong += seen[static_cast<std::size_t>(r)] != row * shard + r;
         copies.all_gather(&mine, seen.data(), std::size_t{1});
-        for (int r = 0; r < ranks / shard; ++r) wrong += seen[static_cast<std::size_t>(r)] != r * shard + column;
+        for (int r = 0; r < ranks / shard; ++r)
+          wrong += seen[static_cast<std::size_t>(r)] != r * shard + column;
       });
       CHECK(wrong == 0);
     }
@@ -49,7 +51,8 @@ TEST_CASE("axes: without groups the shard axis is the world itself, and nothing 
   });
 }
 
-TEST_CASE("axes: groups that do not fill the world are refused on every rank, before any exchange") {
+TEST_CASE(
+    "axes: groups that do not fill the world are refused on every rank, before any exchange") {
   for (const auto& [ranks, shard] : {std::pair{1, 2}, {3, 2}, {4, 3}, {5, 4}, {2, 8}}) {
     std::atomic<int> refused{0}, exchanged{0};
     const auto form = [&](Threads& threads) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/comm/launcher_environment_test.cpp: launchers are recognised, half of one is refused by name.
+// tests/comm/launcher_environment_test.cpp: launchers are known, half of one is refused.
 #include <cohort/comm/launcher_environment.hpp>
 
 #include <doctest/doctest.h>
@@ -29,12 +29,14 @@ std::string refusal(const Variables& variables) {
   return "accepted";
 }
 
-const Variables torchrun{{"RANK", "3"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "2"}};
+const Variables torchrun{
+    {"RANK", "3"}, {"WORLD_SIZE", "8"}, {"LOCAL_RANK", "1"}, {"LOCAL_WORLD_SIZE", "2"}};
 const Variables open_mpi{{"OMPI_COMM_WORLD_RANK", "3"},
                          {"OMPI_COMM_WORLD_SIZE", "8"},
                          {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
                          {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}};
-const Variables hydra{{"PMI_RANK", "3"}, {"PMI_SIZE", "8"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}};
+const Variables hydra{
+    {"PMI_RANK", "3"}, {"PMI_SIZE", "8"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}};
 const Variables slurm{{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "8"}, {"SLURM_LOCALID", "0"}};
 
 Variables with(Variables a, const Variables& b) {
@@ -58,7 +60,8 @@ TEST_CASE("launchers: Slurm counts inside a step only, where sbatch has not set 
 }
 
 TEST_CASE("launchers: one inside another's allocation comes first; its numbers are its own") {
-  const Variables step = with(slurm, {{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "2"}});
+  const Variables step =
+      with(slurm, {{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "2"}});
   const auto both = found(with(open_mpi, step));
   REQUIRE(both.size() == 2);
   CHECK(both[0].kind == LauncherKind::open_mpi);
@@ -87,13 +90,16 @@ TEST_CASE("launchers: what is no number in its range is refused by variable, val
   for (const char* bad : {"", "abc", "-1", "8", "1e0", " 1", "1 ", "0x1", "99999999999999999999"}) {
     CAPTURE(bad);
     CHECK(refusal(with(torchrun, {{"RANK", bad}})) ==
-          detail::phrase("cohort: launch: RANK='", bad, "' is no whole number from 0 to 7. Start "
+          detail::phrase("cohort: launch: RANK='", bad,
+                         "' is no whole number from 0 to 7. Start "
                          "this program through its launcher, or unset the variable."));
   }
-  CHECK(refusal(with(open_mpi, {{"OMPI_COMM_WORLD_SIZE", "0"}})).find(
-            "OMPI_COMM_WORLD_SIZE='0' is no whole number from 1 to 1048576") != std::string::npos);
-  CHECK(refusal(with(open_mpi, {{"OMPI_COMM_WORLD_LOCAL_RANK", "4"}})).find(
-            "OMPI_COMM_WORLD_LOCAL_RANK='4' is no whole number from 0 to 3") != std::string::npos);
+  CHECK(refusal(with(open_mpi, {{"OMPI_COMM_WORLD_SIZE", "0"}}))
+            .find("OMPI_COMM_WORLD_SIZE='0' is no whole number from 1 to 1048576") !=
+        std::string::npos);
+  CHECK(refusal(with(open_mpi, {{"OMPI_COMM_WORLD_LOCAL_RANK", "4"}}))
+            .find("OMPI_COMM_WORLD_LOCAL_RANK='4' is no whole number from 0 to 3") !=
+        std::string::npos);
   CHECK(refusal(with(hydra, {{"MPI_LOCALNRANKS", "9"}})).find("from 1 to 8") != std::string::npos);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/comm/mpi_channel_test.cpp: messages reach the call they belong to, or all ranks hear why not.
+// tests/comm/mpi_channel_test.cpp: messages reach their call, or all ranks hear why not.
 #include <cohort/comm/mpi_channel.hpp>
 
 #include <doctest/doctest.h>

@@ -36,11 +36,14 @@ TEST_CASE("torchrun alone is refused with the command to use; one process is no 
 }
 
 TEST_CASE("another MPI's launcher is refused with both counts and this MPI's name") {
-  const std::string sentence =
-      refusal([] { detail::refuse_foreign_launcher({LauncherKind::hydra, 0, 4}, 1); });
+  const std::string sentence = refusal([] {
+    detail::refuse_foreign_launcher({LauncherKind::hydra, 0, 4}, 1);
+  });
   CHECK(contains(sentence, "mpiexec started 4 processes but this program's MPI ("));
   CHECK(contains(sentence, ") sees 1"));
-  CHECK(refusal([] { detail::refuse_foreign_launcher({LauncherKind::hydra, 0, 4}, 4); }) == "accepted");
+  CHECK(refusal([] {
+          detail::refuse_foreign_launcher({LauncherKind::hydra, 0, 4}, 4);
+        }) == "accepted");
   CHECK(refusal([] { detail::refuse_foreign_launcher({}, 4); }) == "accepted");
 }
 

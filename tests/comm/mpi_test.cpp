@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/comm/mpi_test.cpp: processes get the bits that threads get, one fate, no wait without an end.
+// tests/comm/mpi_test.cpp: the bits that threads get, one fate, no wait without an end.
 #include <cohort/comm/mpi.hpp>
 
 #include <doctest/doctest.h>
@@ -328,7 +328,9 @@ TEST_CASE("mismatch: every rank sees both sides, and nothing is written") {
   };
   const auto reduce = [](Mpi& w, auto& mine, auto&, auto&) { w.all_reduce(mine.data(), 60000); };
   const auto short_reduce = [](Mpi& w, auto& mine, auto&, auto&) { w.all_reduce(mine.data(), 5); };
-  const auto reduce_wide = [](Mpi& w, auto&, auto&, auto& wide) { w.all_reduce(wide.data(), 60000); };
+  const auto reduce_wide = [](Mpi& w, auto&, auto&, auto& wide) {
+    w.all_reduce(wide.data(), 60000);
+  };
   const auto gather = [](Mpi& w, auto& mine, auto& all, auto&) {
     w.all_gather(mine.data(), all.data(), 60000);
   };
@@ -337,7 +339,8 @@ TEST_CASE("mismatch: every rank sees both sides, and nothing is written") {
   const auto wait = [](Mpi& w, auto&, auto&, auto&) { w.barrier(); };
   const auto says = [&](const Outcome& seen, const char* normal, const char* strange) {
     CHECK(seen.kind == 'm');
-    CHECK(contains(seen.text, detail::phrase("rank 0 calls ", normal, " but rank 1 calls ", strange)));
+    CHECK(contains(seen.text,
+                   detail::phrase("rank 0 calls ", normal, " but rank 1 calls ", strange)));
     CHECK(seen.seconds < 2);
   };
   says(odd(reduce, short_reduce), "all_reduce(60000 f32)", "all_reduce(5 f32)");
@@ -409,7 +412,8 @@ TEST_CASE("broadcast: a root that is no rank is refused on this rank, by name") 
 TEST_CASE("launch options: another number of ranks than the launcher's is refused") {
   const int ranks = num_processes() + 1;
   const Outcome seen = observe([](Mpi&) {}, {.ranks = ranks});
-  CHECK(contains(seen.text, detail::phrase(ranks, " ranks were asked for but MPI started ", ranks - 1)));
+  CHECK(contains(seen.text,
+                 detail::phrase(ranks, " ranks were asked for but MPI started ", ranks - 1)));
   CHECK(contains(seen.text, detail::phrase("mpirun -n ", ranks)));
   CHECK(observe([](Mpi&) {}, {.ranks = num_processes()}).kind == '-');
 }

@@ -25,8 +25,8 @@ struct Wire {
   std::size_t capacity;
   std::vector<std::size_t> sent;  // bytes by rank
   std::uint32_t rounds = 0;
-  bool agreed = true;    // who sends is expected, and the other way round
-  bool met = true;       // everybody heard everybody in round 0
+  bool agreed = true;  // who sends is expected, and the other way round
+  bool met = true;     // everybody heard everybody in round 0
   bool fits = true;
 
   template <class R> void run(std::vector<R>& ranks) {
@@ -115,7 +115,8 @@ TEST_CASE_TEMPLATE("all_reduce: the stride-doubling sum everywhere, 2 (N - 1) / 
     const auto expected = sum_of(data);
     std::vector<AllReduceRounds<T>> parts;
     for (int r = 0; r < ranks; ++r) {
-      parts.emplace_back(Seating{r, ranks, capacity}, data[static_cast<std::size_t>(r)].data(), count);
+      parts.emplace_back(Seating{r, ranks, capacity}, data[static_cast<std::size_t>(r)].data(),
+                         count);
     }
     Wire wire{capacity, {}};
     wire.run(parts);
@@ -156,7 +157,8 @@ TEST_CASE("all_gather: all parts in rank order, from apart and in place") {
     std::vector<std::int32_t> expected;
     for (const auto& part : data) expected.insert(expected.end(), part.begin(), part.end());
     for (bool in_place : {false, true}) {
-      std::vector<std::vector<std::int32_t>> out(data.size(), std::vector<std::int32_t>(expected.size()));
+      std::vector<std::vector<std::int32_t>> out(data.size(),
+                                                 std::vector<std::int32_t>(expected.size()));
       std::vector<GatherRounds> parts;
       for (std::size_t r = 0; r < data.size(); ++r) {
         std::int32_t* own = out[r].data() + r * count;
@@ -188,7 +190,8 @@ TEST_CASE("broadcast: everybody holds the root's array; nobody sends more than t
       CHECK(wire.sound());
       for (const auto& mine : data) CHECK(mine == expected);
       const std::size_t direct = bytes * static_cast<std::size_t>(ranks - 1);  // short ones
-      for (std::size_t sent : wire.sent) CHECK((sent <= 2 * bytes || (bytes <= 16384 && sent <= direct)));
+      for (std::size_t sent : wire.sent)
+        CHECK((sent <= 2 * bytes || (bytes <= 16384 && sent <= direct)));
     }
   });
 }

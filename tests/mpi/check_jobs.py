@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
-# tests/mpi/check_jobs.py: runs whole jobs with faults: exit code, what is said and how often, how soon.
+# tests/mpi/check_jobs.py: runs whole jobs with faults: exit code, words, time.
 import os
 import re
 import subprocess
@@ -13,7 +13,7 @@ failures = 0
 
 
 def run(name, command, says, code=1, within=10.0, environment=None, silent=()):
-    """Each text of `says` must appear exactly once (pairs: that many times), `silent` ones never."""
+    """Each pattern of `says` must appear exactly once, `silent` ones never."""
     global failures
     env = dict(os.environ, **(environment or {}))
     start = time.monotonic()
@@ -54,7 +54,8 @@ run("--ranks against the launcher", processes(2, "none", "--ranks", "5"), [], si
 run("a rank throws in a step", processes(3, "throw"), ["cohort: rank 1 failed: boom 42"],
     silent=["cohort: rank [02]"])
 run("a rank has other options", processes(3, "options"), [], silent=["done on"])
-run("a rank is late", processes(2, "late"), ["cohort: rank 0: .*rank 1 did not arrive at .* within 1000 ms"],
+run("a rank is late", processes(2, "late"),
+    ["cohort: rank 0: .*rank 1 did not arrive at .* within 1000 ms"],
     silent=["cohort: rank 1"])
 run("a rank hangs: ended after the grace", processes(2, "hang"),
     ["rank 1 did not arrive at", "rank 1 did not end within 5000 ms"], within=15)
@@ -67,8 +68,8 @@ run("torchrun: one sentence that names mpirun", [job, "none"],
     silent=["done on"])
 run("half of torchrun's variables", [job, "none"], ["RANK is set but WORLD_SIZE is missing"],
     environment={"RANK": "0"}, silent=["done on"])
-run("two launchers that disagree", processes(2, "none"), [], environment={"RANK": "0", "WORLD_SIZE": "7"},
-    silent=["done on"])
+run("two launchers that disagree", processes(2, "none"), [],
+    environment={"RANK": "0", "WORLD_SIZE": "7"}, silent=["done on"])
 run("another MPI's launcher", [job, "none"], ["mpiexec started 4 processes but this program's MPI"],
     environment={"PMI_RANK": "0", "PMI_SIZE": "4"}, silent=["done on"])
 print(f"{failures} failed")

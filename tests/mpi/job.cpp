@@ -48,7 +48,9 @@ using Run = Trainer<nn::Sequential<Model, Faulty>, nn::CrossEntropy, optim::Sgd>
 
 void train(Mpi& world) {
   Faulty::rank = world.rank();
-  auto run = Run::on(world, {.batch = 2, .learning_rate = Faulty::fault == "options" && world.rank() == 1 ? 0.2 : 0.1});
+  auto run = Run::on(
+      world,
+      {.batch = 2, .learning_rate = Faulty::fault == "options" && world.rank() == 1 ? 0.2 : 0.1});
   const std::vector<float> x(8, 1);
   const std::vector<std::int32_t> y{0, 1};
   for (int step = 0; step < 5; ++step) {

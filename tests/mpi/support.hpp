@@ -67,9 +67,8 @@ template <class T> std::vector<T> values(int rank, std::size_t count) {
 /// What f(world) returns on each of so many threads.
 template <class Result, class F> std::vector<Result> by_threads(int ranks, F f) {
   std::vector<Result> results(static_cast<std::size_t>(ranks));
-  on_threads(ranks, [&](Threads& world) {
-    results[static_cast<std::size_t>(world.rank())] = f(world);
-  });
+  on_threads(ranks,
+             [&](Threads& world) { results[static_cast<std::size_t>(world.rank())] = f(world); });
   return results;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/comm/launcher_environment.hpp: which launcher started this process, as which rank of how many.
+// cohort/comm/launcher_environment.hpp: which launcher started this process, and as what.
 #pragma once
 #include <cohort/comm/collective.hpp>
 #include <cohort/core/error.hpp>
@@ -71,10 +71,10 @@ template <class Lookup> Launcher launcher_of(const LauncherVariables& names, con
   if (names.kind == LauncherKind::slurm && lookup("SLURM_STEP_ID") == nullptr) return {};
   if (rank == nullptr && size == nullptr) return {};
   if (rank == nullptr || size == nullptr) {
-    throw InvalidInput(-1, "launch",
-                       phrase(rank ? names.rank : names.size, " is set but ",
-                              rank ? names.size : names.rank, " is missing: that is half of what ",
-                              names.name, " sets. Set both, or neither."));
+    throw InvalidInput(
+        -1, "launch",
+        phrase(rank ? names.rank : names.size, " is set but ", rank ? names.size : names.rank,
+               " is missing: that is half of what ", names.name, " sets. Set both, or neither."));
   }
   Launcher launcher{names.kind};
   launcher.size = launcher_number(names.size, size, 1, max_processes);
@@ -106,8 +106,7 @@ constexpr const char* name(LauncherKind kind) {
 /// Errors   InvalidInput: a variable that is no number or out of range; one of a pair without the
 ///          other; torchrun, mpirun and mpiexec that name different ranks or sizes. (srun may start
 ///          another launcher, one process a machine: its numbers are not compared.)
-template <class Lookup>
-std::vector<Launcher> launchers(const Lookup& lookup) {
+template <class Lookup> std::vector<Launcher> launchers(const Lookup& lookup) {
   std::vector<Launcher> found;
   for (const auto& names : detail::launcher_variables) {
     const Launcher launcher = detail::launcher_of(names, lookup);

@@ -58,9 +58,8 @@ class Mpi {
   }
 
   template <class T> void all_gather(const T* in, T* out, std::size_t count_per_rank) {
-    channel_->run(
-        {CollectiveKind::all_gather, dtype_of<T>, count_per_rank, 0},
-        detail::GatherRounds(channel_->seating(), in, out, count_per_rank * sizeof(T)));
+    channel_->run({CollectiveKind::all_gather, dtype_of<T>, count_per_rank, 0},
+                  detail::GatherRounds(channel_->seating(), in, out, count_per_rank * sizeof(T)));
   }
 
   template <class T> void broadcast(T* inout, std::size_t count, int root) {
@@ -88,9 +87,8 @@ class Mpi {
   /// throws PeerFailed. Any thread may call it at any time.
   void abort(std::exception_ptr error) {
     const int world_rank = channel_->world_rank(rank());
-    channel_->domain().fail(
-        detail::Cause::aborted, error,
-        detail::phrase("rank ", world_rank, " failed: ", detail::what(error)));
+    channel_->domain().fail(detail::Cause::aborted, error,
+                            detail::phrase("rank ", world_rank, " failed: ", detail::what(error)));
   }
 
   /// Runs f(Mpi&) on this process's rank of a new world. Throws this rank's own exception, or

@@ -44,7 +44,7 @@ class MpiChannel {
         tag_(tag) {
     if (size() == 1) return;
     for (Bank& bank : banks_) {
-      bank.slots = std::make_unique<std::byte[]>(2 * ranks() * slot_bytes() + 64);
+      bank.slots = std::make_unique<Line[]>(2 * ranks() * slot_bytes() / sizeof(Line));
       bank.receives.assign(ranks(), MPI_REQUEST_NULL);
       bank.sends.assign(ranks(), MPI_REQUEST_NULL);
       bank.results.resize(ranks());
@@ -66,12 +66,11 @@ class MpiChannel {
   /// Memory of a channel's stage.
   static constexpr std::size_t stage_bytes(int ranks) {
     if (ranks == 1) return 0;
-    return 2 * (2 * static_cast<std::size_t>(ranks) * (sizeof(Envelope) + capacity(ranks)) + 64);
+    return 4 * static_cast<std::size_t>(ranks) * (sizeof(Envelope) + capacity(ranks));
   }
 
   int rank() const { return seating_.rank; }
   int size() const { return seating_.ranks; }
-  int tag() const { return tag_; }
   const Seating& seating() const { return seating_; }
   int world_rank(int rank) const { return world_ranks_[static_cast<std::size_t>(rank)]; }
   MpiDomain& domain() const { return *domain_; }
@@ -98,8 +97,11 @@ class MpiChannel {
   }
 
  private:
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
   struct Bank {
-    std::unique_ptr<std::byte[]> slots;  // to send, then received, one of each a rank
+    std::unique_ptr<Line[]> slots;             // to send, then received, one of each a rank
     std::vector<MPI_Request> receives, sends;  // by peer
     std::vector<MPI_Status> results;
   };
@@ -108,11 +110,8 @@ class MpiChannel {
   std::size_t slot_bytes() const { return sizeof(Envelope) + seating_.capacity; }
   Bank& bank(std::uint32_t round) { return banks_[round % 2]; }
   std::byte* slot(std::uint32_t round, std::size_t index) {
-    const auto base = reinterpret_cast<std::uintptr_t>(bank(round).slots.get());
-    std::byte* aligned = bank(round).slots.get() + (round_up_64(base) - base);
-    return aligned + index * slot_bytes();
+    return reinterpret_cast<std::byte*>(bank(round).slots.get()) + index * slot_bytes();
   }
-  static constexpr std::uintptr_t round_up_64(std::uintptr_t x) { return (x + 63) / 64 * 64; }
   std::byte* to_send(std::uint32_t round, int peer) {
     return slot(round, static_cast<std::size_t>(peer));
   }
@@ -163,7 +162,7 @@ class MpiChannel {
     Clock::time_point left_at{};
     for (Patience patience(domain_->fate().spins); !arrived(round); patience.wait()) {
       if (!patience.looks_up()) continue;
-      listen();
+      domain_->listen_now();
       if (domain_->fate().failed()) raise(call);
       if (Clock::now() >= deadline) report_late(call, missing(round));
       if (!domain_->anybody_left()) continue;
@@ -191,10 +190,6 @@ class MpiChannel {
     check(code, "MPI_Testall");
     return done != 0;
   }
-  void listen() {
-    std::lock_guard lock(domain_->lock());
-    domain_->listen();
-  }
 
   /// The ranks that this one still waits for.
   std::vector<int> missing(std::uint32_t round) {
@@ -219,30 +214,26 @@ class MpiChannel {
     return -1;
   }
 
-  void compare(const Collective& call, std::uint32_t round, int peer) {
+  Envelope envelope(std::uint32_t round, int peer) {
     Envelope theirs;
     std::memcpy(&theirs, to_receive(round, peer), sizeof theirs);
+    return theirs;
+  }
+  void compare(const Collective& call, std::uint32_t round, int peer) {
+    const Envelope theirs = envelope(round, peer);
     if (theirs.magic == Envelope::protocol && theirs.number == number_ && theirs.call() == call &&
         theirs.round == round) {
       return;
     }
     // Every rank finds the same first difference, to rank 0 of this channel.
-    const Collective first = rank() == 0 ? call : envelope(round, 0).call();
+    const auto asked = [&](int r) { return r == rank() ? call : envelope(round, r).call(); };
     int other = 1;
-    while (other < size() - 1 && (other == rank() ? call : envelope(round, other).call()) == first) {
-      ++other;
-    }
-    const Collective odd = other == rank() ? call : envelope(round, other).call();
+    while (other < size() - 1 && asked(other) == asked(0)) ++other;
     fail<Mismatch>(Cause::mismatch, call,
-                   phrase("rank ", world_rank(0), " calls ", text(first), " but rank ",
-                          world_rank(other), " calls ", text(odd),
+                   phrase("rank ", world_rank(0), " calls ", text(asked(0)), " but rank ",
+                          world_rank(other), " calls ", text(asked(other)),
                           ". All ranks must make the same calls in the same order."),
                    rank() == 0);
-  }
-  Envelope envelope(std::uint32_t round, int peer) {
-    Envelope theirs;
-    std::memcpy(&theirs, to_receive(round, peer), sizeof theirs);
-    return theirs;
   }
 
   void report_late(const Collective& call, const std::vector<int>& ranks) {
@@ -250,10 +241,10 @@ class MpiChannel {
     for (int r : ranks) late += phrase(late.empty() ? "rank " : ", rank ", world_rank(r));
     const auto limit = domain_->fate().timeout;
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-    fail<Timeout>(Cause::timeout, call,
-                  phrase(late, " did not arrive at ", operation(call), ", ", text(call),
-                         ", within ", ms,
-                         " ms. Find what holds it up, or raise LaunchOptions::timeout."));
+    fail<Timeout>(
+        Cause::timeout, call,
+        phrase(late, " did not arrive at ", operation(call), ", ", text(call), ", within ", ms,
+               " ms. Find what holds it up, or raise LaunchOptions::timeout."));
   }
   void report_left(const Collective& call, int gone) {
     fail<PeerFailed>(Cause::left, call,

@@ -52,8 +52,8 @@ struct Notice {
 /// The failure domain of one world of processes, and the lock under which this process calls MPI.
 ///
 /// The first failure that a rank meets goes to all ranks as a notice, past whatever they wait for;
-/// Fate keeps it. A rank that is done says so too, with its last notice: so nobody waits for it, and
-/// everybody knows when the world is over.
+/// Fate keeps it. A rank that is done says so too, with its last notice: nobody waits for it then,
+/// and everybody knows when the world is over.
 ///
 /// Cost     one posted receive; a look at it is one MPI_Test.
 /// Errors   PeerFailed: MPI itself fails.
@@ -108,9 +108,11 @@ class MpiDomain {
     int known = 0;
     MPI_Comm_get_attr(comm_, MPI_TAG_UB, &highest, &known);
     if (known != 0 && tag >= *static_cast<int*>(highest)) {
-      throw InvalidInput(rank_, "split",
-                         phrase("this MPI has ", tag, " tags, one for each split() and duplicate() "
-                                "of a world, and all are taken. Make groups once, not every step."));
+      throw InvalidInput(
+          rank_, "split",
+          phrase("this MPI has ", tag,
+                 " tags, one for each split() and duplicate() "
+                 "of a world, and all are taken. Make groups once, not every step."));
     }
     next_tag_ = tag + 1;
   }
@@ -132,6 +134,11 @@ class MpiDomain {
       }
       listen_again();
     }
+  }
+
+  void listen_now() {
+    std::lock_guard lock(mutex_);
+    listen();
   }
 
   /// This rank is done: tells everyone, and returns true when all are done, false when the world
@@ -176,7 +183,8 @@ class MpiDomain {
   static bool has_cores(int ranks, int streams_per_rank) {
     const Launcher launched = mpi_launcher(launchers());
     const std::int64_t here = launched.local_size > 0 ? launched.local_size : ranks;
-    const std::int64_t cores = std::max<std::int64_t>(hardware_threads(), sysconf(_SC_NPROCESSORS_ONLN));
+    const std::int64_t cores =
+        std::max<std::int64_t>(hardware_threads(), sysconf(_SC_NPROCESSORS_ONLN));
     return streams_per_rank <= hardware_threads() && here * streams_per_rank <= cores;
   }
 

@@ -38,10 +38,12 @@ inline Launcher mpi_launcher(const std::vector<Launcher>& found) {
 /// torchrun alone would give as many worlds of one rank as it starts processes.
 inline void refuse_torchrun(const std::vector<Launcher>& found) {
   if (found.size() != 1 || found[0].kind != LauncherKind::torchrun || found[0].size == 1) return;
-  throw InvalidInput(-1, "launch",
-                     phrase("torchrun started this program (RANK=", found[0].rank, ", WORLD_SIZE=",
-                            found[0].size, "), which tells MPI nothing of the other processes; "
-                            "start it with mpirun -n ", found[0].size, " instead."));
+  throw InvalidInput(
+      -1, "launch",
+      phrase("torchrun started this program (RANK=", found[0].rank, ", WORLD_SIZE=", found[0].size,
+             "), which tells MPI nothing of the other processes; "
+             "start it with mpirun -n ",
+             found[0].size, " instead."));
 }
 
 /// A program that was linked with another MPI than the launcher's sees itself alone.
@@ -54,9 +56,11 @@ inline void refuse_foreign_launcher(const Launcher& launcher, int mpi_size) {
   version = version.substr(0, std::min(version.find('\n'), version.find(',')));
   throw InvalidInput(
       -1, "launch",
-      phrase(name(launcher.kind), " started ", launcher.size, " processes but this program's MPI (",
-             version, ") sees ", mpi_size, ": the launcher belongs to another MPI. Use the mpirun "
-             "of the MPI that the program was linked with (under srun: --mpi=pmix or --mpi=pmi2)."));
+      phrase(
+          name(launcher.kind), " started ", launcher.size, " processes but this program's MPI (",
+          version, ") sees ", mpi_size,
+          ": the launcher belongs to another MPI. Use the mpirun "
+          "of the MPI that the program was linked with (under srun: --mpi=pmix or --mpi=pmi2)."));
 }
 
 /// MPI as long as a world lives: initialised here unless the program did so before, and finalised
@@ -74,9 +78,10 @@ class MpiProcess {
     int initialized = 0, finalized = 0, level = MPI_THREAD_SINGLE;
     MPI_Finalized(&finalized);
     if (finalized != 0) {
-      throw InvalidInput(-1, "launch",
-                         "MPI was finalised before, by an earlier launch perhaps, and cannot start "
-                         "again. Call MPI_Init_thread and MPI_Finalize in main, around all launches.");
+      throw InvalidInput(
+          -1, "launch",
+          "MPI was finalised before, by an earlier launch perhaps, and cannot start "
+          "again. Call MPI_Init_thread and MPI_Finalize in main, around all launches.");
     }
     MPI_Initialized(&initialized);
     if (initialized != 0) {

@@ -61,7 +61,9 @@ inline void copy_bytes(void* to, const void* from, std::size_t bytes) {
 class GatherRounds {
  public:
   GatherRounds(Seating seating, const void* in, void* out, std::size_t bytes)
-      : at_(seating), in_(static_cast<const std::byte*>(in)), out_(static_cast<std::byte*>(out)),
+      : at_(seating),
+        in_(static_cast<const std::byte*>(in)),
+        out_(static_cast<std::byte*>(out)),
         bytes_(bytes) {}
 
   std::uint32_t count() const { return pieces(bytes_, at_.capacity); }
@@ -153,8 +155,10 @@ class Shares {
 template <Summable T> class AllReduceRounds {
  public:
   AllReduceRounds(Seating seating, T* inout, std::size_t count)
-      : at_(seating), shares_(seating.ranks, count, seating.capacity / sizeof(T), 64 / sizeof(T)),
-        inout_(inout), count_(count) {
+      : at_(seating),
+        shares_(seating.ranks, count, seating.capacity / sizeof(T), 64 / sizeof(T)),
+        inout_(inout),
+        count_(count) {
     const std::size_t bytes = count * sizeof(T);
     short_ = bytes <= at_.capacity && bytes * static_cast<std::size_t>(at_.ranks - 1) <= 8192;
   }
@@ -204,8 +208,11 @@ template <Summable T> class AllReduceRounds {
 class BroadcastRounds {
  public:
   BroadcastRounds(Seating seating, void* inout, std::size_t bytes, int root)
-      : at_(seating), shares_(seating.ranks, bytes, seating.capacity, 64),
-        inout_(static_cast<std::byte*>(inout)), bytes_(bytes), root_(root),
+      : at_(seating),
+        shares_(seating.ranks, bytes, seating.capacity, 64),
+        inout_(static_cast<std::byte*>(inout)),
+        bytes_(bytes),
+        root_(root),
         short_(bytes <= std::min<std::size_t>(at_.capacity, 16384)) {}
 
   std::uint32_t count() const { return short_ ? 1 : shares_.num_rounds(); }

@@ -1,4 +1,4 @@
-// expect-error: cohort: this is not a layer.
+// expect-error: cohort: this is not a layer
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/trainer/no_extents.cpp: a model that does not say what goes in and out.
