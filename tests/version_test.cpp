@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/version_test.cpp: the version macros can be asked by the preprocessor and are CMake's.
-#include <cohort/version.hpp>
 #include <doctest/doctest.h>
+#include <cohort/version.hpp>
 
 #include <fstream>
 #include <iterator>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/concepts/layer_test.cpp: what a layer must offer, each requirement with a near miss.
-#include <cohort/concepts/layer.hpp>
 #include <doctest/doctest.h>
+#include <cohort/concepts/layer.hpp>
 
 #include "support/models.hpp"
 
@@ -48,8 +48,8 @@ struct ForwardTakesOtherExtent : NoForward {
   }
 };
 struct ForwardWritesItsInput : NoForward {
-  template <class T> static auto forward(auto& ctx, const auto&, Tensor<T, 3> x)
-  requires(!std::is_const_v<T>) {
+  template <class T>
+  static auto forward(auto& ctx, const auto&, Tensor<T, 3> x) requires(!std::is_const_v<T>) {
     return Out{x, keep(ctx)};
   }
 };
@@ -101,7 +101,9 @@ static_assert(!Layer<int> && !Layer<Features<3>>);
 struct OnlyFloat {  // a body for one element type is a layer for that type only
   using Input = Features<3>;
   using Output = Features<3>;
-  static auto forward(auto& ctx, const auto&, Tensor<const float, 3> x) { return Out{x, keep(ctx)}; }
+  static auto forward(auto& ctx, const auto&, Tensor<const float, 3> x) {
+    return Out{x, keep(ctx)};
+  }
   static auto backward(auto&, const auto&, const auto&, Tensor<const float, 3> dy, const auto&) {
     return dy;
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/concepts/loss_test.cpp: what a loss must offer, each requirement with a near miss.
+#include <doctest/doctest.h>
 #include <cohort/concepts/loss.hpp>
 #include <cohort/nn/losses.hpp>
-#include <doctest/doctest.h>
 
 using namespace cohort;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/concepts/policy_test.cpp: policies are empty types with a slot; slots find theirs anywhere.
+#include <doctest/doctest.h>
 #include <cohort/concepts/policy.hpp>
 #include <cohort/policies/buckets.hpp>
 #include <cohort/policies/clip_grad_norm.hpp>
 #include <cohort/policies/grad_accum.hpp>
-#include <doctest/doctest.h>
 
 using namespace cohort;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/arena_test.cpp: memory taken once: zeroed, aligned, a stack with two ends.
-#include <cohort/core/arena.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/arena.hpp>
 
 #include <cstdint>
 #include <string>
@@ -98,8 +98,9 @@ TEST_CASE("arena: an overflow names the arena, what it holds, what is taken, wha
   Arena arena("activation", 256);
   arena.take<float>(16);
   const std::string text = overflow_of(arena, 64);
-  CHECK(text ==
-        "cohort: memory: the activation arena holds 256 bytes, 64 are taken and a layer asks for 256 "
-        "more. Either the batch has more rows than the options announced, or a layer makes tensors "
-        "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
+  CHECK(
+      text ==
+      "cohort: memory: the activation arena holds 256 bytes, 64 are taken and a layer asks for 256 "
+      "more. Either the batch has more rows than the options announced, or a layer makes tensors "
+      "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
 }

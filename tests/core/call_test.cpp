@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/call_test.cpp: what cohort::forward and cohort::backward check around a layer's own.
-#include <cohort/core/call.hpp>
+#include <doctest/doctest.h>
 #include <cohort/comm/threads.hpp>
+#include <cohort/core/call.hpp>
 #include <cohort/launch.hpp>
 #include <cohort/trainer.hpp>
-#include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
@@ -82,8 +82,8 @@ struct Messy {
 
 /// Two children in declared order "a", "b"; forward and backward call them as told.
 template <bool ForwardInOrder, bool BackwardInOrder> struct Pair {
-  using Children = cohort::Children<Child<"a", nn::Repeat<2, nn::Linear<3, 3>>>,
-                                    Child<"b", nn::Linear<3, 3>>>;
+  using Children =
+      cohort::Children<Child<"a", nn::Repeat<2, nn::Linear<3, 3>>>, Child<"b", nn::Linear<3, 3>>>;
   using Input = Features<3>;
   using Output = Features<3>;
   static auto forward(auto& ctx, const auto& p, auto x) {
@@ -132,12 +132,14 @@ template <class Model> std::string step_error() {
 // Two rows of three floats are one line: 64 bytes. ReLU's result is a line, Plus' own another.
 TEST_CASE("call: results that no type counts are refused with the sentence") {
   CHECK(complaint<Habit::makes_more>() ==
-        "cohort: forward: a layer made 192 bytes of results but its types account for 128" + advice);
+        "cohort: forward: a layer made 192 bytes of results but its types account for 128" +
+            advice);
 }
 
 TEST_CASE("call: a fresh y that is returned and kept would be counted twice and is refused") {
   CHECK(complaint<Habit::keeps_y_twice>() ==
-        "cohort: forward: a layer made 128 bytes of results but its types account for 192" + advice);
+        "cohort: forward: a layer made 128 bytes of results but its types account for 192" +
+            advice);
   CHECK(complaint<Habit::keeps_alias_of_y>() == "");
 }
 
@@ -171,8 +173,9 @@ TEST_CASE("call: scratch and transients of backward are gone when a layer return
 
 TEST_CASE("call: a result is an alias for its caller") {
   zoo::OneLayer<nn::ReLU<3>>::Train* ctx = nullptr;
-  using R = decltype(cohort::forward(*ctx, std::declval<FlatView<nn::ReLU<3>, ParamCursor<float>>&>(),
-                                     std::declval<Tensor<const float, 3>>()));
+  using R =
+      decltype(cohort::forward(*ctx, std::declval<FlatView<nn::ReLU<3>, ParamCursor<float>>&>(),
+                               std::declval<Tensor<const float, 3>>()));
   static_assert(std::is_same_v<decltype(R::y), Tensor<const float, 3>>);
   static_assert(decltype(R::saved)::bytes({2, 1}) == 64);  // but its type remembers the bytes
 }
@@ -186,10 +189,14 @@ TEST_CASE("call: children called out of order are refused") {
       ". Call each child once through cohort::forward, in the order of Children, and in reverse "
       "through cohort::backward.";
   // Markers: begin 0, units 0 .. 2 at 1 .. 3, end of forward 4, backward of unit 2 at 5.
-  CHECK(step_error<Pair<false, true>>() ==
-        "cohort: rank 0: step: the model called its units out of their declared order (at marker 1, "
-        "unit 2)" + order);
-  CHECK(step_error<Pair<true, false>>() ==
-        "cohort: rank 0: step: the model called its units out of their declared order (at marker 5, "
-        "unit 1)" + order);
+  CHECK(
+      step_error<Pair<false, true>>() ==
+      "cohort: rank 0: step: the model called its units out of their declared order (at marker 1, "
+      "unit 2)" +
+          order);
+  CHECK(
+      step_error<Pair<true, false>>() ==
+      "cohort: rank 0: step: the model called its units out of their declared order (at marker 5, "
+      "unit 1)" +
+          order);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/context_test.cpp: where results, temporaries and saved arrays come from.
+#include <doctest/doctest.h>
 #include <cohort/core/context.hpp>
 #include <cohort/device/cpu.hpp>
-#include <doctest/doctest.h>
 
 #include <cstdint>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/dtype_test.cpp: names and sizes of element types.
-#include <cohort/core/dtype.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/dtype.hpp>
 
 using namespace cohort;
 

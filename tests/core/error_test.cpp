@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/error_test.cpp: messages carry rank and operation, and each kind can be caught alone.
-#include <cohort/core/error.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/error.hpp>
 
 #include <string>
 

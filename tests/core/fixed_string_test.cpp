@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/fixed_string_test.cpp: names as types.
-#include <cohort/core/fixed_string.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/fixed_string.hpp>
 
 #include <string>
 #include <type_traits>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/footprint_test.cpp: announced bytes are what a run takes, to the line.
-#include <cohort/core/footprint.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/footprint.hpp>
 
 #include <vector>
 
@@ -50,7 +50,9 @@ struct NoChildrenNoInput {
   using Input = Tokens;
 };
 struct WithScratch {
-  template <class T> static constexpr std::size_t scratch_bytes(Rows r) { return sizeof(T) * r.count(); }
+  template <class T> static constexpr std::size_t scratch_bytes(Rows r) {
+    return sizeof(T) * r.count();
+  }
 };
 struct PlainScratch {  // not a template: for layers of one element type
   using Children = cohort::Children<Child<"a", WithScratch>, Child<"b", NoChildrenNoInput>>;
@@ -59,7 +61,8 @@ struct PlainScratch {  // not a template: for layers of one element type
 static_assert(scratch_bytes<NoChildrenNoInput, float>(rows) == 0);
 static_assert(scratch_bytes<WithScratch, float>(rows) == 64);
 static_assert(scratch_bytes<WithScratch, double>(rows) == 128);
-static_assert(scratch_bytes<PlainScratch, float>(rows) == 128 + 64);  // a child's lies on its parent's
+static_assert(scratch_bytes<PlainScratch, float>(rows) ==
+              128 + 64);  // a child's lies on its parent's
 static_assert(scratch_bytes<nn::Repeat<7, nn::Attention<8, 2>>, float>(rows) ==
               scratch_bytes<nn::Attention<8, 2>, float>(rows));
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/init_test.cpp: initialisers: their distributions, and what they depend on.
-#include <cohort/core/init.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/init.hpp>
 
 #include <cmath>
 

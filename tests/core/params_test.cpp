@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/params_test.cpp: declarations of parameters and children, and the sizes that follow.
-#include <cohort/core/params.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/params.hpp>
 
 #include <string>
 #include <vector>

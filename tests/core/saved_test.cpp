@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/saved_test.cpp: what forward may keep, under which name, at which cost.
+#include <doctest/doctest.h>
 #include <cohort/core/context.hpp>
 #include <cohort/core/saved.hpp>
 #include <cohort/device/cpu.hpp>
-#include <doctest/doctest.h>
 
 #include <tuple>
 
@@ -64,7 +64,8 @@ TEST_CASE("saved: evaluation keeps nothing, in no bytes") {
 // 3 rows of 5 floats: 60 bytes -> 64. A child's saved value also carries the child's result.
 TEST_CASE("saved: bytes are those of fresh tensors, never of aliases") {
   constexpr Rows rows{3, 1};
-  using Both = Saved<cohort::detail::Item<Name<"a">, Fresh>, cohort::detail::Item<Name<"b">, Alias>>;
+  using Both =
+      Saved<cohort::detail::Item<Name<"a">, Fresh>, cohort::detail::Item<Name<"b">, Alias>>;
   CHECK(Both::bytes(rows) == 64);
   CHECK(Saved<>::bytes(rows) == 0);
   CHECK(Returned<Fresh, Both>::bytes(rows) == 128);

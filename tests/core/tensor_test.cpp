@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/tensor_test.cpp: views of activations: shapes, aliases, micro-batches, bytes.
-#include <cohort/core/tensor.hpp>
 #include <doctest/doctest.h>
+#include <cohort/core/tensor.hpp>
 
 #include <numeric>
 #include <vector>
@@ -10,7 +10,8 @@
 using namespace cohort;
 
 namespace {
-static_assert(std::is_trivially_copyable_v<Tensor<float, 3>> && std::is_trivially_copyable_v<Tokens>);
+static_assert(std::is_trivially_copyable_v<Tensor<float, 3>> &&
+              std::is_trivially_copyable_v<Tokens>);
 static_assert(std::is_convertible_v<Tensor<float, 3>, Tensor<const float, 3>>);
 // Near misses: an alias does not become writable, extents and element types do not change.
 static_assert(!std::is_convertible_v<Tensor<const float, 3>, Tensor<float, 3>>);

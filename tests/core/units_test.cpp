@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/units_test.cpp: the cut of a model into units, and which hook fires when.
+#include <doctest/doctest.h>
 #include <cohort/core/call.hpp>
 #include <cohort/core/units.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/plan/layout.hpp>
-#include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
@@ -32,7 +32,7 @@ static_assert(units<zoo::TiedGpt> == 1 + 1 + 2 + 1);
 // CutAt cuts at named types wherever they stand, also inside a Repeat.
 static_assert(units<zoo::NestedRepeat, CutAt<Two>> == 1 + 2 * (1 + 3) + 1);
 static_assert(units<zoo::Gpt, CutAt<nn::Attention<8, 2>>> ==
-              1 + 1 + 2 * (1 + 1 + 1) + 1 + 1);  // block: LayerNorm, attention, second branch
+              1 + 1 + 2 * (1 + 1 + 1) + 1 + 1);      // block: LayerNorm, attention, second branch
 static_assert(units<zoo::OddMlp, CutAt<Two>> == 1);  // no such layer: the model is whole
 static_assert(units<Two, CutAt<Two>> == 1);
 
@@ -72,7 +72,8 @@ template <class Model, class Cut> class TwoRuns {
  private:
   Result run(bool with_hooks) {
     DefaultCpu device;
-    Arena activations("activation", 1 << 16), back("backward", 1 << 16), scratch("scratch", 1 << 14);
+    Arena activations("activation", 1 << 16), back("backward", 1 << 16),
+        scratch("scratch", 1 << 14);
     const HostMemory params(flat_size<Model>() * 4), grads(flat_size<Model>() * 4);
     for (std::size_t i = 0; i < flat_size<Model>(); ++i)
       params.as<float>()[i] = 0.3f * normal(1, 2, i);
@@ -132,8 +133,8 @@ template <class V>
 inline constexpr bool borrowed = !std::is_copy_constructible_v<V> && !Keepable<V>;
 static_assert(borrowed<UnitView<Two, Store>> && borrowed<DividedView<zoo::Gpt, Store>>);
 static_assert(UnitView<Two, Store>::is_unit && UnitView<Two, Store>::owns_unit);
-static_assert(!DividedView<zoo::Gpt, Store>::owns_unit);      // Sequential has no parameters
-static_assert(DividedView<zoo::TiedGpt, Store>::owns_unit);   // the table
+static_assert(!DividedView<zoo::Gpt, Store>::owns_unit);     // Sequential has no parameters
+static_assert(DividedView<zoo::TiedGpt, Store>::owns_unit);  // the table
 }  // namespace
 
 TEST_CASE("units: forward enters units in order, backward in reverse, under every cut") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/core/view_test.cpp: p and g: found by name, never kept, first contributions overwrite.
+#include <doctest/doctest.h>
 #include <cohort/core/saved.hpp>
 #include <cohort/core/view.hpp>
-#include <doctest/doctest.h>
 
 #include <vector>
 
@@ -27,14 +27,16 @@ using P = FlatView<Tree, ParamCursor<float>>;
 using G = FlatView<Tree, GradCursor<float>>;
 
 template <class V>
-inline constexpr bool borrowed = std::is_base_of_v<Borrowed, V> && !std::is_copy_constructible_v<V> &&
+inline constexpr bool borrowed =
+    std::is_base_of_v<Borrowed, V> && !std::is_copy_constructible_v<V> &&
     !std::is_move_constructible_v<V> && !std::is_copy_assignable_v<V> && !Keepable<V>;
 static_assert(borrowed<P> && borrowed<G>);
 static_assert(borrowed<ParamView<float, Weight>> && borrowed<GradView<float, Weight>>);
 static_assert(!P::is_unit && !P::owns_unit);
 
 // p is read-only: pointer and map are const.
-static_assert(std::is_same_v<decltype(std::declval<ParamView<float, Weight>&>().data()), const float*>);
+static_assert(
+    std::is_same_v<decltype(std::declval<ParamView<float, Weight>&>().data()), const float*>);
 
 /// Memory of a Tree: 64 + (128 + 64) + 3 (128 + 64) elements, 1 + 2 + 6 parameters.
 struct Memory {

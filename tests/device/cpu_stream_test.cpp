@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/device/cpu_stream_test.cpp: the communication stream: order, markers, failure, end.
+#include <doctest/doctest.h>
 #include <cohort/core/error.hpp>
 #include <cohort/device/cpu_stream.hpp>
-#include <doctest/doctest.h>
 
 #include <array>
 #include <atomic>
@@ -78,8 +78,8 @@ template <int N, class Stream> void step(FakeRun<N>& run, Stream& stream, bool j
 }
 template <int N> using StreamOf = CpuStream<FakePlan<N>, FakeRun<N>>;
 
-template <int N> FakeRun<N> run_steps(int steps, bool worker, bool spins, bool jitter,
-                                      int op_delay_us) {
+template <int N>
+FakeRun<N> run_steps(int steps, bool worker, bool spins, bool jitter, int op_delay_us) {
   FakeRun<N> run;
   run.op_delay = std::chrono::microseconds(op_delay_us);
   StreamOf<N> stream(run, worker, spins);
@@ -87,7 +87,8 @@ template <int N> FakeRun<N> run_steps(int steps, bool worker, bool spins, bool j
   for (int i = 0; i < steps; ++i) step(run, stream, jitter);
   return run;
 }
-static_assert(!std::is_copy_constructible_v<StreamOf<1>> && !std::is_move_constructible_v<StreamOf<1>>);
+static_assert(!std::is_copy_constructible_v<StreamOf<1>> &&
+              !std::is_move_constructible_v<StreamOf<1>>);
 }  // namespace
 
 TEST_CASE("counter: waits compare across the wrap of 32 bits") {

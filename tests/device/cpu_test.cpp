@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/device/cpu_test.cpp: a device is a tag, and its Gemm is the product that layers use.
+#include <doctest/doctest.h>
 #include <cohort/device/cpu.hpp>
 #include <cohort/nn/linear.hpp>
-#include <doctest/doctest.h>
 
 #include <vector>
 
@@ -40,7 +40,8 @@ TEST_CASE("cpu: layers multiply with the device's Gemm and no other") {
   params[64] = 10, params[65] = 20, params[66] = 30;
   const float x[2] = {1, -1};
   const auto y = cohort::forward(ctx, FlatView<L, ParamCursor<float>>({params}),
-                                 Tensor<const float, 2>{x, {1, 1}}).y;
+                                 Tensor<const float, 2>{x, {1, 1}})
+                     .y;
   CHECK(CountingGemm::calls == 1);
   CHECK(std::vector<float>(y.data, y.data + 3) == std::vector<float>{10 - 1, 20 - 1, 30 - 1});
 }

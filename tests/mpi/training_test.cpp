@@ -44,14 +44,32 @@ template <class Run, class Case> void same_as_threads() {
 }
 
 template <class Case, class... Policies>
-using RunOf = Trainer<typename Case::Model, typename Case::Loss, Policies...>;
+using RunOf =
+    Trainer<typename Case::Model, typename Case::Loss, ClipGradNorm, optim::AdamW, Policies...>;
+
+/// One micro-batch and three, models with tied, tiny and one large parameter.
+template <class How> void all_cases() {
+  zoo::for_cases<zoo::TiedGptCase, zoo::HugeAndTinyCase>([]<class Case>() {
+    same_as_threads<RunOf<Case, DataParallel<How>>, Case>();
+    same_as_threads<RunOf<Case, DataParallel<How>, GradAccum<3>>, Case>();
+  });
+}
 
 TEST_CASE("training: threads == processes, bit for bit, inline and on a worker") {
-  zoo::for_cases<zoo::TiedGptCase, zoo::OddMlpCase, zoo::HugeAndTinyCase>([]<class Case>() {
-    same_as_threads<RunOf<Case, ClipGradNorm, optim::AdamW>, Case>();
-    same_as_threads<RunOf<Case, ClipGradNorm, optim::AdamW, GradAccum<3>, Buckets<256, 1024>>,
-                    Case>();
-  });
+  SUBCASE("Replicate") { all_cases<Replicate>(); }
+  SUBCASE("ShardOptimizer") { all_cases<ShardOptimizer>(); }
+  SUBCASE("ShardGradients") { all_cases<ShardGradients>(); }
+  SUBCASE("FullShard") { all_cases<FullShard>(); }
+  SUBCASE("HybridShard") {
+    if (num_processes() % 2 == 0) all_cases<HybridShard<2>>();
+  }
+}
+
+TEST_CASE("training: several buckets, and gradients reduced in each micro-batch") {
+  using Mlp = zoo::OddMlpCase;
+  using Gpt = zoo::GptCase;
+  same_as_threads<RunOf<Mlp, Buckets<256, 1024>>, Mlp>();
+  same_as_threads<RunOf<Gpt, DataParallel<FullShard>, GradAccum<3, ReduceEach>>, Gpt>();
 }
 
 }  // namespace

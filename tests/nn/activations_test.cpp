@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/activations_test.cpp: ReLU and both GELUs against PyTorch and finite differences.
-#include <cohort/nn/activations.hpp>
 #include <doctest/doctest.h>
+#include <cohort/nn/activations.hpp>
 
 #include "support.hpp"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/attention_test.cpp: attention against PyTorch, finite differences, its own parts.
+#include <doctest/doctest.h>
 #include <cohort/nn/attention.hpp>
 #include <cohort/nn/sequential.hpp>
-#include <doctest/doctest.h>
 
 #include "support.hpp"
 
@@ -13,11 +13,13 @@ using namespace cohort::testing;
 namespace {
 template <class Mask> using Core = nn::ScaledDotProduct<16, 2, Mask>;
 static_assert(Layer<Core<nn::Causal>> && Layer<Core<nn::Bidirectional>>);
-static_assert(Layer<nn::Attention<8, 2>> && Layer<nn::Attention<8, 2, nn::Bidirectional, nn::NoBias>>);
+static_assert(Layer<nn::Attention<8, 2>> &&
+              Layer<nn::Attention<8, 2, nn::Bidirectional, nn::NoBias>>);
 static_assert(num_params<nn::Attention<8, 2>>() == 4 && num_params<Core<nn::Causal>>() == 0);
 static_assert(num_params<nn::Attention<8, 2, nn::Causal, nn::NoBias>>() == 2);
 using Scaled = nn::Attention<8, 2, nn::Causal, nn::WithBias, init::Normal<2, 100>, init::Ones>;
-static_assert(std::is_same_v<params_of<child_of<Scaled, 0>>::at<0>::initialiser, init::Normal<2, 100>>);
+static_assert(
+    std::is_same_v<params_of<child_of<Scaled, 0>>::at<0>::initialiser, init::Normal<2, 100>>);
 static_assert(std::is_same_v<params_of<child_of<Scaled, 2>>::at<0>::initialiser, init::Ones>);
 
 constexpr int T_ = 7, D_ = 8;  // tokens, features of a head: the golden file's
@@ -33,7 +35,8 @@ template <class Mask, class T> void compare(const std::string& name) {
   const double score = (D_ + 1) * D_ * Q * Q / std::sqrt(double(D_)) * u;
   const double probability = 2 * score + (T_ + 8) * u;
   CHECK(distance(one.y, name + ".f64.y") <= Q * (probability + (T_ + 1) * u));
-  const double slope = 2 * D_ * Q * dY;  // dS is at most this, with twice the error of P and a sum's
+  const double slope =
+      2 * D_ * Q * dY;  // dS is at most this, with twice the error of P and a sum's
   const double dqk = T_ * Q / std::sqrt(double(D_)) * slope * (3 * probability + (T_ + D_) * u);
   const double dv = T_ * dY * (probability + T_ * u);
   CHECK(distance(one.dx, name + ".f64.dqkv") <= std::max(dqk, dv));
@@ -50,7 +53,8 @@ TEST_CASE("attention: finite differences") {
   CHECK(check_gradients<nn::Attention<8, 2>>({.rows = {2, 5}}).ok());
   CHECK(check_gradients<nn::Attention<8, 1, nn::Bidirectional>>({.rows = {2, 3}}).ok());
   CHECK(check_gradients<nn::Attention<8, 4, nn::Bidirectional, nn::NoBias>>({.rows = {1, 4}}).ok());
-  CHECK(check_gradients<nn::Attention<6, 2>>({.rows = {2, 19}, .most_each = 15}).ok());  // two strips
+  CHECK(
+      check_gradients<nn::Attention<6, 2>>({.rows = {2, 19}, .most_each = 15}).ok());  // two strips
 }
 
 TEST_CASE("attention: the first contribution overwrites, the next adds") {

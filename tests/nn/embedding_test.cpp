@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/embedding_test.cpp: Embedding, AddPosition, TiedEmbedding.
+#include <doctest/doctest.h>
 #include <cohort/nn/embedding.hpp>
 #include <cohort/nn/linear.hpp>
 #include <cohort/nn/sequential.hpp>
-#include <doctest/doctest.h>
 
 #include "support.hpp"
 
@@ -43,7 +43,9 @@ TEST_CASE_TEMPLATE("embedding: PyTorch's values, repeated tokens included", T, f
 TEST_CASE("embedding: a token outside the table is refused by name") {
   zoo::OneLayer<nn::Embedding<9, 6>> one({2, 1});
   const auto dy = zoo::normals(12, 1);
-  CHECK(message([&] { one.run({3, 9}, dy); }).find("token 9 at row 1 is outside") != std::string::npos);
+  CHECK(message([&] {
+          one.run({3, 9}, dy);
+        }).find("token 9 at row 1 is outside") != std::string::npos);
   CHECK(message([&] { one.run({-1, 3}, dy); }).find("token -1 at row 0") != std::string::npos);
 }
 
@@ -72,9 +74,10 @@ TEST_CASE("add_position: position is the row within its sample") {
 TEST_CASE("add_position: more tokens than positions are refused with both numbers") {
   zoo::OneLayer<nn::AddPosition<4, 1>> one({1, 5});
   const auto x = zoo::normals(5, 1);
-  CHECK(message([&] { one.run(x, x); }) ==
-        "cohort: AddPosition: a sample has 5 tokens, positions are learned for 4. Cut the sample or "
-        "enlarge AddPosition.");
+  CHECK(
+      message([&] { one.run(x, x); }) ==
+      "cohort: AddPosition: a sample has 5 tokens, positions are learned for 4. Cut the sample or "
+      "enlarge AddPosition.");
 }
 
 TEST_CASE_TEMPLATE("tied embedding: the untied model with equal tables; gradients add", T, float,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/layer_norm_test.cpp: LayerNorm against PyTorch and finite differences.
-#include <cohort/nn/layer_norm.hpp>
 #include <doctest/doctest.h>
+#include <cohort/nn/layer_norm.hpp>
 
 #include "support.hpp"
 
@@ -12,7 +12,8 @@ using namespace cohort::testing;
 namespace {
 constexpr int C = 24, rows = 5;
 static_assert(Layer<nn::LayerNorm<C>> && Layer<nn::LayerNorm<C, nn::NoBias>>);
-static_assert(num_params<nn::LayerNorm<C>>() == 2 && num_params<nn::LayerNorm<C, nn::NoBias>>() == 1);
+static_assert(num_params<nn::LayerNorm<C>>() == 2 &&
+              num_params<nn::LayerNorm<C, nn::NoBias>>() == 1);
 static_assert(std::is_same_v<params_of<nn::LayerNorm<C>>::at<0>::initialiser, init::Ones>);
 static_assert(!params_of<nn::LayerNorm<C>>::at<0>::decays);
 

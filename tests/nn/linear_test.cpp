@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/linear_test.cpp: Linear against PyTorch and finite differences.
-#include <cohort/nn/linear.hpp>
 #include <doctest/doctest.h>
+#include <cohort/nn/linear.hpp>
 
 #include "support.hpp"
 
@@ -17,8 +17,8 @@ static_assert(num_params<Plain>() == 2 && num_params<NoBias>() == 1);
 static_assert(params_of<Plain>::at<0>::decays && !params_of<Plain>::at<1>::decays);
 static_assert(std::is_same_v<params_of<Plain>::at<0>::initialiser, init::UniformFanIn>);
 static_assert(std::is_same_v<params_of<Plain>::at<1>::initialiser, init::Zeros>);
-static_assert(std::is_same_v<params_of<nn::Linear<2, 3, nn::NoBias, init::Ones>>::at<0>::initialiser,
-                             init::Ones>);
+static_assert(std::is_same_v<
+              params_of<nn::Linear<2, 3, nn::NoBias, init::Ones>>::at<0>::initialiser, init::Ones>);
 
 template <class L, class T> void compare(const std::string& name) {
   CAPTURE(name);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/losses_test.cpp: losses against PyTorch: sums, weights, gradients of sums.
+#include <doctest/doctest.h>
 #include <cohort/concepts/loss.hpp>
 #include <cohort/nn/losses.hpp>
-#include <doctest/doctest.h>
 
 #include "support.hpp"
 
@@ -39,16 +39,18 @@ template <class T> void compare_cross_entropy(const std::string& name) {
   // Exponents carry the rounding of x - max, at most 2 X units; sums of V terms V more.
   const double row = unit<T> * (4 * X + V + 8);
   CHECK(loss.total.weight == weight);
-  CHECK(std::abs(loss.total.sum - pytorch().values(name + ".f64.loss")[0]) <= weight * row * (1 + 2 * X));
-  CHECK(distance(std::vector<T>(loss.dy.data, loss.dy.data + loss.dy.size()), name + ".f64.dx") <= row);
+  CHECK(std::abs(loss.total.sum - pytorch().values(name + ".f64.loss")[0]) <=
+        weight * row * (1 + 2 * X));
+  CHECK(distance(std::vector<T>(loss.dy.data, loss.dy.data + loss.dy.size()), name + ".f64.dx") <=
+        row);
   const auto evaluated = nn::CrossEntropy::evaluate(run.evaluate, y, target);
   CHECK(evaluated.sum == loss.total.sum);
   CHECK(evaluated.weight == loss.total.weight);
 }
 }  // namespace
 
-TEST_CASE_TEMPLATE("cross_entropy: PyTorch's sums, ignored labels and large logits included", T, float,
-                   double) {
+TEST_CASE_TEMPLATE("cross_entropy: PyTorch's sums, ignored labels and large logits included", T,
+                   float, double) {
   compare_cross_entropy<T>("cross_entropy");
   compare_cross_entropy<T>("cross_entropy_large");
 }
@@ -70,7 +72,8 @@ TEST_CASE("cross_entropy: a label outside the classes is refused by row") {
   const int labels[2] = {0, 3};
   CHECK_THROWS_WITH_AS(nn::CrossEntropy::evaluate(run.evaluate, Tensor<const float, 3>{x, run.rows},
                                                   Tokens{labels, run.rows}),
-                       doctest::Contains("target 3 at row 1 is outside the 3 classes"), InvalidInput);
+                       doctest::Contains("target 3 at row 1 is outside the 3 classes"),
+                       InvalidInput);
 }
 
 TEST_CASE_TEMPLATE("mean_squared_error: PyTorch's sum, weighted by elements", T, float, double) {
@@ -82,8 +85,10 @@ TEST_CASE_TEMPLATE("mean_squared_error: PyTorch's sum, weighted by elements", T,
   const double size = largest(x) + largest(t);
   CHECK(loss.total.weight == 30);
   // Each of 30 squares: 3 roundings; the sum: 30 more.
-  CHECK(std::abs(loss.total.sum - pytorch().values("mse.f64.loss")[0]) <= unit<T> * 33 * 30 * size * size);
-  CHECK(distance(std::vector<T>(loss.dy.data, loss.dy.data + 30), "mse.f64.dx") <= unit<T> * 2 * size);
+  CHECK(std::abs(loss.total.sum - pytorch().values("mse.f64.loss")[0]) <=
+        unit<T> * 33 * 30 * size * size);
+  CHECK(distance(std::vector<T>(loss.dy.data, loss.dy.data + 30), "mse.f64.dx") <=
+        unit<T> * 2 * size);
   CHECK(Loss::evaluate(run.evaluate, y, target).sum == loss.total.sum);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/repeat_test.cpp: N copies of a layer are a chain of N layers.
-#include <cohort/nn/repeat.hpp>
 #include <doctest/doctest.h>
+#include <cohort/nn/repeat.hpp>
 
 #include "support.hpp"
 #include "support/models.hpp"

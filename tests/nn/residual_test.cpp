@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/residual_test.cpp: y = x + inner(x), also around layers that pass gradients on.
-#include <cohort/nn/residual.hpp>
 #include <doctest/doctest.h>
+#include <cohort/nn/residual.hpp>
 
 #include "support.hpp"
 #include "support/models.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/sequential_test.cpp: a chain is its parts, one after the other.
+#include <doctest/doctest.h>
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/linear.hpp>
 #include <cohort/nn/sequential.hpp>
-#include <doctest/doctest.h>
 
 #include "support.hpp"
 #include "support/models.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/ops/default_gemm_test.cpp: what every run relies on in its matrix product.
-#include <cohort/ops/default_gemm.hpp>
 #include <doctest/doctest.h>
+#include <cohort/ops/default_gemm.hpp>
 
 #include <vector>
 
@@ -21,10 +21,18 @@ template <bool TransA, bool TransB, class T> struct Product {
   int m, n, k;
   std::vector<T> a, b, c;
   Product(int m, int n, int k)
-      : m(m), n(n), k(k), a(normal<T>(std::size_t(m) * k, 1)), b(normal<T>(std::size_t(k) * n, 2)),
+      : m(m),
+        n(n),
+        k(k),
+        a(normal<T>(std::size_t(m) * k, 1)),
+        b(normal<T>(std::size_t(k) * n, 2)),
         c(std::size_t(m) * n, std::numeric_limits<T>::quiet_NaN()) {}
-  T at_a(int i, int p) const { return TransA ? a[std::size_t(p) * m + i] : a[std::size_t(i) * k + p]; }
-  T at_b(int p, int j) const { return TransB ? b[std::size_t(j) * k + p] : b[std::size_t(p) * n + j]; }
+  T at_a(int i, int p) const {
+    return TransA ? a[std::size_t(p) * m + i] : a[std::size_t(i) * k + p];
+  }
+  T at_b(int p, int j) const {
+    return TransB ? b[std::size_t(j) * k + p] : b[std::size_t(p) * n + j];
+  }
   void run(T beta) {
     matmul<TransA, TransB>(DefaultCpu{}, m, n, k, a.data(), TransA ? m : k, b.data(),
                            TransB ? k : n, beta, c.data(), n);
@@ -55,7 +63,7 @@ template <bool TransA, bool TransB, class T> void check_product(int m, int n, in
       const auto [sum, size] = p.exact(i, j);
       const std::size_t at = std::size_t(i) * n + j;
       // k products and sums in any order: k units of their sizes; our fp64 reference as many.
-      const double tolerance = (k + 1) * (unit<T> + unit<double>) * size;
+      const double tolerance = (k + 1) * (unit<T> + unit<double>)*size;
       good = good && std::fabs(once[at] - sum) <= tolerance;
       added = added && std::fabs(p.c[at] - 2 * sum) <= 2 * tolerance + unit<T> * 2 * std::fabs(sum);
     }
@@ -65,7 +73,7 @@ template <bool TransA, bool TransB, class T> void check_product(int m, int n, in
 }  // namespace
 
 TEST_CASE_TEMPLATE("default_gemm: products of all shapes agree with fp64 sums", T, float, double) {
-  const int shapes[][3] = {{1, 1, 1},   {2, 3, 5},    {12, 32, 8},  {13, 33, 7}, {1, 70, 300},
+  const int shapes[][3] = {{1, 1, 1},   {2, 3, 5},    {12, 32, 8},  {13, 33, 7},   {1, 70, 300},
                            {70, 1, 64}, {48, 65, 17}, {5, 600, 20}, {64, 128, 130}};
   for (const auto& [m, n, k] : shapes) {
     check_product<false, false, T>(m, n, k);

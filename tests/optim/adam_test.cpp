@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/optim/adam_test.cpp: Adam against PyTorch's own sequence of steps.
+#include <doctest/doctest.h>
 #include <cohort/optim/adam.hpp>
 #include <cohort/optim/adamw.hpp>
-#include <doctest/doctest.h>
 
 #include "support.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/optim/adamw_test.cpp: AdamW against PyTorch's own sequence of steps.
-#include <cohort/optim/adamw.hpp>
 #include <doctest/doctest.h>
+#include <cohort/optim/adamw.hpp>
 
 #include "support.hpp"
 

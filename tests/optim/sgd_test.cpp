@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/optim/sgd_test.cpp: SGD against PyTorch's own sequence of steps.
-#include <cohort/optim/sgd.hpp>
 #include <doctest/doctest.h>
+#include <cohort/optim/sgd.hpp>
 
 #include "support.hpp"
 
@@ -30,7 +30,8 @@ template <class O, class T> void compare(const std::string& name) {
 }
 }  // namespace
 
-TEST_CASE_TEMPLATE("sgd: PyTorch's five steps, with and without momentum and decay", T, float, double) {
+TEST_CASE_TEMPLATE("sgd: PyTorch's five steps, with and without momentum and decay", T, float,
+                   double) {
   for (const char* name : {"sgd", "sgd_decay", "sgd_momentum", "sgd_momentum_decay"})
     compare<optim::Sgd, T>(name);
   for (const char* name : {"sgd_nesterov", "sgd_nesterov_decay"})

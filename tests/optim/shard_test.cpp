@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/optim/shard_test.cpp: the range that an optimizer gets, and what an optimizer must offer.
+#include <doctest/doctest.h>
 #include <cohort/optim/adamw.hpp>
 #include <cohort/optim/sgd.hpp>
 #include <cohort/optim/shard.hpp>
-#include <doctest/doctest.h>
 
 using namespace cohort;
 
 namespace {
 static_assert(std::is_trivially_copyable_v<Shard<float>>);
-static_assert(std::is_same_v<decltype(Shard<float>::grads), const float*>);  // gradients are read only
+static_assert(
+    std::is_same_v<decltype(Shard<float>::grads), const float*>);  // gradients are read only
 
 /// An optimizer as users write them: two lines of arithmetic.
 struct SignDescent {
@@ -20,7 +21,8 @@ struct SignDescent {
   template <class D, class T>
   static void update(const D&, const Shard<T>& s, UpdateStep now, const Options&) {
     for (std::size_t i = 0; i < s.size; ++i)
-      s.params[i] -= static_cast<T>(now.learning_rate) * static_cast<T>((s.grads[i] > 0) - (s.grads[i] < 0));
+      s.params[i] -=
+          static_cast<T>(now.learning_rate) * static_cast<T>((s.grads[i] > 0) - (s.grads[i] < 0));
   }
 };
 static_assert(Policy<SignDescent>);

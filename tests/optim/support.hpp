@@ -54,7 +54,8 @@ double distance_to_pytorch(const std::string& name, const typename O::Options& o
                            double scale = 1) {
   constexpr std::size_t n = 37, steps = 5;
   Flat<O, T> flat(n);
-  const auto start = pytorch().as<T>(name + ".in.start"), grads = pytorch().as<T>(name + ".in.grads");
+  const auto start = pytorch().as<T>(name + ".in.start"),
+             grads = pytorch().as<T>(name + ".in.grads");
   const auto& rates = pytorch().values(name + ".in.lr");
   const auto& expected = pytorch().values(name + ".f64.params");
   REQUIRE(expected.size() == steps * n);

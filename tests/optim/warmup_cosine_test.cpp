@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/optim/warmup_cosine_test.cpp: learning rates against nanoGPT's get_lr and values by hand.
-#include <cohort/optim/warmup_cosine.hpp>
 #include <doctest/doctest.h>
+#include <cohort/optim/warmup_cosine.hpp>
 
 #include <cmath>
 #include <initializer_list>
@@ -22,7 +22,8 @@ double nano_gpt(int it, double lr, int warmup, int decay, double low) {
   const double ratio = double(it - warmup) / (decay - warmup);
   return low + 0.5 * (1 + std::cos(std::acos(-1.0) * ratio)) * (lr - low);
 }
-const WarmupCosine::Options setting{.warmup_steps = 100, .total_steps = 2000, .min_learning_rate = 1e-4};
+const WarmupCosine::Options setting{
+    .warmup_steps = 100, .total_steps = 2000, .min_learning_rate = 1e-4};
 doctest::Approx near(double v) { return doctest::Approx(v).epsilon(1e-13); }
 }  // namespace
 
@@ -59,7 +60,8 @@ TEST_CASE("warmup_cosine: it rises, then falls, and stays between its ends") {
 }
 
 TEST_CASE("warmup_cosine: a ratio is a share of the total, and steps win over it") {
-  const WarmupCosine::Options ratio{.total_steps = 2000, .warmup_ratio = 0.05, .min_learning_rate = 1e-4};
+  const WarmupCosine::Options ratio{
+      .total_steps = 2000, .warmup_ratio = 0.05, .min_learning_rate = 1e-4};
   WarmupCosine::Options both = ratio;
   both.warmup_steps = 7;
   for (int step : {1, 50, 100, 101, 500}) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/buckets_test.cpp: buckets are PyTorch's, on the same sizes in the same order.
-#include <cohort/plan/buckets.hpp>
 #include <doctest/doctest.h>
+#include <cohort/plan/buckets.hpp>
 
 #include <random>
 #include <vector>
@@ -136,8 +136,8 @@ TEST_CASE("buckets: PyTorch's assignment for every model of the zoo and its own 
   zoo::for_each_case([]<class Case>() {
     CAPTURE(Case::name());
     constexpr Layout<typename Case::Model, CutAtRepeat> layout;
-    check_against_torch(layout, 1, 1);                     // one parameter each
-    check_against_torch(layout, 1 << 20, 25 << 20);        // PyTorch's defaults: all in one
+    check_against_torch(layout, 1, 1);               // one parameter each
+    check_against_torch(layout, 1 << 20, 25 << 20);  // PyTorch's defaults: all in one
     check_against_torch(layout, 300, 700);
     check_against_torch(layout, 4096, 16384);
   });

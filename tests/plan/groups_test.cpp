@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/groups_test.cpp: which units form a group, against tables made by hand.
-#include <cohort/plan/groups.hpp>
 #include <doctest/doctest.h>
+#include <cohort/plan/groups.hpp>
 
 #include <vector>
 
@@ -26,7 +26,9 @@ using Wide = nn::Sequential<nn::Linear<512, 512, nn::NoBias>, nn::ReLU<512>, nn:
 using Square = nn::Linear<4, 4>;
 
 template <std::size_t Min, std::size_t Max>
-concept SizesMakeSense = requires { typename BySize<Min, Max>; };
+concept SizesMakeSense = requires {
+  typename BySize<Min, Max>;
+};
 static_assert(SizesMakeSense<1, 2> && SizesMakeSense<2, 2> && !SizesMakeSense<3, 2>);
 }  // namespace
 
@@ -69,8 +71,9 @@ TEST_CASE("groups: Each of the Repeat's element is ByRepeat") {
 
 TEST_CASE("groups: layers without parameters have no unit and change no number") {
   using Plain = nn::Sequential<nn::Linear<6, 4>, nn::Repeat<2, Square>, nn::Linear<4, 3>>;
-  using Sprinkled = nn::Sequential<nn::ReLU<6>, nn::Linear<6, 4>, nn::Gelu<4>, nn::Repeat<2, Square>,
-                                   nn::Repeat<3, nn::ReLU<4>>, nn::Linear<4, 3>, nn::ReLU<3>>;
+  using Sprinkled =
+      nn::Sequential<nn::ReLU<6>, nn::Linear<6, 4>, nn::Gelu<4>, nn::Repeat<2, Square>,
+                     nn::Repeat<3, nn::ReLU<4>>, nn::Linear<4, 3>, nn::ReLU<3>>;
   CHECK(groups_of<ByRepeat, Sprinkled>() == groups_of<ByRepeat, Plain>());
   CHECK(groups_of<Each<Square>, Sprinkled>() == groups_of<Each<Square>, Plain>());
   CHECK(groups_of<BySize<1, 2>, Sprinkled>() == groups_of<BySize<1, 2>, Plain>());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/layout_test.cpp: offsets, units and names against tables made by hand.
-#include <cohort/plan/layout.hpp>
 #include <doctest/doctest.h>
+#include <cohort/plan/layout.hpp>
 
 #include <string>
 #include <vector>
@@ -98,9 +98,9 @@ TEST_CASE("layout: units, by hand") {
 }
 
 TEST_CASE("layout: names are dotted paths in forward order, own parameters first") {
-  CHECK(parameter_names<Model>() ==
-        std::vector<std::string>{"0.weight", "0.bias", "2.0.weight", "2.0.bias", "2.1.weight",
-                                 "2.1.bias", "3.weight"});
+  CHECK(parameter_names<Model>() == std::vector<std::string>{"0.weight", "0.bias", "2.0.weight",
+                                                             "2.0.bias", "2.1.weight", "2.1.bias",
+                                                             "3.weight"});
   CHECK(parameter_names<zoo::Branching>() ==
         std::vector<std::string>{"0.weight", "0.bias", "1.gain", "1.left.weight", "1.left.bias",
                                  "1.right.0.weight", "2.weight", "2.bias"});
@@ -118,8 +118,7 @@ TEST_CASE("layout: the own parameters of a divided layer are a unit of their own
 }
 
 TEST_CASE("layout: parameters and units tile the flat order under every cut") {
-  zoo::for_each_case(
-      []<class Case>() { check_tiling<typename Case::Model, CutAtRepeat>(); });
+  zoo::for_each_case([]<class Case>() { check_tiling<typename Case::Model, CutAtRepeat>(); });
   check_tiling<zoo::NestedRepeat, CutAt<nn::Linear<4, 4>>>();
   check_tiling<zoo::Gpt, CutAt<nn::Attention<8, 2>, nn::LayerNorm<8>>>();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/ledger_test.cpp: bytes on the wire and of memory, by formula.
-#include <cohort/plan/ledger.hpp>
 #include <doctest/doctest.h>
+#include <cohort/plan/ledger.hpp>
 
 using namespace cohort;
 

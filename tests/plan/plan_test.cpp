@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/plan_test.cpp: the whole plan as constants: GPT-2's published numbers, bytes, hash.
+#include <doctest/doctest.h>
 #include <cohort/optim/sgd.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/trainer.hpp>
-#include <doctest/doctest.h>
 
 #include <set>
 #include <string>
@@ -78,7 +78,8 @@ TEST_CASE("plan: accumulation changes neither parameters nor traffic, only activ
   CHECK(thrice.wire_bytes(s) == once.wire_bytes(s));
   CHECK(thrice.num_collectives() == once.num_collectives());
   CHECK(thrice.memory(s).parameters == once.memory(s).parameters);
-  CHECK(thrice.memory(s).activations == once.memory({.ranks = 4, .batch = 4, .tokens = 4}).activations);
+  CHECK(thrice.memory(s).activations ==
+        once.memory({.ranks = 4, .batch = 4, .tokens = 4}).activations);
   CHECK(thrice.memory(s).activations < once.memory(s).activations);
 }
 
@@ -92,7 +93,10 @@ TEST_CASE("plan: a step is first, middle ..., last, or only") {
   const auto order = [](const auto& plan) {
     std::string out;
     plan.for_each_micro_batch([&]<MicroBatch M>() {
-      out += M == MicroBatch::only ? 'o' : M == MicroBatch::first ? 'f' : M == MicroBatch::last ? 'l' : 'm';
+      out += M == MicroBatch::only    ? 'o'
+             : M == MicroBatch::first ? 'f'
+             : M == MicroBatch::last  ? 'l'
+                                      : 'm';
     });
     return out;
   };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/print_test.cpp: the printed plan, line by line.
+#include <doctest/doctest.h>
 #include <cohort/plan/print.hpp>
 #include <cohort/trainer.hpp>
-#include <doctest/doctest.h>
 
 #include <sstream>
 #include <string>
@@ -81,7 +81,8 @@ TEST_CASE("print: long tables show both ends and say how much is between") {
 TEST_CASE("print: own parameters of a divided layer are marked, no collective is said in words") {
   using Run = Trainer<zoo::TiedGpt, nn::CrossEntropy, GradAccum<3>>;
   const std::string text = printed<Run>({.ranks = 1, .batch = 3, .tokens = 5});
-  CHECK(text.find("      0      0           1             128  own parameters of a divided layer\n") !=
+  CHECK(text.find(
+            "      0      0           1             128  own parameters of a divided layer\n") !=
         std::string::npos);
   CHECK(text.find("collectives of the middle micro-batch, in order of issue\n   none\n") !=
         std::string::npos);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/schedule_test.cpp: markers, programs, micro-batches.
-#include <cohort/plan/schedule.hpp>
 #include <doctest/doctest.h>
+#include <cohort/plan/schedule.hpp>
 
 #include <string>
 #include <vector>
@@ -30,8 +30,8 @@ static_assert(Op{OpKind::loss, 1, 2, 3, DType::f64} != Op{OpKind::all_reduce, 1,
 static_assert(Op{OpKind::loss, 1, 2, 3, DType::f64} != Op{OpKind::loss, 1, 2, 4, DType::f64});
 }  // namespace
 
-TEST_CASE_TEMPLATE("schedule: each marker has its own number, 0 .. count - 1, in order of the step", U,
-                   std::integral_constant<int, 1>, std::integral_constant<int, 2>,
+TEST_CASE_TEMPLATE("schedule: each marker has its own number, 0 .. count - 1, in order of the step",
+                   U, std::integral_constant<int, 1>, std::integral_constant<int, 2>,
                    std::integral_constant<int, 126>) {
   using Ms = Markers<U::value>;
   std::vector<int> order{Ms::begin};

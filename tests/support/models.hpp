@@ -17,7 +17,8 @@
 #include <vector>
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
+#pragma GCC diagnostic \
+    push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
@@ -60,9 +61,9 @@ template <int C> struct Scale {
 /// parameter of its own beside its children.
 template <int C> struct TwoBranches {
   using Params = cohort::Params<Initialised<Param<"gain", 1>, init::Ones>>;
-  using Children = cohort::Children<Child<"left", nn::Linear<C, C>>,
-                                    Child<"right", nn::Sequential<nn::Linear<C, C, nn::NoBias>,
-                                                                  nn::Gelu<C>>>>;
+  using Children =
+      cohort::Children<Child<"left", nn::Linear<C, C>>,
+                       Child<"right", nn::Sequential<nn::Linear<C, C, nn::NoBias>, nn::Gelu<C>>>>;
   using Input = Features<C>;
   using Output = Features<C>;
 
@@ -141,9 +142,7 @@ struct RegressionCase : Case<Regression, nn::MeanSquaredError<4>> {
 };
 
 /// Calls f.operator()<Case>() for every case of the list.
-template <class... Cases, class F> void for_cases(F&& f) {
-  (f.template operator()<Cases>(), ...);
-}
+template <class... Cases, class F> void for_cases(F&& f) { (f.template operator()<Cases>(), ...); }
 template <class F> void for_each_case(F&& f) {
   for_cases<TiedGptCase, GptCase, OddMlpCase, BranchingCase, NestedRepeatCase, SingleParameterCase,
             HugeAndTinyCase, RegressionCase>(f);

@@ -65,9 +65,7 @@ template <class L, class T = float> class OneLayer {
     return range(grads_.template as<T>(), name);
   }
   /// What the gradient buffer holds before run(): first contributions must overwrite it.
-  void fill_gradients(T value) {
-    std::fill_n(grads_.template as<T>(), flat_size<L>(), value);
-  }
+  void fill_gradients(T value) { std::fill_n(grads_.template as<T>(), flat_size<L>(), value); }
   /// The next run overwrites gradients; without this call it adds, as later micro-batches do.
   void begin_step() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
 

@@ -136,9 +136,9 @@ inline Mpi Mpi::regroup(CollectiveKind kind, int color, int key) {
     if (move.color == color) members.push_back(r);
   }
   domain.took_tag(tag);
-  std::stable_sort(members.begin(), members.end(), [&](int a, int b) {
-    return moves[static_cast<std::size_t>(a)].key < moves[static_cast<std::size_t>(b)].key;
-  });
+  const auto key_of = [&](int r) { return moves[static_cast<std::size_t>(r)].key; };
+  std::sort(members.begin(), members.end(),
+            [&](int a, int b) { return key_of(a) != key_of(b) ? key_of(a) < key_of(b) : a < b; });
   const auto place = std::find(members.begin(), members.end(), rank()) - members.begin();
   for (int& r : members) r = channel_->world_rank(r);
   return Mpi(std::make_unique<detail::MpiChannel>(channel_->shared_domain(), std::move(members),

@@ -82,9 +82,13 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   template <MicroBatch M>
   static constexpr auto waits = make_waits<num_units>(program<M>, groups, shards);
 
+  /// How many of `ranks` ranks share one copy of the model.
+  static constexpr int shard_group(int ranks) {
+    return data::shard_ranks > 0 ? data::shard_ranks : ranks;
+  }
   /// Bytes of the strategy's arenas on every rank of `ranks`, padding included.
   static constexpr PersistentBytes persistent_bytes(int ranks) {
-    return data::template persistent_bytes<Plan>(ranks);
+    return data::template persistent_bytes<Plan>(shard_group(ranks));
   }
   /// Bytes of every arena on one rank; `batch` is this rank's samples for one optimizer step.
   static constexpr MemoryBytes memory(Sizes s) {
@@ -113,7 +117,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   /// The collective as one of `ranks` ranks issues it: ranks that take part, and elements as the
   /// communicator counts them (per rank for gathers and scatters, padded to whole chunks).
   static constexpr IssuedOp issued(const Op& op, int ranks) {
-    const int group = data::shard_ranks > 0 ? data::shard_ranks : ranks;
+    const int group = shard_group(ranks);
     const int taking_part = op.axis == Axis::shard ? group : op.axis == Axis::replicate ? ranks / group : ranks;
     const bool whole = op.kind == OpKind::loss || op.kind == OpKind::norm || op.axis == Axis::world;
     return {op.kind, op.dtype, whole ? op.count : shards.per_rank(op.id, group), taking_part};
@@ -142,6 +146,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
                         static_cast<std::uint64_t>(op.after));
       }
     });
+    h = detail::mix(h, static_cast<std::uint64_t>(data::shard_ranks));
     const PersistentBytes p = persistent_bytes(1);
     return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
   }
