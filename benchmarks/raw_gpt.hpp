@@ -55,27 +55,31 @@ inline Weights cut(float* base) {
 }
 
 struct BlockActivations {
-  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *fc, *gelu, *out, *x2;
+  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *fc, *gelu, *out,
+      *x2;
 };
 
 /// One rank's whole state and its step.
-template <class World>
-class Gpt {
+template <class World> class Gpt {
  public:
   explicit Gpt(World& world) : world_(world) {
     const std::size_t n = cut(nullptr).size;
     p_ = cut(floats(n)), g_ = cut(floats(n));
     m_ = floats(n), v_ = floats(n);
     decay_.assign(n / 64, 1);
-    const auto no_decay = [&](const float* at) { std::memset(&decay_[(at - p_.all) / 64], 0, C / 64); };
+    const auto no_decay = [&](const float* at) {
+      std::memset(&decay_[(at - p_.all) / 64], 0, C / 64);
+    };
     no_decay(p_.lnf);
     for (BlockWeights& b : p_.block) no_decay(b.ln1), no_decay(b.ln2);
     embedded_ = floats(R * C), x0_ = floats(R * C);
     for (BlockActivations& a : act_) {
-      a = {floats(R * C), floats(R), floats(R), floats(3 * R * C), floats(R * C), floats(R * H), floats(R * C), floats(R * C),
-           floats(R * C), floats(R), floats(R), floats(4 * R * C), floats(4 * R * C), floats(R * C), floats(R * C)};
+      a = {floats(R * C), floats(R),         floats(R),         floats(3 * R * C), floats(R * C),
+           floats(R * H), floats(R * C),     floats(R * C),     floats(R * C),     floats(R),
+           floats(R),     floats(4 * R * C), floats(4 * R * C), floats(R * C),     floats(R * C)};
     }
-    lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V), dlogits_ = floats(R * V);
+    lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V),
+    dlogits_ = floats(R * V);
     for (float** d : {&d0_, &d1_, &d2_}) *d = floats(4 * R * C);
     scratch_ = floats(cohort::ops::attention_scratch<C / H, float>(T));
   }
@@ -93,24 +97,28 @@ class Gpt {
   void forward(const int* x) {
     namespace ops = cohort::ops;
     ops::embedding_forward<V, C>(cpu_, R, x, p_.wte, embedded_);
-    for (int b = 0; b < B; ++b) ops::add(cpu_, T * C, embedded_ + b * T * C, p_.wpe, x0_ + b * T * C);
+    for (int b = 0; b < B; ++b)
+      ops::add(cpu_, T * C, embedded_ + b * T * C, p_.wpe, x0_ + b * T * C);
     const float* in = x0_;
     for (int l = 0; l < L; ++l) {
       const BlockWeights& w = p_.block[l];
       const BlockActivations& a = act_[l];
-      ops::layer_norm_forward<C>(cpu_, R, in, w.ln1, static_cast<const float*>(nullptr), a.ln1, a.mean1, a.rstd1);
+      ops::layer_norm_forward<C>(cpu_, R, in, w.ln1, static_cast<const float*>(nullptr), a.ln1,
+                                 a.mean1, a.rstd1);
       product<false, true>(R, 3 * C, C, a.ln1, C, w.qkv, C, 0, a.qkv, 3 * C);
       ops::attention_forward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, a.lse, scratch_);
       product<false, true>(R, C, C, a.att, C, w.proj, C, 0, a.proj, C);
       ops::add(cpu_, R * C, in, a.proj, a.x1);
-      ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2, a.mean2, a.rstd2);
+      ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2,
+                                 a.mean2, a.rstd2);
       product<false, true>(R, 4 * C, C, a.ln2, C, w.fc, C, 0, a.fc, 4 * C);
       ops::gelu_forward(cpu_, 4 * R * C, a.fc, a.gelu);
       product<false, true>(R, C, 4 * C, a.gelu, 4 * C, w.out, 4 * C, 0, a.out, C);
       ops::add(cpu_, R * C, a.x1, a.out, a.x2);
       in = a.x2;
     }
-    ops::layer_norm_forward<C>(cpu_, R, in, p_.lnf, static_cast<const float*>(nullptr), lnf_, meanf_, rstdf_);
+    ops::layer_norm_forward<C>(cpu_, R, in, p_.lnf, static_cast<const float*>(nullptr), lnf_,
+                               meanf_, rstdf_);
     product<false, true>(R, V, C, lnf_, C, p_.wte, C, 0, logits_, V);
   }
 
@@ -119,7 +127,8 @@ class Gpt {
     float* const none = nullptr;
     product<true, false>(V, C, R, dlogits_, V, lnf_, C, 0, g_.wte, C);
     product<false, false>(R, C, V, dlogits_, V, p_.wte, C, 0, d0_, C);
-    ops::layer_norm_backward<C>(cpu_, R, act_[L - 1].x2, p_.lnf, meanf_, rstdf_, d0_, d1_, g_.lnf, none, true);
+    ops::layer_norm_backward<C>(cpu_, R, act_[L - 1].x2, p_.lnf, meanf_, rstdf_, d0_, d1_, g_.lnf,
+                                none, true);
     float *d = d1_, *s = d0_, *t = d2_;  // d: gradient of the block's output; s, t: temporaries
     for (int l = L; l-- > 0;) {
       const BlockWeights &w = p_.block[l], &g = g_.block[l];
@@ -139,7 +148,8 @@ class Gpt {
       product<false, false>(R, C, 3 * C, d, 3 * C, w.qkv, C, 0, s, C);
       ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true);
       ops::add_to(cpu_, R * C, d, t);
-      reduce(l == L - 1 ? g_.size : offset(l + 1), offset(l));  // the 4 MiB of gradient leave in pieces
+      reduce(l == L - 1 ? g_.size : offset(l + 1),
+             offset(l));  // the 4 MiB of gradient leave in pieces
     }
     std::memset(g_.wpe, 0, T * C * sizeof(float));
     for (int b = 0; b < B; ++b) ops::add_to(cpu_, T * C, g_.wpe, d + b * T * C);
@@ -156,7 +166,8 @@ class Gpt {
     ops::add_square_sum(cpu_, g_.size, g_.all, squares);
     const double norm = std::sqrt(squares.value()) / total[1];
     const double scale = ops::clip_coefficient(norm, 1.0) / total[1];
-    const auto s = ops::AdamStep<float>::make({learning_rate, 0.9, 0.99, 1e-8, 0.1}, ++steps_, scale);
+    const auto s =
+        ops::AdamStep<float>::make({learning_rate, 0.9, 0.99, 1e-8, 0.1}, ++steps_, scale);
     ops::adamw(cpu_, p_.size, p_.all, static_cast<const float*>(g_.all), m_, v_, decay_.data(), s);
     return total[0] / total[1];
   }
@@ -168,21 +179,24 @@ class Gpt {
     if ((pending_end_ - pending_begin_) * sizeof(float) >= (sent_ ? 25u << 20 : 1u << 20)) flush();
   }
   void flush() {
-    if (pending_end_ > pending_begin_) world_.all_reduce(g_.all + pending_begin_, pending_end_ - pending_begin_);
+    if (pending_end_ > pending_begin_)
+      world_.all_reduce(g_.all + pending_begin_, pending_end_ - pending_begin_);
     sent_ = pending_begin_ > 0;
     pending_end_ = pending_begin_ = 0;
   }
   std::size_t offset(int l) const { return static_cast<std::size_t>(g_.block[l].ln1 - g_.all); }
 
   template <bool TransA, bool TransB>
-  void product(int m, int n, int k, const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc) {
+  void product(int m, int n, int k, const float* a, int lda, const float* b, int ldb, float beta,
+               float* c, int ldc) {
     cohort::matmul<TransA, TransB>(cpu_, m, n, k, a, lda, b, ldb, beta, c, ldc);
   }
 
   World& world_;
   cohort::DefaultCpu cpu_;
   Weights p_, g_;
-  float *m_, *v_, *embedded_, *x0_, *lnf_, *meanf_, *rstdf_, *logits_, *dlogits_, *d0_, *d1_, *d2_, *scratch_;
+  float *m_, *v_, *embedded_, *x0_, *lnf_, *meanf_, *rstdf_, *logits_, *dlogits_, *d0_, *d1_, *d2_,
+      *scratch_;
   BlockActivations act_[L];
   std::vector<std::uint8_t> decay_;
   std::size_t pending_end_ = 0, pending_begin_ = 0;

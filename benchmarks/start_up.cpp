@@ -40,5 +40,8 @@ int main(int argc, char** argv) {
     ms.push_back((bench::now_us() - begin) / 1e3);
   }
   std::nth_element(ms.begin(), ms.begin() + 10, ms.end());
-  std::printf("{\"bench\": \"start_up\", \"metric\": \"first_step_2_ranks\", \"value\": %.1f, \"unit\": \"ms\", \"goal\": 100}\n", ms[10]);
+  std::printf(
+      "{\"bench\": \"start_up\", \"metric\": \"first_step_2_ranks\", \"value\": %.1f, \"unit\": "
+      "\"ms\", \"goal\": 100}\n",
+      ms[10]);
 }

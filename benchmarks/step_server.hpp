@@ -11,7 +11,9 @@
 namespace bench {
 
 inline double now_us() {
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double, std::micro>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 /// Rank 0 reads "run K" or "quit", all ranks take K steps together, rank 0 answers with one JSON line of

@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
     auto run = Run::on(world, {.seed = 1, .batch = batch});
     std::vector<float> x(batch * 64);
     std::vector<int> y(batch);
-    for (int i = 0; i < batch * 64; ++i) x[i] = normal(1, static_cast<std::uint64_t>(world.rank()), i);
+    for (int i = 0; i < batch * 64; ++i)
+      x[i] = normal(1, static_cast<std::uint64_t>(world.rank()), i);
     for (int i = 0; i < batch; ++i) y[i] = i % 10;
     bench::serve(world, "{}", [&] { run.step({x.data(), {batch}}, {y.data(), {batch}}); });
   });

@@ -10,8 +10,7 @@ using namespace cohort;
 // y = gate(x) * value(x) + mix * x: two branches over one input, a parameter of its own, elementwise
 // products. Children are named like parameters and called through cohort::forward and
 // cohort::backward: that is where strategies gather and reduce.
-template <int C>
-struct GatedMix {
+template <int C> struct GatedMix {
   using Params = cohort::Params<Initialised<Param<"mix", C>, init::Ones>>;
   using Children = cohort::Children<Child<"gate", nn::Linear<C, C>>,
                                     Child<"value", nn::Sequential<nn::Linear<C, C>, nn::Gelu<C>>>>;
@@ -21,14 +20,16 @@ struct GatedMix {
   template <class T> static auto forward(auto& ctx, const auto& p, Tensor<const T, C> x) {
     const auto gate = cohort::forward(ctx, p["gate"_p], x);
     const auto value = cohort::forward(ctx, p["value"_p], x);
-    const auto y = ctx.like(x);                                              // (rows, C)
-    y.map() = gate.y.map().cwiseProduct(value.y.map()) + x.map() * p["mix"_p].map().row(0).asDiagonal();
+    const auto y = ctx.like(x);  // (rows, C)
+    y.map() =
+        gate.y.map().cwiseProduct(value.y.map()) + x.map() * p["mix"_p].map().row(0).asDiagonal();
     return Out{y, keep(ctx, "x"_p = x, "gate_y"_p = gate.y, "value_y"_p = value.y,
                        "gate"_p = gate.saved, "value"_p = value.saved)};
   }
 
   template <class T>
-  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, C> dy, const auto& g) {
+  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, C> dy,
+                       const auto& g) {
     g["mix"_p].map() += dy.map().cwiseProduct(s["x"_p].map()).colwise().sum();
     // Temporaries come from scratch and are declared below; results from ctx.make and ctx.like.
     const Tensor<T, C> dgate{ctx.template scratch<T>(dy.size()), dy.rows};   // (rows, C)
@@ -47,7 +48,8 @@ struct GatedMix {
 };
 static_assert(Layer<GatedMix<32>>);
 
-using Model = nn::Sequential<nn::Linear<2, 32>, nn::Repeat<3, nn::Residual<GatedMix<32>>>, nn::Linear<32, 2>>;
+using Model =
+    nn::Sequential<nn::Linear<2, 32>, nn::Repeat<3, nn::Residual<GatedMix<32>>>, nn::Linear<32, 2>>;
 using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, Groups<Each<GatedMix<32>>>,
                     ClipGradNorm, optim::AdamW>;
 
@@ -57,22 +59,27 @@ int main(int argc, char** argv) {
               check.where.c_str(), check.checked);
   if (!check.ok()) return 1;
 
-  return launch<Threads>(argc, argv, [](auto& world) {  // two classes: inside or outside of a ring
-    constexpr int batch = 128;
-    auto run = Run::on(world, {.seed = 7, .batch = batch, .learning_rate = 3e-3});
-    std::vector<float> x(2 * batch);
-    std::vector<int> y(batch);
-    for (int step = 0; step < 300; ++step) {
-      for (int i = 0; i < batch; ++i) {
-        const auto row = static_cast<std::uint64_t>((step * world.size() + world.rank()) * batch + i);
-        x[2 * i] = normal(2, 0, row);
-        x[2 * i + 1] = normal(2, 1, row);
-        const float radius = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
-        y[i] = radius > 0.5f && radius < 2.0f;
-      }
-      const Rows rows{batch};
-      const StepReport r = run.step({x.data(), rows}, {y.data(), rows});
-      if (world.rank() == 0 && (step + 1) % 100 == 0) std::printf("step %d  loss %.4f\n", step + 1, r.loss);
-    }
-  }, {.ranks = 2});
+  return launch<Threads>(
+      argc, argv,
+      [](auto& world) {  // two classes: inside or outside of a ring
+        constexpr int batch = 128;
+        auto run = Run::on(world, {.seed = 7, .batch = batch, .learning_rate = 3e-3});
+        std::vector<float> x(2 * batch);
+        std::vector<int> y(batch);
+        for (int step = 0; step < 300; ++step) {
+          for (int i = 0; i < batch; ++i) {
+            const auto row =
+                static_cast<std::uint64_t>((step * world.size() + world.rank()) * batch + i);
+            x[2 * i] = normal(2, 0, row);
+            x[2 * i + 1] = normal(2, 1, row);
+            const float radius = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
+            y[i] = radius > 0.5f && radius < 2.0f;
+          }
+          const Rows rows{batch};
+          const StepReport r = run.step({x.data(), rows}, {y.data(), rows});
+          if (world.rank() == 0 && (step + 1) % 100 == 0)
+            std::printf("step %d  loss %.4f\n", step + 1, r.loss);
+        }
+      },
+      {.ranks = 2});
 }

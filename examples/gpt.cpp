@@ -34,7 +34,8 @@ struct Arguments {
 double validate(auto& run, const data::EvaluationBlocks& blocks, int most) {
   auto batch = blocks.batch();
   LossSum total;
-  const std::int64_t count = most > 0 ? std::min<std::int64_t>(most, blocks.num_batches()) : blocks.num_batches();
+  const std::int64_t count =
+      most > 0 ? std::min<std::int64_t>(most, blocks.num_batches()) : blocks.num_batches();
   for (std::int64_t b = 0; b < count; ++b) {
     blocks(b, batch);
     total += run.evaluate(batch);
@@ -52,8 +53,10 @@ std::string generate(auto& run, const data::CharCorpus& corpus, const Arguments&
     const float highest = *std::max_element(last, last + vocabulary);
     std::array<double, vocabulary> weights{};
     double left = 0;
-    for (int v = 0; v < vocabulary; ++v) left += weights[v] = std::exp((last[v] - highest) / a.temperature);
-    left *= uniform01(a.seed, random_stream(RandomUse::generation, 0), static_cast<std::uint64_t>(i));
+    for (int v = 0; v < vocabulary; ++v)
+      left += weights[v] = std::exp((last[v] - highest) / a.temperature);
+    left *=
+        uniform01(a.seed, random_stream(RandomUse::generation, 0), static_cast<std::uint64_t>(i));
     int next = 0;
     while (next + 1 < vocabulary && (left -= weights[next]) >= 0) ++next;
     tokens.push_back(next);
@@ -65,19 +68,25 @@ void train(auto& world, const Arguments& a) {
   const auto corpus = data::CharCorpus::from_file(a.data);
   const data::Place place{world.rank(), world.size(), a.batch};
   const data::EvaluationBlocks validation(corpus.validation(), block, place);
-  data::Loader loader(data::RandomWindows(corpus.train(), block, place, a.seed),
-                      {.workers = 0, .count = a.steps});  // a copy of 12 x 64 bytes is cheaper than a hand-over
-  auto run = Run::on(world, {.seed = a.seed, .batch = a.batch, .tokens = block,
+  data::Loader loader(
+      data::RandomWindows(corpus.train(), block, place, a.seed),
+      {.workers = 0, .count = a.steps});  // a copy of 12 x 64 bytes is cheaper than a hand-over
+  auto run = Run::on(world, {.seed = a.seed,
+                             .batch = a.batch,
+                             .tokens = block,
                              .learning_rate = a.learning_rate,
                              .optimizer = {.beta2 = 0.99, .weight_decay = 0.1},
-                             .schedule = {.warmup_steps = std::min(100, a.steps / 10), .total_steps = a.steps,
+                             .schedule = {.warmup_steps = std::min(100, a.steps / 10),
+                                          .total_steps = a.steps,
                                           .min_learning_rate = a.learning_rate / 10}});
   if (a.plan && world.rank() == 0) print(Run::plan, run.sizes());
   std::optional<io::Metrics> log;
   if (!a.log.empty() && world.rank() == 0) log.emplace(a.log);
   const double tokens_per_step = double(a.batch) * block * world.size();
-  io::Progress progress(world.rank(), {.steps = a.steps, .tokens_per_step = tokens_per_step,
-                                       .steps_per_epoch = double(corpus.train().tokens.size()) / tokens_per_step});
+  io::Progress progress(
+      world.rank(), {.steps = a.steps,
+                     .tokens_per_step = tokens_per_step,
+                     .steps_per_epoch = double(corpus.train().tokens.size()) / tokens_per_step});
   for (auto& batch : loader) {
     const StepReport r = run.step(batch);
     if (r.step % a.eval_every == 0 && r.step < a.steps) {
@@ -86,14 +95,20 @@ void train(auto& world, const Arguments& a) {
       if (log) log->write({{"step", r.step}, {"val_loss", val}});
     }
     progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
-    if (log) log->write({{"step", r.step}, {"loss", r.loss}, {"lr", r.learning_rate}, {"grad_norm", r.grad_norm}});
+    if (log)
+      log->write({{"step", r.step},
+                  {"loss", r.loss},
+                  {"lr", r.learning_rate},
+                  {"grad_norm", r.grad_norm}});
   }
   progress.finish();
   const double val = validate(run, validation, 0);
-  if (log) log->write({{"step", a.steps}, {"val_loss", val}, {"val_tokens", validation.num_targets()}});
+  if (log)
+    log->write({{"step", a.steps}, {"val_loss", val}, {"val_tokens", validation.num_targets()}});
   const std::string text = generate(run, corpus, a);
-  if (world.rank() == 0) std::printf("validation loss %.4f over all %lld tokens\n---\n%s\n", val,
-                                     static_cast<long long>(validation.num_targets()), text.c_str());
+  if (world.rank() == 0)
+    std::printf("validation loss %.4f over all %lld tokens\n---\n%s\n", val,
+                static_cast<long long>(validation.num_targets()), text.c_str());
 }
 
 int main(int argc, char** argv) {
@@ -101,16 +116,26 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a GPT (4 layers, 128 wide, 64 tokens) on a text file, byte by byte.");
   app.add_option("--data", a.data, "text file to train on")->required();
   app.add_option("--ranks", a.ranks, "ranks, each a thread")->capture_default_str();
-  app.add_option("--steps", a.steps, "optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", a.batch, "rows per rank per step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--steps", a.steps, "optimizer steps")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--batch", a.batch, "rows per rank per step")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--seed", a.seed, "seed of weights, batches and sample")->capture_default_str();
   app.add_option("--lr", a.learning_rate, "highest learning rate")->capture_default_str();
-  app.add_option("--eval-every", a.eval_every, "steps between validations")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--eval-batches", a.eval_batches, "batches of each validation, the last one excepted")->capture_default_str();
+  app.add_option("--eval-every", a.eval_every, "steps between validations")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--eval-batches", a.eval_batches,
+                 "batches of each validation, the last one excepted")
+      ->capture_default_str();
   app.add_option("--log", a.log, "write metrics to this file, one JSON object a line");
   app.add_option("--sample", a.sample, "tokens to generate at the end")->capture_default_str();
   app.add_option("--prompt", a.prompt, "text that the sample continues");
-  app.add_option("--temperature", a.temperature, "of the sample")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--temperature", a.temperature, "of the sample")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_flag("--plan", a.plan, "print the plan of a step first");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -15,23 +15,26 @@ template <int C, int Heads, class Init = init::UniformFanIn, class Last = Init>
 using Block = nn::Sequential<
     nn::Residual<nn::Sequential<nn::LayerNorm<C, nn::NoBias>,
                                 nn::Attention<C, Heads, nn::Causal, nn::NoBias, Init, Last>>>,
-    nn::Residual<nn::Sequential<nn::LayerNorm<C, nn::NoBias>, nn::Linear<C, 4 * C, nn::NoBias, Init>,
-                                nn::Gelu<4 * C>, nn::Linear<4 * C, C, nn::NoBias, Last>>>>;
+    nn::Residual<
+        nn::Sequential<nn::LayerNorm<C, nn::NoBias>, nn::Linear<C, 4 * C, nn::NoBias, Init>,
+                       nn::Gelu<4 * C>, nn::Linear<4 * C, C, nn::NoBias, Last>>>>;
 
 /// V token ids, T positions, L layers, C wide: [samples * tokens] ids -> [samples * tokens, V] logits.
 /// A head of its own and PyTorch's default initialisation.
 template <int V, int T, int L, int C, int Heads>
-using Gpt = nn::Sequential<nn::Embedding<V, C>, nn::AddPosition<T, C>, nn::Repeat<L, Block<C, Heads>>,
-                           nn::LayerNorm<C, nn::NoBias>, nn::Linear<C, V, nn::NoBias>>;
+using Gpt =
+    nn::Sequential<nn::Embedding<V, C>, nn::AddPosition<T, C>, nn::Repeat<L, Block<C, Heads>>,
+                   nn::LayerNorm<C, nn::NoBias>, nn::Linear<C, V, nn::NoBias>>;
 
 /// The same with the head tied to the token table and nanoGPT's initialisation: N(0, 0.02), and
 /// N(0, 0.02 / sqrt(2 L)) for projections back into the residual stream.
 template <int V, int T, int L, int C, int Heads>
 using NanoGpt = nn::TiedEmbedding<
     V, C,
-    nn::Sequential<nn::AddPosition<T, C, init::Normal<2, 100>>,
-                   nn::Repeat<L, Block<C, Heads, init::Normal<2, 100>, init::Normal<2, 100, 2 * L>>>,
-                   nn::LayerNorm<C, nn::NoBias>>,
+    nn::Sequential<
+        nn::AddPosition<T, C, init::Normal<2, 100>>,
+        nn::Repeat<L, Block<C, Heads, init::Normal<2, 100>, init::Normal<2, 100, 2 * L>>>,
+        nn::LayerNorm<C, nn::NoBias>>,
     init::Normal<2, 100>>;
 
 }  // namespace example

@@ -53,10 +53,13 @@ template <class Model, class... Ps> struct Composition {
   using chosen = ChosenPolicies<Ps...>;
   using how = typename chosen::data::how;
   using groups = typename chosen::groups::how;
-  static constexpr bool reduces_what_it_shards = !chosen::accumulation::reduces_each || how::shards_gradients;
+  static constexpr bool reduces_what_it_shards =
+      !chosen::accumulation::reduces_each || how::shards_gradients;
   static constexpr bool has_groups = [] {
-    if constexpr (!how::shards_params || std::is_same_v<groups, One>) return true;
-    else return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(float)).count > 1;
+    if constexpr (!how::shards_params || std::is_same_v<groups, One>)
+      return true;
+    else
+      return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(float)).count > 1;
   }();
 };
 
@@ -113,15 +116,17 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
                   "cohort: two policies fill one slot. Keep one, e.g. DataParallel<Replicate> or "
                   "DataParallel<FullShard>. [cohort/concepts/policy.hpp]");
   } else if constexpr (!ReducesWhatItShards<Model, Ps...>) {
-    static_assert(ReducesWhatItShards<Model, Ps...>,
-                  "cohort: GradAccum<N, ReduceEach> saves memory only where gradients are sharded. Use "
-                  "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
-                  "[cohort/policies/grad_accum.hpp]");
+    static_assert(
+        ReducesWhatItShards<Model, Ps...>,
+        "cohort: GradAccum<N, ReduceEach> saves memory only where gradients are sharded. Use "
+        "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
+        "[cohort/policies/grad_accum.hpp]");
   } else {
-    static_assert(HasGroupsToShard<Model, Ps...>,
-                  "cohort: every parameter is in the root group, so FullShard would hold the whole model "
-                  "while it computes. Put blocks in a Repeat, name them by Groups<Each<Block>>, or say "
-                  "Groups<One> if that is meant. [cohort/policies/groups.hpp]");
+    static_assert(
+        HasGroupsToShard<Model, Ps...>,
+        "cohort: every parameter is in the root group, so FullShard would hold the whole model "
+        "while it computes. Put blocks in a Repeat, name them by Groups<Each<Block>>, or say "
+        "Groups<One> if that is meant. [cohort/policies/groups.hpp]");
   }
   return true;
 }
@@ -147,8 +152,8 @@ struct AnyPlan {
 /// slot.
 template <class Model, class Loss, class... Ps>
 concept Trainable =
-    Layer<Model> && LossFor<Loss, Model> &&(Policy<Ps>&&...) && OnePolicyPerSlot<Ps...> &&
-    ReducesWhatItShards<Model, Ps...> && HasGroupsToShard<Model, Ps...>;
+    Layer<Model> && LossFor<Loss, Model> &&(Policy<Ps>&&...) &&
+    OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {

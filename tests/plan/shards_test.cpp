@@ -12,8 +12,8 @@ using namespace cohort;
 namespace {
 
 // Units: 64 | 128 | 128 | 128 | 128 elements with padding; the first and the last are the root's.
-using Chain = nn::Sequential<nn::Linear<8, 8, nn::NoBias>, nn::Repeat<3, nn::Linear<8, 8>>,
-                             nn::Linear<8, 3>>;
+using Chain =
+    nn::Sequential<nn::Linear<8, 8, nn::NoBias>, nn::Repeat<3, nn::Linear<8, 8>>, nn::Linear<8, 3>>;
 
 template <class How, class Model> constexpr auto shards_of() {
   constexpr Layout<Model, typename How::cut> layout;
@@ -55,7 +55,9 @@ TEST_CASE("shards: only a root has no slot") {
   static_assert(one.offset[3] == 64 + 2 * 128 && one.last_unit[0] == 4);
 }
 
-TEST_CASE("shards: units tile their group in order; shards are whole chunks, padding less than one a rank") {
+TEST_CASE(
+    "shards: units tile their group in order; shards are whole chunks, padding less than one a "
+    "rank") {
   zoo::for_each_case([]<class Case>() {
     INFO(Case::name());
     constexpr Layout<typename Case::Model, CutAtRepeat> layout;

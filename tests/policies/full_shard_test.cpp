@@ -22,7 +22,9 @@ using PlanOf = typename RunOf<How, N, Mode>::plan_type;
 
 // ---------------------------------------------------------------- law 2
 
-TEST_CASE("FullShard: the bits of Replicate after 20 steps, a diagonal of models, ranks and micro-batches") {
+TEST_CASE(
+    "FullShard: the bits of Replicate after 20 steps, a diagonal of models, ranks and "
+    "micro-batches") {
   check_law_2<FullShard>(false);
 }
 TEST_CASE("FullShard: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
@@ -31,7 +33,9 @@ TEST_CASE("FullShard: the bits of Replicate, every model, ranks, micro-batches a
 TEST_CASE("FullShardKeepForward: the bits of Replicate after 20 steps, a diagonal") {
   check_law_2<FullShardKeepForward>(false);
 }
-TEST_CASE("FullShardKeepForward: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
+TEST_CASE(
+    "FullShardKeepForward: the bits of Replicate, every model, ranks, micro-batches and stream "
+    "[full]") {
   check_law_2<FullShardKeepForward>(true);
 }
 
@@ -46,7 +50,8 @@ template <int N> void check_each_like_zero_2(int ranks) {
     CHECK(all_same(expected, expected[0]));
   }
 }
-TEST_CASE("FullShard: GradAccum<N, ReduceEach> has the bits of ShardGradients, and the right gradient") {
+TEST_CASE(
+    "FullShard: GradAccum<N, ReduceEach> has the bits of ShardGradients, and the right gradient") {
   for (int ranks : law_rank_counts) {
     CAPTURE(ranks);
     check_each_like_zero_2<3>(ranks);
@@ -89,7 +94,8 @@ TEST_CASE("FullShard: three layers are gathered and reduced in the order of FSDP
         "U(root) U(0) U(1) U(2) | PB(2) PB(1) PB(0) PB(root) ");
 }
 
-TEST_CASE("FullShard: between micro-batches the root stays; gradients leave at the end, or after each") {
+TEST_CASE(
+    "FullShard: between micro-batches the root stays; gradients leave at the end, or after each") {
   using Keep = Three<FullShard, GradAccum<2>>;
   CHECK(order<Keep, MicroBatch::first>() == "U(root) U(0) U(1) U(2) | U(2) U(1) U(0) ");
   CHECK(order<Keep, MicroBatch::last>() ==
@@ -116,15 +122,18 @@ template <int M> constexpr bool sends_what_it_says(int ranks) {
   const ShardBytes<PlanOf<FullShard>> p(ranks);
   const Sizes sizes{.ranks = ranks, .batch = 6, .tokens = 2};
   const std::size_t m = M, rest = small_bytes(ranks, ranks);
-  return PlanOf<FullShard, M>::wire_bytes(sizes) == p.peers * ((2 * m + 1) * p.others + 2 * p.root) + rest &&
+  return PlanOf<FullShard, M>::wire_bytes(sizes) ==
+             p.peers * ((2 * m + 1) * p.others + 2 * p.root) + rest &&
          PlanOf<FullShard, M, ReduceEach>::wire_bytes(sizes) ==
              p.peers * (3 * m * p.others + (m + 1) * p.root) + rest &&
-         PlanOf<FullShardKeepForward, M>::wire_bytes(sizes) == p.peers * 2 * (p.others + p.root) + rest;
+         PlanOf<FullShardKeepForward, M>::wire_bytes(sizes) ==
+             p.peers * 2 * (p.others + p.root) + rest;
 }
 static_assert(sends_what_it_says<1>(2) && sends_what_it_says<1>(3) && sends_what_it_says<1>(512));
 static_assert(sends_what_it_says<2>(4) && sends_what_it_says<3>(7) && sends_what_it_says<3>(64));
 
-TEST_CASE("FullShard: the heap that a run takes is the planned peak, to the byte; steps take none") {
+TEST_CASE(
+    "FullShard: the heap that a run takes is the planned peak, to the byte; steps take none") {
   for (int ranks : {1, 2, 3, 5, 8}) {
     check_heap<RunOf<FullShard>, Case>(ranks);
     check_heap<RunOf<FullShard, 3>, Case>(ranks);
@@ -142,16 +151,20 @@ TEST_CASE("FullShard: a rank's own state is 1/N of Replicate's and the padding o
     using Whole = typename ShardedRun<C, Replicate>::plan_type;
     for (int ranks : {1, 2, 3, 4, 5, 7, 8, 16, 512}) {
       const auto n = static_cast<std::size_t>(ranks);
-      const PersistentBytes one = Full::persistent_bytes(ranks), all = Whole::persistent_bytes(ranks);
+      const PersistentBytes one = Full::persistent_bytes(ranks),
+                            all = Whole::persistent_bytes(ranks);
       std::size_t padding = 0;
       for (int g = 0; g < Full::groups.count; ++g)
-        padding += (Full::shards.padded(g, ranks) - Full::shards.size[static_cast<std::size_t>(g)]) * sizeof(float);
+        padding +=
+            (Full::shards.padded(g, ranks) - Full::shards.size[static_cast<std::size_t>(g)]) *
+            sizeof(float);
       CHECK(padding < n * static_cast<std::size_t>(Full::groups.count) * chunk * sizeof(float));
       CHECK(one.parameters * n == all.parameters + padding);
       CHECK(one.gradients * n == all.gradients + padding);
       CHECK(one.optimizer * n == all.optimizer + 2 * padding);  // two moments
       // Whole beside it: of parameters and of gradients the root and two groups.
-      CHECK(one.gathered == 2 * sizeof(float) * (Full::shards.padded(0, ranks) + 2 * Full::shards.slot(ranks)));
+      CHECK(one.gathered ==
+            2 * sizeof(float) * (Full::shards.padded(0, ranks) + 2 * Full::shards.slot(ranks)));
     }
   });
 }

@@ -18,17 +18,24 @@ static_assert(!Policy<HybridShard<2>> && Policy<DataParallel<HybridShard<2>>>);
 namespace {
 
 using Case = zoo::NestedRepeatCase;
-template <int S, int N = 1, class Mode = KeepUnsharded> using RunOf = ShardedRun<Case, HybridShard<S>, N, Mode>;
-template <int S, int N = 1, class Mode = KeepUnsharded> using PlanOf = typename RunOf<S, N, Mode>::plan_type;
+template <int S, int N = 1, class Mode = KeepUnsharded>
+using RunOf = ShardedRun<Case, HybridShard<S>, N, Mode>;
+template <int S, int N = 1, class Mode = KeepUnsharded>
+using PlanOf = typename RunOf<S, N, Mode>::plan_type;
 
 // ---------------------------------------------------------------- law 2
 
-TEST_CASE("HybridShard: the bits of Replicate after 20 steps, a diagonal of models, ranks, micro-batches") {
+TEST_CASE(
+    "HybridShard: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
+    "micro-batches") {
   check_law_2<HybridShard<2>>(false);
-  for (int ranks : {4, 8, 16}) check_like_replicate<Case, HybridShard<4>, 1>(ranks, StreamMode::worker);
-  for (int ranks : {4, 12}) check_like_replicate<Case, HybridShard<4>, 3>(ranks, StreamMode::on_compute_thread);
+  for (int ranks : {4, 8, 16})
+    check_like_replicate<Case, HybridShard<4>, 1>(ranks, StreamMode::worker);
+  for (int ranks : {4, 12})
+    check_like_replicate<Case, HybridShard<4>, 3>(ranks, StreamMode::on_compute_thread);
 }
-TEST_CASE("HybridShard: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
+TEST_CASE(
+    "HybridShard: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
   check_law_2<HybridShard<2>>(true);
   check_law_2<HybridShard<4>>(true);
 }
@@ -44,7 +51,8 @@ TEST_CASE("HybridShard: groups of three have the right gradient, and equal bits 
 }
 
 // Partial sums of micro-batches are added before the copies are: another order than FullShard's.
-TEST_CASE("HybridShard: reduce-scatter each and all-reduce last has the right gradient, on every rank") {
+TEST_CASE(
+    "HybridShard: reduce-scatter each and all-reduce last has the right gradient, on every rank") {
   for (int ranks : {2, 4, 6, 8}) check_gradient<RunOf<2, 3, ReduceEach>, Case, 3>(ranks);
   const auto all = train_sharded<RunOf<2, 3, ReduceEach>, Case>({.ranks = 4, .steps = 20});
   CHECK(all_same(all, all[0]));
@@ -53,7 +61,8 @@ TEST_CASE("HybridShard: reduce-scatter each and all-reduce last has the right gr
 TEST_CASE("HybridShard: one group of all ranks is FullShard") {
   for (int n : {1, 3}) {
     const Setup setup{.ranks = 4, .steps = 5};
-    const auto hybrid = n == 1 ? train_sharded<RunOf<4>, Case>(setup) : train_sharded<RunOf<4, 3>, Case>(setup);
+    const auto hybrid =
+        n == 1 ? train_sharded<RunOf<4>, Case>(setup) : train_sharded<RunOf<4, 3>, Case>(setup);
     const auto full = n == 1 ? train_sharded<ShardedRun<Case, FullShard>, Case>(setup)
                              : train_sharded<ShardedRun<Case, FullShard, 3>, Case>(setup);
     CHECK(all_same(hybrid, full[0]));
@@ -85,10 +94,13 @@ template <int S, int M> constexpr bool sends_what_it_says(int copies) {
          PlanOf<S, M, ReduceEach>::wire_bytes({.ranks = S * copies}) ==
              p.peers * (3 * m * p.others + (m + 1) * p.root) + across + rest;
 }
-static_assert(sends_what_it_says<2, 1>(1) && sends_what_it_says<2, 1>(4) && sends_what_it_says<8, 1>(64));
+static_assert(sends_what_it_says<2, 1>(1) && sends_what_it_says<2, 1>(4) &&
+              sends_what_it_says<8, 1>(64));
 static_assert(sends_what_it_says<2, 3>(3) && sends_what_it_says<3, 3>(5));
 
-TEST_CASE("HybridShard: the heap that a run takes is the planned peak and its channels; steps take none") {
+TEST_CASE(
+    "HybridShard: the heap that a run takes is the planned peak and its channels; steps take "
+    "none") {
   for (int ranks : {2, 4, 6}) {
     check_heap<RunOf<2>, Case>(ranks);
     check_heap<RunOf<2, 3>, Case>(ranks);
@@ -99,7 +111,8 @@ TEST_CASE("HybridShard: the heap that a run takes is the planned peak and its ch
 TEST_CASE("HybridShard: state depends on S, not on the number of copies") {
   using Full = typename ShardedRun<Case, FullShard>::plan_type;
   for (int ranks : {4, 8, 512}) {
-    CHECK(PlanOf<4>::peak_bytes({.ranks = ranks, .batch = 6}) == Full::peak_bytes({.ranks = 4, .batch = 6}));
+    CHECK(PlanOf<4>::peak_bytes({.ranks = ranks, .batch = 6}) ==
+          Full::peak_bytes({.ranks = 4, .batch = 6}));
   }
 }
 

@@ -16,13 +16,17 @@ static_assert(!Policy<ShardGradients> && Policy<DataParallel<ShardGradients>>);
 namespace {
 
 using Case = zoo::NestedRepeatCase;
-template <int N, class Mode = KeepUnsharded> using RunOf = ShardedRun<Case, ShardGradients, N, Mode>;
+template <int N, class Mode = KeepUnsharded>
+using RunOf = ShardedRun<Case, ShardGradients, N, Mode>;
 template <int N, class Mode = KeepUnsharded> using PlanOf = typename RunOf<N, Mode>::plan_type;
 
-TEST_CASE("ShardGradients: the bits of Replicate after 20 steps, a diagonal of models, ranks, micro-batches") {
+TEST_CASE(
+    "ShardGradients: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
+    "micro-batches") {
   check_law_2<ShardGradients>(false);
 }
-TEST_CASE("ShardGradients: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
+TEST_CASE(
+    "ShardGradients: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
   check_law_2<ShardGradients>(true);
 }
 
@@ -48,7 +52,8 @@ template <int M> constexpr bool sends_what_it_says(int ranks) {
 static_assert(sends_what_it_says<1>(1) && sends_what_it_says<1>(2) && sends_what_it_says<2>(3));
 static_assert(sends_what_it_says<3>(7) && sends_what_it_says<3>(512));
 
-TEST_CASE("ShardGradients: the heap that a run takes is the planned peak, to the byte; steps take none") {
+TEST_CASE(
+    "ShardGradients: the heap that a run takes is the planned peak, to the byte; steps take none") {
   for (int ranks : {1, 2, 3, 5, 8}) {
     check_heap<RunOf<1>, Case>(ranks);
     check_heap<RunOf<3>, Case>(ranks);
@@ -57,7 +62,8 @@ TEST_CASE("ShardGradients: the heap that a run takes is the planned peak, to the
   check_steps_allocate_nothing<RunOf<3, ReduceEach>, Case>(3);
 }
 
-TEST_CASE("ShardGradients: whole gradients are kept between micro-batches, unless each is reduced") {
+TEST_CASE(
+    "ShardGradients: whole gradients are kept between micro-batches, unless each is reduced") {
   constexpr int ranks = 4;
   constexpr auto& shards = PlanOf<1>::shards;
   constexpr std::size_t slots = (shards.padded(0, ranks) + 2 * shards.slot(ranks)) * sizeof(float);

@@ -19,10 +19,13 @@ using Case = zoo::NestedRepeatCase;
 template <int N> using RunOf = ShardedRun<Case, ShardOptimizer, N>;
 template <int N> using PlanOf = typename RunOf<N>::plan_type;
 
-TEST_CASE("ShardOptimizer: the bits of Replicate after 20 steps, a diagonal of models, ranks, micro-batches") {
+TEST_CASE(
+    "ShardOptimizer: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
+    "micro-batches") {
   check_law_2<ShardOptimizer>(false);
 }
-TEST_CASE("ShardOptimizer: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
+TEST_CASE(
+    "ShardOptimizer: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
   check_law_2<ShardOptimizer>(true);
 }
 
@@ -54,7 +57,8 @@ TEST_CASE("ShardOptimizer: Replicate sends as much, but for its norm and the pad
   }
 }
 
-TEST_CASE("ShardOptimizer: the heap that a run takes is the planned peak, to the byte; steps take none") {
+TEST_CASE(
+    "ShardOptimizer: the heap that a run takes is the planned peak, to the byte; steps take none") {
   for (int ranks : {1, 2, 3, 5, 8}) {
     check_heap<RunOf<1>, Case>(ranks);
     check_heap<RunOf<3>, Case>(ranks);

@@ -15,7 +15,7 @@ namespace cohort::test {
 template <class Case, int N> Seen train_replicated(const Setup& setup) {
   return train_sharded<ShardedRun<Case, Replicate, N>, Case>(setup)[0];
 }
-#define COHORT_REPLICATED(CASE)                                \
+#define COHORT_REPLICATED(CASE)                               \
   template Seen train_replicated<zoo::CASE, 1>(const Setup&); \
   template Seen train_replicated<zoo::CASE, 2>(const Setup&); \
   template Seen train_replicated<zoo::CASE, 3>(const Setup&);
@@ -65,7 +65,9 @@ template <class How> std::vector<Answers> ask(int ranks, StreamMode stream, bool
       const int first = world.rank() * setup.each;
       constexpr int rows[] = {0, 5, 3, 1};
       const int few = rows[(world.rank() + step) % 4];
-      if (asks) mine.sums.push_back(run.evaluate(batch.x().samples(first, few), batch.y().samples(first, few)));
+      if (asks)
+        mine.sums.push_back(
+            run.evaluate(batch.x().samples(first, few), batch.y().samples(first, few)));
       if (asks) {
         const auto y = run.predict(batch.x().samples(first, 3));
         mine.predicted.insert(mine.predicted.end(), y.data, y.data + y.size());
@@ -132,7 +134,8 @@ TEST_CASE("sharded: forming exchanges plan and options; whole parameters are als
   const std::size_t whole = Two<FullShard>::plan_type::shards.shard(3) * 3;
   for (std::size_t r = 0; r < 3; ++r) {
     CHECK(full[r].formation == std::vector<Call>{agreement});
-    CHECK(zero_1[r].formation == std::vector<Call>{agreement, {{CollectiveKind::broadcast, DType::f32, whole, 0}, 3}});
+    CHECK(zero_1[r].formation ==
+          std::vector<Call>{agreement, {{CollectiveKind::broadcast, DType::f32, whole, 0}, 3}});
   }
 }
 
@@ -145,7 +148,8 @@ static_assert(Layout<Huge, CutAtRepeat>{}.num_elements() > 7'490'000'000 &&
 
 /// A rank's parameters, gradients and optimizer state, in GB.
 template <class How> constexpr double state_of_huge() {
-  const PersistentBytes p = Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64);
+  const PersistentBytes p =
+      Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64);
   return static_cast<double>(p.parameters + p.gradients + p.optimizer) / 1e9;
 }
 constexpr bool within_a_percent(double a, double b) { return a > 0.99 * b && a < 1.01 * b; }
@@ -159,7 +163,9 @@ static_assert(within_a_percent(state_of_huge<HybridShard<64>>(), 1.875));
 /// of parameters too for FullShard.
 template <class How> constexpr double gathered_of_huge() {
   return static_cast<double>(
-             Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64).gathered) / 1e9;
+             Trainer<Huge, nn::CrossEntropy, DataParallel<How>>::plan.persistent_bytes(64)
+                 .gathered) /
+         1e9;
 }
 static_assert(gathered_of_huge<Replicate>() == 0 && gathered_of_huge<ShardOptimizer>() == 0);
 static_assert(within_a_percent(gathered_of_huge<ShardGradients>(), 4 * (0.0493 + 2 * 0.2014)));

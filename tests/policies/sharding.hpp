@@ -27,7 +27,9 @@ template <Communicator C> class Taped {
   int rank() const { return comm_.rank(); }
   int size() const { return comm_.size(); }
   bool spins() const { return comm_.spins(); }
-  template <class T> requires HasAllReduce<C, T> void all_reduce(T* inout, std::size_t count) {
+  template <class T>
+  requires HasAllReduce<C, T>
+  void all_reduce(T* inout, std::size_t count) {
     note({CollectiveKind::all_reduce, dtype_of<T>, count, 0});
     comm_.all_reduce(inout, count);
   }
@@ -77,29 +79,26 @@ inline TapedWorld make_taped_world(Threads& threads, std::uint64_t delay_seed = 
 inline std::vector<Call>& tape_of(TapedWorld& world) { return world.wrapped().wrapped().tape(); }
 
 /// How a model of the zoo is cut into groups; those without a Repeat say it.
-template <class Case> struct GroupsFor {
-  using type = Groups<ByRepeat>;
-};
+template <class Case> struct GroupsFor { using type = Groups<ByRepeat>; };
 template <> struct GroupsFor<zoo::OddMlpCase> {
   using type = Groups<Each<nn::Linear<7, 13>, nn::Linear<13, 5, nn::NoBias>>>;
 };
-template <> struct GroupsFor<zoo::SingleParameterCase> {
-  using type = Groups<One>;
-};
+template <> struct GroupsFor<zoo::SingleParameterCase> { using type = Groups<One>; };
 template <> struct GroupsFor<zoo::BranchingCase> {  // one group holds a whole composite
   using type = Groups<Each<zoo::TwoBranches<5>, nn::Linear<5, 4>>>;
 };
 
 /// Small buckets so that Replicate has several, and clipping, so that the norm is exchanged.
 template <class Case, class How, int N = 1, class Mode = KeepUnsharded>
-using ShardedRun = Trainer<typename Case::Model, typename Case::Loss, DataParallel<How>, GradAccum<N, Mode>,
-                           Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type>;
+using ShardedRun =
+    Trainer<typename Case::Model, typename Case::Loss, DataParallel<How>, GradAccum<N, Mode>,
+            Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type>;
 
 /// What one rank saw of a training.
 struct Seen {
   std::vector<StepReport> reports;
   std::vector<NamedTensor> start, parameters, gradients;
-  LossSum before, after;              // of evaluation
+  LossSum before, after;               // of evaluation
   std::vector<Call> formation, calls;  // of Run::on, of the steps
 };
 inline bool same_bits(const Seen& a, const Seen& b) {
@@ -107,7 +106,8 @@ inline bool same_bits(const Seen& a, const Seen& b) {
   for (std::size_t i = 0; i < a.reports.size(); ++i)
     if (!same_bits(a.reports[i], b.reports[i])) return false;
   return same_bits(a.parameters, b.parameters) && same_bits(a.gradients, b.gradients) &&
-         a.before.sum == b.before.sum && a.after.sum == b.after.sum && a.after.weight == b.after.weight;
+         a.before.sum == b.before.sum && a.after.sum == b.after.sum &&
+         a.after.weight == b.after.weight;
 }
 inline bool all_same(const std::vector<Seen>& all, const Seen& expected) {
   return std::all_of(all.begin(), all.end(), [&](const Seen& s) { return same_bits(s, expected); });
@@ -154,7 +154,8 @@ template <class Case, int N> Seen train_replicated(const Setup& setup);
 constexpr int law_rank_counts[] = {1, 2, 3, 4, 5, 7, 8, 16};
 
 /// After 20 steps with clipping every rank holds the bits that Replicate has, and clipping was at work.
-template <class Case, class How, int N> void check_like_replicate(int ranks, StreamMode stream, int steps = 20) {
+template <class Case, class How, int N>
+void check_like_replicate(int ranks, StreamMode stream, int steps = 20) {
   if constexpr (How::shard_ranks > 0) {
     if (ranks % How::shard_ranks != 0) return;
   }
@@ -185,7 +186,8 @@ template <class How> void check_law_2(bool full) {
       for (std::size_t i = 0; i < 8; ++i) {
         for (StreamMode stream : both_streams) {
           const bool worker = stream == StreamMode::worker;
-          if (full || (number + i) % 8 == (worker ? 3 : 0)) check_like_replicate<Case, How, N>(law_rank_counts[i], stream);
+          if (full || (number + i) % 8 == (worker ? 3 : 0))
+            check_like_replicate<Case, How, N>(law_rank_counts[i], stream);
         }
       }
       number += 5;
@@ -213,7 +215,8 @@ template <class Plan> std::vector<Call> planned_tape(int ranks) {
 
 /// Bytes that a rank sends for a taped call, by the least that any algorithm can do.
 inline std::size_t sent_bytes(const Call& call) {
-  const auto n = static_cast<std::size_t>(call.ranks), payload = call.what.count * bytes(call.what.dtype);
+  const auto n = static_cast<std::size_t>(call.ranks),
+             payload = call.what.count * bytes(call.what.dtype);
   if (call.what.kind == CollectiveKind::all_reduce) return 2 * (payload * (n - 1) / n);
   return payload * (n - 1);
 }
@@ -226,7 +229,8 @@ template <class Run, class Case> void check_tape(int ranks) {
   for (int step = 0; step < 2; ++step)
     for (const Call& call : planned_tape<Plan>(ranks)) expected.push_back(call);
   for (StreamMode stream : both_streams) {
-    for (const Seen& seen : train_sharded<Run, Case>({.ranks = ranks, .steps = 2, .stream = stream})) {
+    for (const Seen& seen :
+         train_sharded<Run, Case>({.ranks = ranks, .steps = 2, .stream = stream})) {
       CHECK(seen.calls == expected);
       std::size_t sent = 0;
       for (const Call& call : seen.calls) sent += sent_bytes(call);
@@ -266,7 +270,8 @@ template <class Run, class Case> void check_heap(int ranks) {
   const Sizes sizes{.ranks = ranks, .batch = 6, .tokens = Case::tokens};
   static constexpr int shard_ranks = Run::slots::data::how::shard_ranks;
   const auto planned = static_cast<std::int64_t>(Run::plan.peak_bytes(sizes));
-  const auto channels = heap_of(ranks, [](Threads& world) { return Axes<Threads>(world, shard_ranks); });
+  const auto channels =
+      heap_of(ranks, [](Threads& world) { return Axes<Threads>(world, shard_ranks); });
   const auto heap = heap_of(ranks, [&](Threads& world) {
     return typename Run::template execution<Threads>(world, options);
   });
@@ -323,7 +328,8 @@ template <class Run, class Case, int N> void check_gradient(int ranks) {
   const auto all = train_sharded<Run, Case>(setup);
   CHECK(all_same(all, all[0]));
   const Exact exact = ExactGradient<Case>(all[0].start).of(batch_of<Case>(setup, 0));
-  const Worst worst = worst_error(all[0].gradients, exact, ranks * setup.each * Case::tokens, ranks + N);
+  const Worst worst =
+      worst_error(all[0].gradients, exact, ranks * setup.each * Case::tokens, ranks + N);
   CAPTURE(worst.name);
   CHECK(worst.ratio <= 1);
 }

@@ -19,8 +19,8 @@ template <class Comm> class Axes {
     if (world.size() % size_ != 0) {
       throw InvalidInput(world.rank(), "HybridShard",
                          "groups of " + std::to_string(size_) + " ranks do not fill a world of " +
-                             std::to_string(world.size()) + ": start a multiple of " + std::to_string(size_) +
-                             " ranks, or name another HybridShard<S>.");
+                             std::to_string(world.size()) + ": start a multiple of " +
+                             std::to_string(size_) + " ranks, or name another HybridShard<S>.");
     }
     if (shard_ranks == 0) return;
     shard_.emplace(world.split(world.rank() / size_, world.rank()));

@@ -23,9 +23,10 @@ template <int In, int Out_, class Bias = WithBias, class Init = init::UniformFan
 struct Linear {
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = Initialised<Param<"weight", Out_, In>, Init>;
-  using Params = std::conditional_t<
-      has_bias, cohort::Params<Weight, Initialised<Param<"bias", Out_>, BiasInit>>,
-      cohort::Params<Weight>>;
+  using Params =
+      std::conditional_t<has_bias,
+                         cohort::Params<Weight, Initialised<Param<"bias", Out_>, BiasInit>>,
+                         cohort::Params<Weight>>;
   using Input = Features<In>;
   using Output = Features<Out_>;
 

@@ -47,7 +47,7 @@ template <class V> constexpr Reduced<V> reduce_by_ln2(V x) {
   const V n = shifted - magic;
   const V high = fma(n, constant<V>(-0.693359375f), x);
   const V r = fma(n, constant<V>(2.12194440e-4f), high);
-  return {r, as_bits(shifted) - std::bit_cast<std::int32_t>(magic)};
+  return {r, (as_bits(shifted) & 0x7fffff) - 0x400000};  // magic's mantissa is 0x400000
 }
 /// e^r - 1 for |r| <= ln2 / 2.
 template <class V> constexpr V exp_minus_1(V r) {
@@ -69,9 +69,12 @@ template <class F, class V> inline V each_lane(F f, V x) {
 
 /// Correctly rounded; the lanes become one vector square root.
 template <class A> [[gnu::always_inline]] inline Vec<A> square_root(Vec<A> x) {
-#if defined(__AVX512F__)  // masked with all lanes: g++ 12 warns of the unmasked ones' undefined source
-  if constexpr (std::is_same_v<A, float>) return (Vec<A>)_mm512_mask_sqrt_ps((__m512)x, 0xffff, (__m512)x);
-  if constexpr (std::is_same_v<A, double>) return (Vec<A>)_mm512_mask_sqrt_pd((__m512d)x, 0xff, (__m512d)x);
+#if defined( \
+    __AVX512F__)  // masked with all lanes: g++ 12 warns of the unmasked ones' undefined source
+  if constexpr (std::is_same_v<A, float>)
+    return (Vec<A>)_mm512_mask_sqrt_ps((__m512)x, 0xffff, (__m512)x);
+  if constexpr (std::is_same_v<A, double>)
+    return (Vec<A>)_mm512_mask_sqrt_pd((__m512d)x, 0xff, (__m512d)x);
 #elif defined(__AVX2__)
   if constexpr (std::is_same_v<A, float>) return (Vec<A>)_mm256_sqrt_ps((__m256)x);
   if constexpr (std::is_same_v<A, double>) return (Vec<A>)_mm256_sqrt_pd((__m256d)x);

@@ -23,7 +23,7 @@ struct Adam {
   static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
     const auto step = ops::AdamStep<accumulator_t<T>>::make(
         {now.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, now.step, now.grad_scale);
-    ops::adam(device, s.size, s.params, s.grads, s.moments, s.moments + s.moment_stride, s.decays, step);
+    ops::adam(device, s.size, s.params, s.grads, s.moment(0), s.moment(1), s.decays, step);
   }
 };
 

@@ -24,7 +24,7 @@ struct AdamW {
   static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
     const auto step = ops::AdamStep<accumulator_t<T>>::make(
         {now.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, now.step, now.grad_scale);
-    ops::adamw(device, s.size, s.params, s.grads, s.moments, s.moments + s.moment_stride, s.decays, step);
+    ops::adamw(device, s.size, s.params, s.grads, s.moment(0), s.moment(1), s.decays, step);
   }
 };
 

@@ -21,7 +21,7 @@ template <bool Nesterov> struct BasicSgd {
   template <class D, class T>
   static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
     using A = accumulator_t<T>;
-    ops::sgd(device, s.size, s.params, s.grads, s.moments, s.decays,
+    ops::sgd(device, s.size, s.params, s.grads, s.moment(0), s.decays,
              ops::SgdStep<A>{A(now.grad_scale), A(now.learning_rate), A(o.momentum),
                              A(o.weight_decay), Nesterov});
   }

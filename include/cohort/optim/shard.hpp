@@ -8,7 +8,8 @@
 
 namespace cohort {
 
-/// A borrowed flat range, whole chunks of 64. Moment i begins at moments + i * moment_stride.
+/// A borrowed flat range, whole chunks of 64. Moments lie moment_stride elements
+/// apart: the size of the rank's whole shard, of which this range may be a part; 0 says it is all.
 template <class T> struct Shard {
   T* params = nullptr;
   const T* grads = nullptr;  // sums over the global batch, not yet divided
@@ -16,6 +17,10 @@ template <class T> struct Shard {
   const std::uint8_t* decays = nullptr;  // one flag a chunk
   std::size_t size = 0;
   std::size_t moment_stride = 0;
+
+  T* moment(int i) const {
+    return moments + static_cast<std::size_t>(i) * (moment_stride > 0 ? moment_stride : size);
+  }
 };
 
 /// What changes from step to step. The gradient that counts is grads * grad_scale.

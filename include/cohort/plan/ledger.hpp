@@ -27,9 +27,11 @@ struct MemoryBytes {
   std::size_t activations = 0;  // results and kept values of forward, and the loss's gradient
   std::size_t backward = 0;     // gradients of activations
   std::size_t scratch = 0;
-  std::size_t gathered = 0;  // whole parameters and gradients of groups, of strategies that shard them
+  std::size_t gathered =
+      0;  // whole parameters and gradients of groups, of strategies that shard them
   constexpr std::size_t total() const {
-    return parameters + gradients + optimizer + tables + activations + backward + scratch + gathered;
+    return parameters + gradients + optimizer + tables + activations + backward + scratch +
+           gathered;
   }
 };
 

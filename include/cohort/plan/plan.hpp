@@ -118,7 +118,9 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   /// communicator counts them (per rank for gathers and scatters, padded to whole chunks).
   static constexpr IssuedOp issued(const Op& op, int ranks) {
     const int group = shard_group(ranks);
-    const int taking_part = op.axis == Axis::shard ? group : op.axis == Axis::replicate ? ranks / group : ranks;
+    const int taking_part = op.axis == Axis::shard       ? group
+                            : op.axis == Axis::replicate ? ranks / group
+                                                         : ranks;
     const bool whole = op.kind == OpKind::loss || op.kind == OpKind::norm || op.axis == Axis::world;
     return {op.kind, op.dtype, whole ? op.count : shards.per_rank(op.id, group), taking_part};
   }

@@ -45,7 +45,8 @@ inline std::string subject(const Op& op) {
   if (op.kind == OpKind::loss) return "loss";
   if (op.kind == OpKind::norm) return "norm";
   if (op.axis == Axis::world) return "bucket " + std::to_string(op.id);
-  return (op.id == 0 ? "root" : "group " + std::to_string(op.id)) + (op.axis == Axis::replicate ? " copies" : "");
+  return (op.id == 0 ? "root" : "group " + std::to_string(op.id)) +
+         (op.axis == Axis::replicate ? " copies" : "");
 }
 
 template <class P> void print_units(std::ostream& out) {

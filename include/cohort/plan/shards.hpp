@@ -8,11 +8,10 @@ namespace cohort {
 
 /// Each group is one flat range: its units in forward order. Elements, padding between parameters
 /// included; a group's tail is padded to whole chunks a rank when the world is known.
-template <int U>
-struct ShardTable {
-  std::array<std::size_t, U + 1> size{};        // of a group; at most U + 1 groups
+template <int U> struct ShardTable {
+  std::array<std::size_t, U + 1> size{};  // of a group; at most U + 1 groups
   std::array<int, U + 1> first_unit{}, last_unit{};
-  std::array<std::size_t, U> offset{};          // of a unit inside its group
+  std::array<std::size_t, U> offset{};  // of a unit inside its group
   int groups = 1;
 
   /// Elements of a group that each of `ranks` ranks holds: the last ranks' may be padding only.

@@ -6,7 +6,8 @@
 
 namespace cohort {
 
-template <int S> concept AtLeastTwoRanks = (S >= 2);
+template <int S>
+concept AtLeastTwoRanks = (S >= 2);
 
 /// Shards over S neighbouring ranks (one host, say); the N / S copies sum their shards' gradients.
 ///
@@ -16,10 +17,10 @@ template <int S> concept AtLeastTwoRanks = (S >= 2);
 /// Laws     the same bits as Replicate for S a power of two, within rounding otherwise
 ///          (tests/policies/sharding_law_test.cpp).
 /// Source   Zhao et al. 2023, arXiv:2304.11277, section 3.2.2.
-template <int S>
-struct HybridShard : detail::Sharding<true, true> {
+template <int S> struct HybridShard : detail::Sharding<true, true> {
   static_assert(AtLeastTwoRanks<S>,
-                "cohort: HybridShard<S> shards over groups of at least two ranks. Use HybridShard<2> or more, "
+                "cohort: HybridShard<S> shards over groups of at least two ranks. Use "
+                "HybridShard<2> or more, "
                 "or DataParallel<Replicate>. [cohort/policies/hybrid_shard.hpp]");
   static constexpr int shard_ranks = S;
   template <class Plan, class Comm> using Storage = detail::ShardedStorage<Plan, Comm>;

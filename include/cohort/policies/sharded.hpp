@@ -14,14 +14,14 @@
 namespace cohort::detail {
 
 /// What a strategy keeps whole on every rank; the optimizer's state is always in shards.
-template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
-struct Sharding {
+template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams> struct Sharding {
   static constexpr bool shards_gradients = ShardsGradients;
   static constexpr bool shards_params = ShardsParams;
   static constexpr bool reshards = Reshards;  // parameters are freed between forward and backward
 
   /// Gradients of all groups stay whole until the last micro-batch (GradAccum's default mode).
-  template <class Plan> static constexpr bool keeps_gradients =
+  template <class Plan>
+  static constexpr bool keeps_gradients =
       !ShardsGradients || (Plan::micro_batches > 1 && !Plan::reduces_each);
 
   template <class Plan, MicroBatch M> static constexpr auto program() {
@@ -68,10 +68,12 @@ struct Sharding {
     return is_last(M) || (shards_gradients && Plan::reduces_each);
   }
   template <class Plan> static constexpr Op gather(int g, int after) {
-    return {OpKind::all_gather, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>, Axis::shard};
+    return {OpKind::all_gather, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
+            Axis::shard};
   }
   /// Root once a step; then each group before it is needed, one ahead of compute.
-  template <class Plan, MicroBatch M, class P> static constexpr void add_forward_gathers(P& p, int G) {
+  template <class Plan, MicroBatch M, class P>
+  static constexpr void add_forward_gathers(P& p, int G) {
     using markers = typename Plan::markers;
     if (is_first(M)) p.add(gather<Plan>(0, markers::begin));
     if (G > 0 && (reshards || is_first(M))) p.add(gather<Plan>(1, markers::begin));
@@ -82,9 +84,11 @@ struct Sharding {
   }
   template <class Plan, MicroBatch M, class P> static constexpr void add_reduction(P& p, int g) {
     const int after = Plan::markers::backward_ended(Plan::shards.first_unit[g]);
-    p.add({OpKind::reduce_scatter, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>, Axis::shard});
+    p.add({OpKind::reduce_scatter, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
+           Axis::shard});
     if (Plan::data::shard_ranks > 0 && is_last(M)) {
-      p.add({OpKind::all_reduce, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>, Axis::replicate});
+      p.add({OpKind::all_reduce, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
+             Axis::replicate});
     }
   }
   template <class Plan, class P> static constexpr void add_update(P& p, int G) {
@@ -99,8 +103,7 @@ struct Sharding {
 
 /// Owns one rank's part of the training state. Groups lie one after the other; each rank holds an equal,
 /// whole-chunk slice of every group, in `shard` order: group 0's slice, group 1's, ...
-template <class Plan, class Comm>
-class ShardedStorage {
+template <class Plan, class Comm> class ShardedStorage {
  public:
   using T = typename Plan::scalar;
   using how = typename Plan::data;
@@ -132,7 +135,8 @@ class ShardedStorage {
       f(Shard<T>{own_params(0), own_grads(0), moments(), decays, size(), size()});
     } else {
       for (int g = 0; g < num_groups; ++g) {
-        f(Shard<T>{own_params(g), own_grads(g), moments() + shard_at_[g], decays + shard_at_[g] / chunk, per(g), size()});
+        f(Shard<T>{own_params(g), own_grads(g), moments() + shard_at_[g],
+                   decays + shard_at_[g] / chunk, per(g), size()});
       }
     }
   }
@@ -151,7 +155,9 @@ class ShardedStorage {
   }
 
   void run(const Op& op, Comm& world) {
-    Comm& comm = op.axis == Axis::shard ? axes_.shard(world) : op.axis == Axis::replicate ? axes_.replicate(world) : world;
+    Comm& comm = op.axis == Axis::shard       ? axes_.shard(world)
+                 : op.axis == Axis::replicate ? axes_.replicate(world)
+                                              : world;
     const int g = op.id;
     if (op.kind == OpKind::all_gather) {
       comm.all_gather(static_cast<const T*>(own_params(g)), gathered(g), per(g));
@@ -174,12 +180,14 @@ class ShardedStorage {
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];
-      std::memset(static_cast<void*>(grad(unit) + (p.offset - u.offset) + p.numel), 0, (p.padded - p.numel) * sizeof(T));
+      std::memset(static_cast<void*>(grad(unit) + (p.offset - u.offset) + p.numel), 0,
+                  (p.padded - p.numel) * sizeof(T));
     }
     const int g = Plan::groups.of[unit];
     if (unit != Plan::shards.last_unit[g]) return;
     const std::size_t end = Plan::shards.size[g];
-    std::memset(static_cast<void*>(gradient(g) + end), 0, (Plan::shards.padded(g, ranks()) - end) * sizeof(T));
+    std::memset(static_cast<void*>(gradient(g) + end), 0,
+                (Plan::shards.padded(g, ranks()) - end) * sizeof(T));
   }
   void begin_micro_batch(bool first) { first_ = first; }
 
@@ -191,10 +199,12 @@ class ShardedStorage {
     HostMemory group(largest() * sizeof(T));
     for (int g = 0; g < num_groups; ++g) {
       T* whole = group.as<T>();
-      axes_.shard(world).all_gather(static_cast<const T*>(gradients ? own_grads(g) : own_params(g)), whole, per(g));
+      axes_.shard(world).all_gather(static_cast<const T*>(gradients ? own_grads(g) : own_params(g)),
+                                    whole, per(g));
       for (int u = 0; u < Plan::num_units; ++u) {
         if (Plan::groups.of[u] != g) continue;
-        std::memcpy(flat + Plan::layout.units[u].offset, whole + Plan::shards.offset[u], Plan::layout.units[u].size * sizeof(T));
+        std::memcpy(flat + Plan::layout.units[u].offset, whole + Plan::shards.offset[u],
+                    Plan::layout.units[u].size * sizeof(T));
       }
     }
   }
@@ -204,11 +214,14 @@ class ShardedStorage {
   int ranks() const { return axes_.shard_size(); }
   int rank() const { return axes_.shard_rank(); }
   std::size_t per(int g) const { return shard_at_[g + 1] - shard_at_[g]; }
-  std::size_t largest() const { return std::max(Plan::shards.slot(ranks()), Plan::shards.padded(0, ranks())); }
+  std::size_t largest() const {
+    return std::max(Plan::shards.slot(ranks()), Plan::shards.padded(0, ranks()));
+  }
   T* whole_params() const { return params_.template as<T>(); }
   T* moments() const { return moments_.template as<T>(); }
   std::pair<int, std::size_t> place(std::size_t offset, int unit) const {
-    return {Plan::groups.of[unit], Plan::shards.offset[unit] + (offset - Plan::layout.units[unit].offset)};
+    return {Plan::groups.of[unit],
+            Plan::shards.offset[unit] + (offset - Plan::layout.units[unit].offset)};
   }
   /// Where a group is whole: at its place among all groups, or in the root's range and two slots
   /// behind it that odd and even groups use in turn.
@@ -239,7 +252,8 @@ class ShardedStorage {
       comm.reduce_scatter(static_cast<const T*>(gradient(g)), own_grads(g), per(g));
       return;
     }
-    T* sum = gradient(g) + static_cast<std::size_t>(rank()) * per(g);  // in place: peers read other slices
+    T* sum = gradient(g) +
+             static_cast<std::size_t>(rank()) * per(g);  // in place: peers read other slices
     comm.reduce_scatter(static_cast<const T*>(gradient(g)), sum, per(g));
     T* to = own_grads(g);
     for (std::size_t i = 0; i < per(g); ++i) to[i] += sum[i];

@@ -89,8 +89,8 @@ template <class Plan, class World, class Device> class Execution {
           continue;
         }
         const auto ctx = evaluation();
-        local += Loss::evaluate(ctx, run_forward(ctx, x.samples(first, count)),
-                                y.samples(first, count));
+        local +=
+            Loss::evaluate(ctx, run_forward(ctx, x.samples(first, count)), y.samples(first, count));
       }
       double totals[2] = {local.sum, local.weight};
       world_.all_reduce(totals, std::size_t{2});
@@ -121,14 +121,10 @@ template <class Plan, class World, class Device> class Execution {
   }
 
   /// Every parameter by name, whole and without padding, on every rank. Collective.
-  std::vector<NamedTensor> gather_parameters() {
-    return gathered(false);
-  }
+  std::vector<NamedTensor> gather_parameters() { return gathered(false); }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
   /// Collective.
-  std::vector<NamedTensor> gather_gradients() {
-    return gathered(true);
-  }
+  std::vector<NamedTensor> gather_gradients() { return gathered(true); }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
     detail::write_by_name<Plan>(rank(), storage_, name, values);
@@ -193,8 +189,7 @@ template <class Plan, class World, class Device> class Execution {
 
   /// A failure inside f reaches every rank, and this run is over.
   template <class F> auto guarded(const char* operation, F f) {
-    if (broken_)
-      throw ContractBroken(rank(), operation, "an earlier step failed; make a new run.");
+    if (broken_) throw ContractBroken(rank(), operation, "an earlier step failed; make a new run.");
     try {
       return f();
     } catch (...) {

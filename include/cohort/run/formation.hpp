@@ -71,8 +71,8 @@ template <class Plan, class Storage>
 void initialise(const Storage& storage, std::uint64_t seed, int) {
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(index)];
-    Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0, P::rank,
-              P::cols};
+    Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0,
+              P::rank, P::cols};
     for (std::size_t k = 0; k < P::numel; ++k) {
       draw.index = k;
       auto* to = storage.param_at(p.offset + k, p.unit);

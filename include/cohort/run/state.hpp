@@ -35,7 +35,8 @@ template <class Plan, class T> std::vector<NamedTensor> by_name(const T* flat) {
 /// Writes one named parameter into a flat buffer; says which names exist when it is not one of
 /// them.
 template <class Plan, class Storage>
-void write_by_name(int rank, const Storage& storage, const std::string& name, std::span<const float> values) {
+void write_by_name(int rank, const Storage& storage, const std::string& name,
+                   std::span<const float> values) {
   const std::vector<std::string> names = parameter_names<typename Plan::model>();
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != name) continue;

@@ -21,7 +21,8 @@ struct Twice {
     return Out{r.y, keep(ctx, "inner"_p = r.saved)};
   }
   template <class T>
-  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, 3> dy, const auto& g) {
+  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, 3> dy,
+                       const auto& g) {
     return cohort::backward(ctx, p["inner"_p], s["inner"_p], dy, g["inner"_p]);
   }
 };

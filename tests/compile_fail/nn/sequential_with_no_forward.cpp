@@ -19,8 +19,7 @@ struct Inner {
   using Output = Features<3>;
 };
 #endif
-using Model =
-    nn::Sequential<nn::Repeat<2, nn::Residual<nn::Sequential<nn::Linear<3, 3>, Inner>>>,
-                   nn::Linear<3, 2>>;
+using Model = nn::Sequential<nn::Repeat<2, nn::Residual<nn::Sequential<nn::Linear<3, 3>, Inner>>>,
+                             nn::Linear<3, 2>>;
 using Run = Trainer<Model, nn::MeanSquaredError<2>>;
 constexpr auto plan = Run::plan;

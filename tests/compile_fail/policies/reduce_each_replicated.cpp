@@ -14,9 +14,11 @@ using namespace cohort;
 
 using Model = nn::Sequential<nn::Linear<3, 3>, nn::Repeat<2, nn::Linear<3, 3>>, nn::Linear<3, 2>>;
 #ifdef VALID
-using Run = Trainer<Model, nn::MeanSquaredError<2>, DataParallel<ShardGradients>, GradAccum<2, ReduceEach>>;
+using Run =
+    Trainer<Model, nn::MeanSquaredError<2>, DataParallel<ShardGradients>, GradAccum<2, ReduceEach>>;
 #else
-using Run = Trainer<Model, nn::MeanSquaredError<2>, DataParallel<Replicate>, GradAccum<2, ReduceEach>>;
+using Run =
+    Trainer<Model, nn::MeanSquaredError<2>, DataParallel<Replicate>, GradAccum<2, ReduceEach>>;
 #endif
 
 static_assert(Run::plan.peak_bytes({.ranks = 8, .batch = 4}) < std::size_t{1} << 30);

@@ -21,7 +21,8 @@ struct Model {
   }
 #ifdef VALID
   template <class T>
-  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, 2> dy, const auto& g) {
+  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, 2> dy,
+                       const auto& g) {
     g["weight"_p].map() += dy.map().transpose() * s["x"_p].map();
     const auto dx = ctx.template make<3>(dy.rows);
     dx.map() = dy.map() * p["weight"_p].map();

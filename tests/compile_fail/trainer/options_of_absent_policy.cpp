@@ -13,7 +13,7 @@ using namespace cohort;
 #ifdef VALID
 using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, ClipGradNorm>;
 #else
-using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>>;
+using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2> >;
 #endif
 
 int main(int argc, char** argv) {

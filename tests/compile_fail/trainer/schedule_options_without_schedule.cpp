@@ -11,6 +11,6 @@ using namespace cohort;
 #ifdef VALID
 using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, optim::WarmupCosine>;
 #else
-using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>>;
+using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2> >;
 #endif
 const Run::options options{.batch = 4, .schedule = {.warmup_steps = 10, .total_steps = 100}};
