@@ -54,76 +54,12 @@ concept HasBackward = KeepsOnlyActivations<L, D, T> &&
 ///
 /// See docs/writing_a_layer.md; check_gradients<L>() compares its backward with finite differences.
 template <class L, class D = DefaultCpu, class T = float>
+// clang-format off: compilers echo the line of a rule, and with it the sentence beside it
 concept Layer =
-    (DeclaresExtents<L> ||
-     detail::unsatisfied<
-         "cohort: add 'using Input = cohort::Features<C>;' "
-         "(or cohort::Tokens) and 'using Output = "
-         "cohort::Features<D>;' to the layer">)&&(HasForward<L, D, T> ||
-                                                  detail::unsatisfied<
-                                                      "cohort: add 'static auto forward(auto& ctx, "
-                                                      "const auto& p, "
-                                                      "cohort::Tensor<const T, C> x)' that returns "
-                                                      "cohort::Out{y, keep(ctx, "
-                                                      "...)}">)&&(KeepsOnlyActivations<L, D, T> ||
-                                                                  detail::unsatisfied<
-                                                                      "cohort: forward keeps "
-                                                                      "something that is not an "
-                                                                      "activation">)&&(HasBackward<L,
-                                                                                                   D,
-                                                                                                   T> ||
-                                                                                       detail::
-                                                                                           unsatisfied<
-                                                                                               "coh"
-                                                                                               "ort"
-                                                                                               ": "
-                                                                                               "add"
-                                                                                               " '"
-                                                                                               "sta"
-                                                                                               "tic"
-                                                                                               " au"
-                                                                                               "to "
-                                                                                               "bac"
-                                                                                               "kwa"
-                                                                                               "rd("
-                                                                                               "aut"
-                                                                                               "o& "
-                                                                                               "ctx"
-                                                                                               ", "
-                                                                                               "con"
-                                                                                               "st "
-                                                                                               "aut"
-                                                                                               "o& "
-                                                                                               "p, "
-                                                                                               "con"
-                                                                                               "st "
-                                                                                               "aut"
-                                                                                               "o& "
-                                                                                               "sav"
-                                                                                               "ed,"
-                                                                                               " "
-                                                                                               "coh"
-                                                                                               "ort"
-                                                                                               "::"
-                                                                                               "Ten"
-                                                                                               "sor"
-                                                                                               "<co"
-                                                                                               "nst"
-                                                                                               " T,"
-                                                                                               " D>"
-                                                                                               " dy"
-                                                                                               ", "
-                                                                                               "con"
-                                                                                               "st "
-                                                                                               "aut"
-                                                                                               "o& "
-                                                                                               "g)'"
-                                                                                               " th"
-                                                                                               "at "
-                                                                                               "ret"
-                                                                                               "urn"
-                                                                                               "s "
-                                                                                               "d"
-                                                                                               "x">);
+    (DeclaresExtents<L> || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;' to the layer">) &&
+    (HasForward<L, D, T> || detail::unsatisfied<"cohort: add 'static auto forward(auto& ctx, const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}">) &&
+    (KeepsOnlyActivations<L, D, T> || detail::unsatisfied<"cohort: forward keeps something that is not an activation">) &&
+    (HasBackward<L, D, T> || detail::unsatisfied<"cohort: add 'static auto backward(auto& ctx, const auto& p, const auto& saved, cohort::Tensor<const T, D> dy, const auto& g)' that returns dx">);
+// clang-format on
 
 }  // namespace cohort

@@ -27,6 +27,6 @@ int main(int argc, char** argv) {
   return launch<Threads>(argc, argv, [](auto& world) {
     auto run = Run::on(world, {.seed = 1, .batch = 4});
     const float x[12] = {}, y[8] = {};
-    run.step({x, {4}}, {y, {4}});
+    run.step(Tensor<const float, 3>{x, {4}}, Tensor<const float, 2>{y, {4}});
   });
 }
