@@ -54,7 +54,8 @@ concept HasBackward = KeepsOnlyActivations<L, D, T> &&
 ///
 /// See docs/writing_a_layer.md; check_gradients<L>() compares its backward with finite differences.
 template <class L, class D = DefaultCpu, class T = float>
-// clang-format off: compilers echo the line of a rule, and with it the sentence beside it
+// Compilers echo the line of a rule, and with it the sentence beside it.
+// clang-format off
 concept Layer =
     (DeclaresExtents<L> || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;' to the layer">) &&
     (HasForward<L, D, T> || detail::unsatisfied<"cohort: add 'static auto forward(auto& ctx, const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}">) &&
