@@ -65,6 +65,10 @@ template <class Model, class... Ps> struct Composition {
 
 }  // namespace detail
 
+/// There is something to train.
+template <class Model>
+concept HasParameters = num_params<Model>()
+> 0;
 /// Reducing every micro-batch is for strategies that shard gradients.
 template <class Model, class... Ps>
 concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it_shards;
@@ -73,32 +77,16 @@ template <class Model, class... Ps>
 concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
 
 namespace detail {
-/// Exactly one sentence, the most basic first.
+/// Exactly one sentence, the most basic first; none when a part of the model has said its own.
 template <class Model, class Loss, class... Ps> consteval bool explain() {
-  if constexpr (!DeclaresExtents<Model>) {
-    static_assert(
-        DeclaresExtents<Model>,
-        "cohort: the first argument of Trainer is not a layer. Give it 'using Input = "
-        "cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;'. "
-        "[cohort/concepts/layer.hpp]");
-  } else if constexpr (!HasForward<Model>) {
-    static_assert(HasForward<Model>,
-                  "cohort: the model has no usable forward. Add 'static auto forward(auto& ctx, "
-                  "const auto& p, "
-                  "cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}. "
-                  "[cohort/concepts/layer.hpp]");
-  } else if constexpr (!KeepsOnlyActivations<Model>) {
-    static_assert(
-        KeepsOnlyActivations<Model>,
-        "cohort: the model's forward keeps something that is not an activation. Keep tensors, "
-        "tokens and children's saved values only; backward gets p again. [cohort/core/saved.hpp]");
-  } else if constexpr (!HasBackward<Model>) {
-    static_assert(
-        HasBackward<Model>,
-        "cohort: the model has no usable backward. Add 'static auto backward(auto& ctx, const "
-        "auto& p, "
-        "const auto& saved, cohort::Tensor<const T, D> dy, const auto& g)' that adds into g and "
-        "returns dx. [cohort/concepts/layer.hpp]");
+  if constexpr (holds_refused<Model>()) {
+    return true;
+  } else if constexpr (!Layer<Model>) {
+    return explain_layer<typename decltype(wrong_layer<Model>())::type>();
+  } else if constexpr (!HasParameters<Model>) {
+    static_assert(HasParameters<Model>,
+                  "cohort: the model has no parameters, so there is nothing to train. Add a layer "
+                  "with Params, such as nn::Linear. [cohort/trainer.hpp]");
   } else if constexpr (!LossFor<Loss, Model>) {
     static_assert(
         LossFor<Loss, Model>,
@@ -131,20 +119,36 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
   return true;
 }
 
-/// Absorbs every use of a trainer that was refused, so that one mistake gives one sentence.
+/// What a refused Trainer hands out, so that one mistake gives one sentence: the plan of a model of
+/// one number, and a run that takes every call.
+struct RefusedModel : RefusedLayer {
+  using Params = cohort::Params<Param<"none", 1>>;
+};
+struct RefusedLoss {
+  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows) { return 0; }
+};
+using RefusedPlan = Plan<RefusedModel, RefusedLoss, slots_of<ChosenPolicies<>>, DefaultCpu>;
+
 struct RefusedRun {
-  template <class... A> constexpr RefusedRun step(A&&...) { return {}; }
-  template <class... A> constexpr RefusedRun evaluate(A&&...) { return {}; }
-  template <class... A> constexpr RefusedRun predict(A&&...) { return {}; }
-  double loss = 0, grad_norm = 0;
-};
-struct AnyOptions {
-  std::uint64_t seed = 0;
-  int batch = 0, tokens = 1;
-  double learning_rate = 0;
-};
-struct AnyPlan {
-  static constexpr std::size_t peak_bytes(auto&&...) { return 0; }
+  struct Values {
+    constexpr Values(const auto&...) {}
+    constexpr Values(const auto*, Rows) {}
+  };
+  static constexpr RefusedPlan plan{};
+  StepReport step(Values, Values) { return {}; }
+  StepReport step(const auto&) { return {}; }
+  LossSum evaluate(Values, Values) { return {}; }
+  LossSum evaluate(const auto&) { return {}; }
+  RefusedTensor predict(Values) { return {}; }
+  std::vector<NamedTensor> gather_parameters() const { return {}; }
+  std::vector<NamedTensor> gather_gradients() const { return {}; }
+  void set_parameter(const std::string&, std::span<const float>) {}
+  int rank() const { return 0; }
+  int size() const { return 1; }
+  std::int64_t steps_done() const { return 0; }
+  bool has_worker() const { return false; }
+  MemoryBytes memory() const { return {}; }
+  Sizes sizes() const { return {}; }
 };
 }  // namespace detail
 
@@ -152,14 +156,20 @@ struct AnyPlan {
 /// slot.
 template <class Model, class Loss, class... Ps>
 concept Trainable =
-    Layer<Model> && LossFor<Loss, Model> &&(Policy<Ps>&&...) &&
+    (!detail::holds_refused<Model>()) &&
+    Layer<Model>&& HasParameters<Model>&& LossFor<Loss, Model> && (Policy<Ps> && ...) &&
     OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {
   static_assert(detail::explain<Model, Loss, Ps...>());
-  static constexpr detail::AnyPlan plan{};
-  template <class World> static detail::RefusedRun on(World&, detail::AnyOptions = {}) {
+  using slots = detail::slots_of<detail::ChosenPolicies<Ps...>>;
+  using plan_type = detail::RefusedPlan;
+  using options = Options<slots>;
+  template <class, class = DefaultCpu> using execution = detail::RefusedRun;
+  static constexpr plan_type plan{};
+  template <class Device = DefaultCpu, class World>
+  static detail::RefusedRun on(World&, const options&) {
     return {};
   }
 };

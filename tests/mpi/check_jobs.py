@@ -54,6 +54,9 @@ run("--ranks against the launcher", processes(2, "none", "--ranks", "5"), [], si
 run("a rank throws in a step", processes(3, "throw"), ["cohort: rank 1 failed: boom 42"],
     silent=["cohort: rank [02]"])
 run("a rank has other options", processes(3, "options"), [], silent=["done on"])
+run("a rank makes another call", processes(3, "mismatch"),
+    [r"cohort: rank 0: .* rank 0 calls all_reduce\(.*\) but rank 1 calls barrier\(\)"],
+    silent=["cohort: rank [12]"])
 run("a rank is late", processes(2, "late"),
     ["cohort: rank 0: .*rank 1 did not arrive at .* within 1000 ms"],
     silent=["cohort: rank 1"])

@@ -51,6 +51,7 @@ void train(Mpi& world) {
   auto run = Run::on(
       world,
       {.batch = 2, .learning_rate = Faulty::fault == "options" && world.rank() == 1 ? 0.2 : 0.1});
+  if (Faulty::fault == "mismatch" && world.rank() == 1) world.barrier();
   const std::vector<float> x(8, 1);
   const std::vector<std::int32_t> y{0, 1};
   for (int step = 0; step < 5; ++step) {

@@ -16,7 +16,8 @@
 namespace cohort {
 
 /// One rank's handle on a world of processes. Move-only: one thread at a time makes calls on a
-/// handle; a second thread of the same rank takes a duplicate().
+/// handle; a second thread of the same rank takes a duplicate(). One thread of a rank at a time
+/// makes groups (split, duplicate).
 ///
 /// Shapes   count and count_per_rank are elements. reduce_scatter: in holds size() * count_per_rank
 ///          and must not overlap out. all_gather: in may be this rank's own part of out.

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/comm/mpi_channel.hpp: one group of processes that exchanges rounds of messages.
 #pragma once
+#include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/mpi_domain.hpp>
 #include <cohort/comm/rounds.hpp>
 
@@ -91,6 +92,8 @@ class MpiChannel {
         if (i + 2 < count && !alone) post(call, i + 2, rounds);
       }
     } catch (...) {
+      const std::exception_ptr error = std::current_exception();
+      domain_->fail(Cause::aborted, error, what(error));  // if MPI failed and nobody knows yet
       abandon();
       throw;
     }
@@ -164,7 +167,7 @@ class MpiChannel {
       if (!patience.looks_up()) continue;
       domain_->listen_now();
       if (domain_->fate().failed()) raise(call);
-      if (Clock::now() >= deadline) report_late(call, missing(round));
+      if (Clock::now() >= deadline) report_late(call, missing(round));  // unless none is now
       if (!domain_->anybody_left()) continue;
       const int gone = one_that_left(missing(round));
       if (gone < 0) continue;
@@ -233,10 +236,11 @@ class MpiChannel {
                    phrase("rank ", world_rank(0), " calls ", text(asked(0)), " but rank ",
                           world_rank(other), " calls ", text(asked(other)),
                           ". All ranks must make the same calls in the same order."),
-                   rank() == 0);
+                   world_rank(0));
   }
 
   void report_late(const Collective& call, const std::vector<int>& ranks) {
+    if (ranks.empty()) return;
     std::string late;
     for (int r : ranks) late += phrase(late.empty() ? "rank " : ", rank ", world_rank(r));
     const auto limit = domain_->fate().timeout;
@@ -244,13 +248,15 @@ class MpiChannel {
     fail<Timeout>(
         Cause::timeout, call,
         phrase(late, " did not arrive at ", operation(call), ", ", text(call), ", within ", ms,
-               " ms. Find what holds it up, or raise LaunchOptions::timeout."));
+               " ms. Find what holds it up, or raise LaunchOptions::timeout."),
+        domain_->rank());
   }
   void report_left(const Collective& call, int gone) {
     fail<PeerFailed>(Cause::left, call,
                      phrase("rank ", world_rank(gone), " left the world while rank ",
                             world_rank(rank()), " waits in ", operation(call),
-                            ". Let every rank make the same calls before it returns."));
+                            ". Let every rank make the same calls before it returns."),
+                     domain_->rank());
   }
 
   std::string operation(const Collective& call) const {
@@ -261,9 +267,9 @@ class MpiChannel {
   }
   template <class E>
   [[noreturn]] void fail(Cause cause, const Collective& call, const std::string& sentence,
-                         bool speaks = true) {
+                         int speaker) {
     const E error(world_rank(rank()), operation(call), sentence);
-    domain_->fail(cause, std::make_exception_ptr(error), sentence, speaks);
+    domain_->fail(cause, std::make_exception_ptr(error), sentence, speaker);
     raise(call);
   }
   void check(int code, std::string_view operation) const {

@@ -46,7 +46,8 @@ struct Notice {
   static constexpr std::int32_t left = -1;  // else a Cause
   std::int32_t what = left;
   std::int32_t rank = 0;
-  std::array<char, 2040> sentence{};
+  std::int32_t speaker = 0;  // who reports the failure to the user
+  std::array<char, 2036> sentence{};
 };
 
 /// The failure domain of one world of processes, and the lock under which this process calls MPI.
@@ -88,18 +89,22 @@ class MpiDomain {
   std::mutex& lock() { return mutex_; }
   void check(int code, const char* function) const { check_mpi(code, rank_, function); }
 
-  /// Records a failure and tells everyone, unless the world has failed already. `speaks`: this
-  /// rank reports it to the user; false where another rank is known to.
+  /// Records a failure and tells everyone, unless the world has failed already. The speaker, this
+  /// rank unless said otherwise, reports it to the user: a failure that all ranks meet at the same
+  /// time has one, whoever is first to tell.
+  void fail(Cause cause, const std::exception_ptr& error, const std::string& sentence) {
+    fail(cause, error, sentence, rank_);
+  }
   void fail(Cause cause, const std::exception_ptr& error, const std::string& sentence,
-            bool speaks = true) {
+            int speaker) {
     std::lock_guard lock(mutex_);
     if (fate_.failed()) return;
-    speaks_ = speaks;
+    speaker_ = speaker;
     fate_.fail(cause, error, sentence);
     tell(failure_, static_cast<std::int32_t>(cause), sentence);
   }
   /// True on the rank that reports the failure to the user.
-  bool speaks() const { return speaks_; }
+  bool speaks() const { return speaker_ == rank_; }
 
   /// The lowest tag that no channel of this rank has, and the highest that one has now.
   int next_tag() const { return next_tag_; }
@@ -129,7 +134,8 @@ class MpiDomain {
       if (notice.what == Notice::left) {
         fate_.leave(notice.rank);
         ++num_left_;
-      } else {
+      } else if (!fate_.failed()) {
+        speaker_ = notice.speaker;
         fate_.fail(static_cast<Cause>(notice.what), nullptr, notice.sentence.data());
       }
       listen_again();
@@ -191,6 +197,7 @@ class MpiDomain {
   void tell(Notice& notice, std::int32_t what, const std::string& sentence) {
     notice.what = what;
     notice.rank = rank_;
+    notice.speaker = speaker_;
     sentence.copy(notice.sentence.data(), notice.sentence.size() - 1);
     for (int r = 0; r < size_; ++r) {
       if (r == rank_) continue;
@@ -236,7 +243,7 @@ class MpiDomain {
   std::vector<MPI_Request> sends_;
   std::atomic<int> num_left_{0};
   int next_tag_ = notice_tag + 1;
-  bool speaks_ = false;
+  int speaker_ = -1;
 };
 
 }  // namespace cohort::detail

@@ -27,12 +27,23 @@ concept DeclaresExtents = requires {
   typename detail::borrowed_value<typename L::Output, float>::type;
 };
 
-/// Has `static auto forward(auto& ctx, const auto& p, Tensor<const T, C> x)` that returns Out{y,
-/// keep(ctx, ...)}.
+namespace detail {
+template <class L, class D, class T> consteval bool layers_inside();
+}  // namespace detail
+
+/// Every child, and every layer inside it, is a layer. Asked before forward is: a composite calls
+/// its children, so what is wrong with one is said about it.
 template <class L, class D = DefaultCpu, class T = float>
-concept HasForward = DeclaresExtents<L> && requires(detail::forward_probe<L, D, T> r) {
-  r.y;
-  r.saved;
+concept HoldsLayers = DeclaresExtents<L> && detail::layers_inside<L, D, T>();
+
+/// Has `static auto forward(auto& ctx, const auto& p, Tensor<const T, C> x)` that returns Out{y,
+/// keep(ctx, ...)} with y of Output's width.
+template <class L, class D = DefaultCpu, class T = float>
+concept HasForward = HoldsLayers<L, D, T> &&
+    requires(Context<D, T, Phase::train>& ctx, const FlatView<L, ParamCursor<T>>& p,
+             value_of<typename L::Input, T> x) {
+  { L::forward(ctx, p, x).y } -> std::convertible_to<value_of<typename L::Output, T>>;
+  L::forward(ctx, p, x).saved;
 };
 
 /// What forward keeps are activations only.
@@ -53,14 +64,75 @@ concept HasBackward = KeepsOnlyActivations<L, D, T> &&
 /// A layer: parameters and children by name, forward beside backward, no state of its own.
 ///
 /// See docs/writing_a_layer.md; check_gradients<L>() compares its backward with finite differences.
-template <class L, class D = DefaultCpu, class T = float>
-// Compilers echo the line of a rule, and with it the sentence beside it.
 // clang-format off
+template <class L, class D = DefaultCpu, class T = float>
 concept Layer =
-    (DeclaresExtents<L> || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;' to the layer">) &&
-    (HasForward<L, D, T> || detail::unsatisfied<"cohort: add 'static auto forward(auto& ctx, const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}">) &&
-    (KeepsOnlyActivations<L, D, T> || detail::unsatisfied<"cohort: forward keeps something that is not an activation">) &&
-    (HasBackward<L, D, T> || detail::unsatisfied<"cohort: add 'static auto backward(auto& ctx, const auto& p, const auto& saved, cohort::Tensor<const T, D> dy, const auto& g)' that returns dx">);
+    (DeclaresExtents<L>             || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or Tokens) and 'using Output = cohort::Features<D>;'">) &&
+    (HoldsLayers<L, D, T>           || detail::unsatisfied<"cohort: a type in Children is not a layer">) &&
+    (HasForward<L, D, T>            || detail::unsatisfied<"cohort: add 'static auto forward(auto& ctx, const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}, y of Output's width">) &&
+    (KeepsOnlyActivations<L, D, T>  || detail::unsatisfied<"cohort: forward keeps something that is not an activation; backward gets p again">) &&
+    (HasBackward<L, D, T>           || detail::unsatisfied<"cohort: add 'static auto backward(auto& ctx, const auto& p, const auto& saved, cohort::Tensor<const T, D> dy, const auto& g)' that returns dx">);
 // clang-format on
+
+namespace detail {
+template <class L, class D, class T> consteval bool layers_inside() {
+  if constexpr (Repeated<L>) {
+    return Layer<typename L::Element, D, T>;
+  } else {
+    bool all = true;
+    for_each_index<children_of<L>::count>(
+        [&](auto i) { all = all && Layer<child_of<L, i>, D, T>; });
+    return all;
+  }
+}
+
+template <class L>
+using kept_by = decltype(std::declval<forward_probe<L, DefaultCpu, float>>().saved);
+
+/// The innermost layer that is none: its children are layers, or it does not say what it takes.
+template <class L, int I = 0> consteval auto wrong_layer() {
+  if constexpr (!DeclaresExtents<L> || HoldsLayers<L>)
+    return std::type_identity<L>{};
+  else if constexpr (Repeated<L>)
+    return wrong_layer<typename L::Element>();
+  else if constexpr (!Layer<child_of<L, I>>)
+    return wrong_layer<child_of<L, I>>();
+  else
+    return wrong_layer<L, I + 1>();
+}
+
+/// Exactly one sentence about a layer that is none, the most basic first.
+template <class L> consteval bool explain_layer() {
+  if constexpr (!DeclaresExtents<L>) {
+    static_assert(
+        DeclaresExtents<L>,
+        "cohort: this is not a layer: it does not say what goes in and out. Give it 'using Input = "
+        "cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;'. "
+        "[cohort/concepts/layer.hpp]");
+  } else if constexpr (!HasForward<L>) {
+    static_assert(HasForward<L>,
+                  "cohort: this layer has no usable forward. Add 'static auto forward(auto& ctx, "
+                  "const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, "
+                  "keep(ctx, ...)}, with y as wide as Output says. [cohort/concepts/layer.hpp]");
+  } else if constexpr (keeps_view<kept_by<L>>::value) {
+    static_assert(
+        KeepsOnlyActivations<L>,
+        "cohort: this layer's forward keeps a parameter view, which is borrowed and may be freed "
+        "before backward. Keep activations only; backward gets p again. [cohort/core/saved.hpp]");
+  } else if constexpr (!KeepsOnlyActivations<L>) {
+    static_assert(
+        KeepsOnlyActivations<L>,
+        "cohort: this layer's forward keeps something that is not an activation. Keep tensors, "
+        "tokens and children's saved values only; backward gets p again. [cohort/core/saved.hpp]");
+  } else {
+    static_assert(
+        HasBackward<L>,
+        "cohort: this layer has no usable backward. Add 'static auto backward(auto& ctx, const "
+        "auto& p, const auto& saved, cohort::Tensor<const T, D> dy, const auto& g)' that adds into "
+        "g and returns dx. [cohort/concepts/layer.hpp]");
+  }
+  return true;
+}
+}  // namespace detail
 
 }  // namespace cohort

@@ -8,6 +8,12 @@
 
 namespace cohort {
 
+/// Says what it is computed against: `using Target = Tokens;` or Features<C>.
+template <class Loss>
+concept HasTarget = requires {
+  typename detail::borrowed_value<typename Loss::Target, float>::type;
+};
+
 /// A loss over the output of Model: it names its Target, returns a sum and a weight (never a mean)
 /// and the gradient of the sum, and can be evaluated without gradient.
 ///
@@ -16,10 +22,9 @@ namespace cohort {
 ///   total.weight static LossSum evaluate(ctx, Tensor<const T, C> y, target) template <class Model,
 ///   class T> static constexpr std::size_t gradient_bytes(Rows)
 template <class Loss, class Model, class D = DefaultCpu, class T = float>
-concept LossFor = requires(Context<D, T, Phase::train>& train,
-                           Context<D, T, Phase::evaluate>& evaluate,
-                           value_of<typename Model::Output, T> y,
-                           value_of<typename Loss::Target, T> target) {
+concept LossFor = HasTarget<Loss> &&
+    requires(Context<D, T, Phase::train>& train, Context<D, T, Phase::evaluate>& evaluate,
+             value_of<typename Model::Output, T> y, value_of<typename Loss::Target, T> target) {
   Loss::forward(train, y, target).dy;
   Loss::forward(train, y, target).total.weight;
   Loss::evaluate(evaluate, y, target).sum;

@@ -23,8 +23,11 @@ concept Policy = std::is_empty_v<P> && requires {
   typename P::slot;
 };
 
-template <class Slot, class... Ps>
-inline constexpr int num_in = (0 + ... + std::is_same_v<typename Ps::slot, Slot>);
+/// A policy for this slot.
+template <class P, class Slot>
+concept Fills = Policy<P> && std::is_same_v<typename P::slot, Slot>;
+
+template <class Slot, class... Ps> inline constexpr int num_in = (0 + ... + Fills<Ps, Slot>);
 
 /// No two policies of the list fill one slot.
 template <class... Ps>
@@ -34,13 +37,26 @@ namespace detail {
 template <class Slot, class Default, class... Ps> struct policy_for_slot { using type = Default; };
 template <class Slot, class Default, class P, class... Ps>
 struct policy_for_slot<Slot, Default, P, Ps...> {
-  using type = std::conditional_t<std::is_same_v<typename P::slot, Slot>, P,
-                                  typename policy_for_slot<Slot, Default, Ps...>::type>;
+  using type =
+      std::conditional_t<Fills<P, Slot>, P, typename policy_for_slot<Slot, Default, Ps...>::type>;
 };
 }  // namespace detail
 
 /// The policy of the list that fills Slot, wherever it stands; Default when none does.
 template <class Slot, class Default, class... Ps>
 using policy_for = typename detail::policy_for_slot<Slot, Default, Ps...>::type;
+
+/// An option that only a policy outside the list reads: setting it does not compile. The default of
+/// a slot has one for each option of the policies that it stands in for.
+struct Unset {
+  constexpr Unset() = default;
+  template <class V> Unset(const V&) {
+    static_assert(std::is_void_v<V>,
+                  "cohort: this option belongs to a policy that is not in the list of Trainer. "
+                  "Add the policy (.clip needs ClipGradNorm, .schedule needs optim::WarmupCosine) "
+                  "or leave the option out. [cohort/concepts/policy.hpp]");
+  }
+  unsigned char nothing = 0;  // options are compared byte by byte between ranks
+};
 
 }  // namespace cohort

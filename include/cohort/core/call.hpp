@@ -19,6 +19,31 @@ namespace detail {
           "returned), keep every child's saved, and take temporaries from ctx.scratch.");
 }
 
+template <class L, class X> struct NotItsInput {
+  static void say() {
+    static_assert(never<L, X>,
+                  "cohort: a layer was called with something that is not its Input. Give its "
+                  "forward a Tensor<const T, C> of the declared width, or Tokens. "
+                  "[cohort/core/call.hpp]");
+  }
+};
+template <class L, class S, class D> struct NotItsOutput {
+  static void say() {
+    static_assert(never<L, S, D>,
+                  "cohort: a child's backward was called with other things than its forward "
+                  "returned. Give it s[name] as forward kept it, and dy of the child's Output. "
+                  "[cohort/core/call.hpp]");
+  }
+};
+template <class S> struct NotOnlyActivations {
+  static void say() {
+    static_assert(
+        never<S>,
+        "cohort: forward must return Out{y, keep(ctx, ...)}: the saved value may hold activations "
+        "only, never p. [cohort/core/saved.hpp]");
+  }
+};
+
 /// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias.
 template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const V& p, X x) {
   const Arena::Mark scratch = ctx.scratch_arena().mark();
@@ -27,12 +52,9 @@ template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const
   ctx.scratch_arena().release(scratch);
   using Y = decltype(r.y);
   using S = decltype(r.saved);
-  if constexpr (refused<S>::value || !Keepable<S>) {
-    static_assert(
-        Keepable<S>,
-        "cohort: forward must return Out{y, keep(ctx, ...)}: the saved value may hold activations "
-        "only, never p. [cohort/core/saved.hpp]");
-    return Out{r.y.view(), Refused{}};  // said once, here or where it was refused
+  if constexpr (!Keepable<S>) {
+    said<NotOnlyActivations<S>>();
+    return Out{r.y.view(), Refused{}};
   } else if constexpr (Ctx::train) {
     const std::size_t made = ctx.results().used() - before;
     if (made != Returned<Y, S>::bytes(x.rows)) throw_uncounted(made, Returned<Y, S>::bytes(x.rows));
@@ -41,6 +63,7 @@ template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const
     return Out{r.y.view(), Nothing{}};
   }
 }
+
 }  // namespace detail
 
 /// Calls a child's forward: `auto r = cohort::forward(ctx, p["inner"_p], x);` then r.y and r.saved.
@@ -53,11 +76,22 @@ template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const
 ///          counts.
 template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
   using L = typename V::layer;
-  if constexpr (V::owns_unit) p.store.before_forward(p.unit);
-  if constexpr (V::is_unit)
-    return detail::run_forward<L>(ctx, p.open(), x);
-  else
-    return detail::run_forward<L>(ctx, p, x);
+  if constexpr (std::is_base_of_v<detail::RefusedLayer, L> ||
+                std::is_same_v<X, detail::RefusedTensor>) {
+    return Out{detail::RefusedTensor{}, detail::Refused{}};
+  } else {
+    using In = value_of<typename L::Input, typename Ctx::scalar>;
+    if constexpr (!std::is_convertible_v<X, In>) {
+      detail::said<detail::NotItsInput<L, X>>();
+      return Out{detail::RefusedTensor{}, detail::Refused{}};
+    } else {
+      if constexpr (V::owns_unit) p.store.before_forward(p.unit);
+      if constexpr (V::is_unit)
+        return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x));
+      else
+        return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x));
+    }
+  }
 }
 
 namespace detail {
@@ -69,6 +103,20 @@ auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g) {
   ctx.results().release(results, ctx.opposite().end());
   return dx;
 }
+
+/// S is what cohort::forward returned for a child L, and D fits the child's Output.
+template <class S, class L, class D, class T>
+concept CallOf = is_returned<S>::value && !std::is_base_of_v<RefusedLayer, L> &&
+                 std::is_convertible_v<D, value_of<typename L::Output, T>>;
+template <class S>
+inline constexpr bool is_refused = std::is_same_v<S, Refused> || std::is_same_v<S, RefusedTensor>;
+/// The dx of a call that was refused.
+template <class L, class T> auto refused_gradient() {
+  if constexpr (requires { L::Input::extent; })
+    return Tensor<T, L::Input::extent>{};
+  else
+    return NoGradient{};
+}
 }  // namespace detail
 
 /// Calls a child's backward: `auto dx = cohort::backward(ctx, p["inner"_p], s["inner"_p], dy,
@@ -77,26 +125,29 @@ auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g) {
 /// Shapes   dx is [rows, Input] and may be written; NoGradient for a child over Tokens.
 /// Comm     when the child is a unit, what the plan schedules around its backward (bucket
 ///          reductions).
-template <class Ctx, class V, class Y, class S, class D, class G>
-auto backward(Ctx& ctx, const V& p, const Returned<Y, S>& call, D dy, const G& g) {
+template <class Ctx, class V, class S, class D, class G>
+auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g) {
   using L = typename V::layer;
-  if constexpr (V::is_unit) {
-    p.store.before_backward(p.unit);
-    auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dy, g.open());
-    p.store.after_backward(p.unit);
-    return dx;
+  if constexpr (!detail::CallOf<S, L, D, typename Ctx::scalar>) {
+    if constexpr (!detail::is_refused<S> && !detail::is_refused<D>)
+      detail::said<detail::NotItsOutput<L, S, D>>();
+    return detail::refused_gradient<L, typename Ctx::scalar>();
   } else {
-    auto dx = detail::run_backward<L>(ctx, p, call.saved, dy, g);
-    if constexpr (V::owns_unit) {
+    const value_of<typename L::Output, typename Ctx::scalar> dout = dy;
+    if constexpr (V::is_unit) {
       p.store.before_backward(p.unit);
+      auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dout, g.open());
       p.store.after_backward(p.unit);
+      return dx;
+    } else {
+      auto dx = detail::run_backward<L>(ctx, p, call.saved, dout, g);
+      if constexpr (V::owns_unit) {
+        p.store.before_backward(p.unit);
+        p.store.after_backward(p.unit);
+      }
+      return dx;
     }
-    return dx;
   }
-}
-template <class Ctx, class V, class D, class G>
-auto backward(Ctx&, const V&, const detail::Refused&, D, const G&) {
-  return NoGradient{};  // the sentence was said in forward
 }
 
 }  // namespace cohort

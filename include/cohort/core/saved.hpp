@@ -10,29 +10,33 @@
 namespace cohort {
 
 namespace detail {
-/// Stands in for something that was refused with a sentence, so that one mistake gives one
-/// sentence.
-struct Refused {
+/// What is left of a view of parameters that forward wants to keep: a reason to refuse the layer.
+struct KeptView {
+  constexpr KeptView(const Borrowed&) {}
   static constexpr std::size_t bytes(Rows) { return 0; }
 };
+template <class V>
+using kept_value = std::conditional_t<std::is_base_of_v<Borrowed, V>, KeptView, V>;
+
 template <class N, class V> struct Item {
   using name = N;
   V value;
+};
+
+template <class S, class N> struct UnknownSaved {
+  static void say() {
+    static_assert(
+        never<S, N>,
+        "cohort: forward kept nothing of that name. Add it to keep(ctx, \"name\"_p = value) "
+        "or mend the spelling. [cohort/core/saved.hpp]");
+  }
 };
 }  // namespace detail
 
 template <fixed_string S>
 template <class V>
 constexpr auto Name<S>::operator=(const V& value) const {
-  if constexpr (std::is_base_of_v<Borrowed, V>) {
-    static_assert(
-        !std::is_base_of_v<Borrowed, V>,
-        "cohort: keep(...) was given a parameter view, which is borrowed and may be freed before "
-        "backward. Keep activations only; backward gets p again. [cohort/core/saved.hpp]");
-    return detail::Item<Name, detail::Refused>{};
-  } else {
-    return detail::Item<Name, V>{value};
-  }
+  return detail::Item<Name, detail::kept_value<V>>{value};
 }
 
 /// What evaluation keeps.
@@ -44,13 +48,12 @@ struct Nothing {
 template <class... I> struct Saved : I... {
   template <class N> auto operator[](N) const {
     constexpr int at = detail::index_of_name<N, I...>();
-    static_assert(
-        at >= 0,
-        "cohort: forward kept nothing of that name. Add it to keep(ctx, \"name\"_p = value) "
-        "or mend the spelling. [cohort/core/saved.hpp]");
     if constexpr (at >= 0) {
       using Found = std::tuple_element_t<at, std::tuple<I...>>;
       return static_cast<const Found&>(*this).value;
+    } else {
+      detail::said<detail::UnknownSaved<Saved, N>>();
+      return detail::RefusedTensor{};
     }
   }
   static constexpr std::size_t bytes([[maybe_unused]] Rows rows) {
@@ -64,6 +67,10 @@ template <class Y, class S> struct Returned {
   S saved;
   static constexpr std::size_t bytes(Rows rows) { return Y::bytes(rows) + S::bytes(rows); }
 };
+namespace detail {
+template <class S> struct is_returned : std::false_type {};
+template <class Y, class S> struct is_returned<Returned<Y, S>> : std::true_type {};
+}  // namespace detail
 
 /// Saved values of equal type, kept in the activation arena (nn::Repeat): N of them cost sizeof one
 /// pointer here.
@@ -87,7 +94,8 @@ template <class T> struct keepable : std::false_type {};
 template <class T, int C> struct keepable<Tensor<T, C>> : std::true_type {};
 template <> struct keepable<Tokens> : std::true_type {};
 template <> struct keepable<Nothing> : std::true_type {};
-template <> struct keepable<Refused> : std::true_type {};
+template <> struct keepable<Refused> : std::true_type {};  // said elsewhere
+template <> struct keepable<RefusedTensor> : std::true_type {};
 template <class... I>
 struct keepable<Saved<I...>> : std::bool_constant<(keepable<decltype(I::value)>::value && ...)> {};
 template <class Y, class S> struct keepable<Returned<Y, S>> : keepable<S> {};
@@ -95,14 +103,10 @@ template <class S, int N> struct keepable<SavedArray<S, N>> : keepable<S> {};
 template <class... S>
 struct keepable<SavedTuple<S...>> : std::bool_constant<(keepable<S>::value && ...)> {};
 
-template <class T> struct refused : std::false_type {};
-template <> struct refused<Refused> : std::true_type {};
+template <class T> struct keeps_view : std::is_same<T, KeptView> {};
 template <class... I>
-struct refused<Saved<I...>> : std::bool_constant<(refused<decltype(I::value)>::value || ...)> {};
-template <class Y, class S> struct refused<Returned<Y, S>> : refused<S> {};
-template <class S, int N> struct refused<SavedArray<S, N>> : refused<S> {};
-template <class... S>
-struct refused<SavedTuple<S...>> : std::bool_constant<(refused<S>::value || ...)> {};
+struct keeps_view<Saved<I...>>
+    : std::bool_constant<(keeps_view<decltype(I::value)>::value || ...)> {};
 }  // namespace detail
 
 /// What keep(...) admits: tensors, tokens, and the saved values of children.
@@ -114,19 +118,13 @@ concept Keepable = detail::keepable<T>::value;
 ///
 /// A Tensor<T, C> kept here is counted as memory of this layer; an alias (Tensor<const T, C>) is
 /// not.
-/// Errors   compile time: anything that is not an activation, parameter views above all.
+/// Errors   compile time: what is not an activation, parameter views above all, makes a type that
+///          is no Layer (KeepsOnlyActivations).
 template <class Ctx, class... I> constexpr auto keep(Ctx&, I... items) {
-  if constexpr (!(Keepable<decltype(items.value)> && ...)) {
-    static_assert(
-        (Keepable<decltype(items.value)> && ...),
-        "cohort: keep(...) takes activations by name: Tensor, Tokens, and the saved of a child. "
-        "Parameters are borrowed: use p again in backward. [cohort/core/saved.hpp]");
-    return detail::Refused{};
-  } else if constexpr (Ctx::train || (detail::refused<decltype(items.value)>::value || ...)) {
+  if constexpr (Ctx::train || !(Keepable<decltype(items.value)> && ...))
     return Saved<I...>{items...};
-  } else {
+  else
     return Nothing{};
-  }
 }
 
 /// What forward returns: the output, and what backward will need.
@@ -135,6 +133,6 @@ template <class Y, class S> struct Out {
   Y y;
   S saved;
 };
-template <class Y, class S> Out(Y, S) -> Out<Y, S>;
+template <class Y, class S> Out(const Y&, const S&) -> Out<Y, detail::kept_value<S>>;
 
 }  // namespace cohort

@@ -87,7 +87,10 @@ template <class L, class Store> class DividedView : public Borrowed {
   DividedView(const Store& store, int unit) : store(store), unit(unit) {}
 
   template <class N> auto operator[](N) const {
-    if constexpr (detail::knows_name<L, N>()) {
+    if constexpr (!detail::knows_name<L, N>) {
+      detail::said<detail::UnknownName<L, N>>();
+      return detail::RefusedView<typename Store::cursor::scalar>{};
+    } else {
       constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
       if constexpr (i >= 0) {
         using P = typename params_of<L>::template at<i>;

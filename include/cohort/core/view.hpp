@@ -3,7 +3,7 @@
 // cohort/core/view.hpp: borrowed views by name of a layer's parameters (p) and gradients (g).
 #pragma once
 #include <Eigen/Core>
-#include <cohort/core/params.hpp>
+#include <cohort/core/refused.hpp>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -29,6 +29,8 @@ template <class T, class P> class ParamView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
   explicit ParamView(const T* at) : at_(at) {}
+  ParamView(const ParamView&) =
+      delete;  // cohort: a parameter view is borrowed: use p again instead.
   const T* data() const { return at_; }
   auto map() const {  // (rows, cols): all leading extents x the last one
     return Eigen::Map<const detail::ParamMatrix<T, P>, Eigen::Aligned64>(at_);
@@ -70,6 +72,7 @@ template <class T, class P> class GradView : public Borrowed {
 
 /// Where a subtree's parameters begin; advances by elements and by parameters.
 template <class T> struct ParamCursor {
+  using scalar = T;
   template <class P> using view = ParamView<T, P>;
   const T* at = nullptr;
   ParamCursor advanced(std::size_t elements, int) const { return {at + elements}; }
@@ -77,6 +80,7 @@ template <class T> struct ParamCursor {
 };
 /// The same for gradients, with one flag a parameter: has it had a contribution yet?
 template <class T> struct GradCursor {
+  using scalar = T;
   template <class P> using view = GradView<T, P>;
   T* at = nullptr;
   std::uint8_t* touched = nullptr;
@@ -87,16 +91,19 @@ template <class T> struct GradCursor {
 };
 
 namespace detail {
-template <class L, class N> consteval bool knows_name() {
-  constexpr bool known =
-      params_of<L>::template find<N> >= 0 || children_of<L>::template find<N> >= 0;
-  static_assert(
-      known,
-      "cohort: this layer declares no parameter and no child of that name. Add it to "
-      "Params<Param<\"name\", ...>> or Children<Child<\"name\", L>>, or mend the spelling. "
-      "[cohort/core/params.hpp]");
-  return known;
-}
+template <class L, class N>
+inline constexpr bool knows_name =
+    params_of<L>::template find<N> >= 0 || children_of<L>::template find<N> >= 0;
+
+template <class L, class N> struct UnknownName {
+  static void say() {
+    static_assert(
+        never<L, N>,
+        "cohort: this layer declares no parameter and no child of that name. Add it to "
+        "Params<Param<\"name\", ...>> or Children<Child<\"name\", L>>, or mend the spelling. "
+        "[cohort/core/params.hpp]");
+  }
+};
 }  // namespace detail
 
 /// A layer's parameters and children, all in one contiguous range.
@@ -107,7 +114,10 @@ template <class L, class Cursor> class FlatView : public Borrowed {
   explicit FlatView(Cursor begin) : begin_(begin) {}
 
   template <class N> auto operator[](N) const {
-    if constexpr (detail::knows_name<L, N>()) {
+    if constexpr (!detail::knows_name<L, N>) {
+      detail::said<detail::UnknownName<L, N>>();
+      return detail::RefusedView<typename Cursor::scalar>{};
+    } else {
       constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
       if constexpr (i >= 0) {
         using P = typename params_of<L>::template at<i>;

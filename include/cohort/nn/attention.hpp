@@ -10,16 +10,36 @@ namespace cohort::nn {
 struct Causal {};
 struct Bidirectional {};
 
+/// Every head gets the same number of features.
+template <int C, int Heads>
+concept HeadsDivideWidth = (Heads > 0) && (C % Heads == 0);
+
+namespace detail {
+template <int C, int Heads> struct UnequalHeads {
+  static void say() {
+    static_assert(HeadsDivideWidth<C, Heads>,
+                  "cohort: the width of attention must be a multiple of its heads. Write "
+                  "Attention<C, Heads> with C = Heads x features of a head. "
+                  "[cohort/nn/attention.hpp]");
+  }
+};
+}  // namespace detail
+
+/// Chosen only when the heads do not divide the width: says so in one sentence, then stops.
+template <int C, int Heads, class Mask = Causal>
+struct ScaledDotProduct : cohort::detail::RefusedLayer {
+  static_assert(cohort::detail::said<detail::UnequalHeads<C, Heads>>());
+};
+
 /// Scaled dot-product attention over each sample's rows, without projections.
 ///
 /// Shapes   x [samples * tokens, 3 C] = queries, keys, values side by side; y [samples * tokens,
 ///          C]. Keeps the log-sum-exp of each head's rows; probabilities are recomputed in
 ///          backward.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135.
-template <int C, int Heads, class Mask = Causal> struct ScaledDotProduct {
-  static_assert(
-      C % Heads == 0,
-      "cohort: the width of attention must be a multiple of its heads. [cohort/nn/attention.hpp]");
+template <int C, int Heads, class Mask>
+requires HeadsDivideWidth<C, Heads>
+struct ScaledDotProduct<C, Heads, Mask> {
   static constexpr bool causal = std::is_same_v<Mask, Causal>;
   static constexpr int head_dim = C / Heads;
   using Input = Features<3 * C>;

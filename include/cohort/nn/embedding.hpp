@@ -67,20 +67,40 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
   }
 };
 
+/// Takes and gives [rows, C].
+template <class L, int C>
+concept BodyOfWidth = DeclaresExtents<L> &&((std::is_same_v<typename L::Input, Features<C>> &&
+                                             std::is_same_v<typename L::Output, Features<C>>) ||
+                                            cohort::detail::holds_refused<L>());
+
+namespace detail {
+template <int C, class Body> struct OtherWidth {
+  static void say() {
+    static_assert(BodyOfWidth<Body, C>,
+                  "cohort: the body of TiedEmbedding<V, C, Body> must take and give Features<C>. "
+                  "[cohort/nn/embedding.hpp]");
+  }
+};
+}  // namespace detail
+
+/// Chosen only when the body has another width: says so in one sentence, then stops.
+template <int V, int C, class Body, class Init = init::Normal<1, 1>>
+struct TiedEmbedding : cohort::detail::RefusedLayer {
+  static_assert(cohort::detail::said<detail::OtherWidth<C, Body>>());
+};
+
 /// Token embedding and output head over one shared table (weight tying), with Body between them:
 /// logits = Body(weight[tokens]) weight^T. The table is one parameter with two uses in one unit.
 ///
 /// Shapes   tokens [rows], weight [V, C], Body: [rows, C] -> [rows, C], logits [rows, V].
 /// Source   Press and Wolf 2017, arXiv:1608.05859.
-template <int V, int C, class Body, class Init = init::Normal<1, 1>> struct TiedEmbedding {
+template <int V, int C, class Body, class Init>
+requires BodyOfWidth<Body, C>
+struct TiedEmbedding<V, C, Body, Init> {
   using Params = cohort::Params<Initialised<Param<"weight", V, C>, Init>>;
   using Children = cohort::Children<Child<"body", Body>>;
   using Input = Tokens;
   using Output = Features<V>;
-  static_assert(std::is_same_v<typename Body::Input, Features<C>> &&
-                    std::is_same_v<typename Body::Output, Features<C>>,
-                "cohort: the body of TiedEmbedding<V, C, Body> must take and give Features<C>. "
-                "[cohort/nn/embedding.hpp]");
 
   template <class Ctx, class P> static auto forward(Ctx& ctx, const P& p, Tokens x) {
     using T = typename Ctx::scalar;

@@ -11,13 +11,19 @@ namespace cohort::nn {
 template <class L>
 concept SameInAndOut = DeclaresExtents<L> && std::is_same_v<typename L::Input, typename L::Output>;
 
+namespace detail {
+template <int N, class L> struct NotRepeatable {
+  static void say() {
+    static_assert(N > 0 && SameInAndOut<L>,
+                  "cohort: Repeat<N, L> needs a layer L whose Output is its Input, and N above "
+                  "zero. [cohort/nn/repeat.hpp]");
+  }
+};
+}  // namespace detail
+
 /// Chosen only when the element cannot follow itself: says so in one sentence, then stops.
-template <int N, class L> struct Repeat {
-  static_assert(SameInAndOut<L>,
-                "cohort: Repeat<N, L> needs a layer L whose Output is its Input, and N above zero. "
-                "[cohort/nn/repeat.hpp]");
-  using Input = Features<1>;
-  using Output = Features<1>;
+template <int N, class L> struct Repeat : cohort::detail::RefusedLayer {
+  static_assert(cohort::detail::said<detail::NotRepeatable<N, L>>());
 };
 
 /// Applies N elements in order. Each element of an outermost Repeat is a unit: what strategies
@@ -38,8 +44,6 @@ requires(SameInAndOut<L>&& N > 0) struct Repeat<N, L> {
     if constexpr (!Ctx::train) {
       for (int i = 0; i < N; ++i) x = cohort::forward(ctx, p.element(i), x).y;
       return Out{x, Nothing{}};
-    } else if constexpr (cohort::detail::refused<S>::value) {
-      return Out{x, cohort::detail::Refused{}};
     } else {
       static_assert(std::is_trivially_destructible_v<S>);
       SavedArray<S, N> saved{ctx.template make_array<S>(N)};

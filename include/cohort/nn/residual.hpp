@@ -8,14 +8,19 @@
 
 namespace cohort::nn {
 
+namespace detail {
+template <class L> struct NotAddable {
+  static void say() {
+    static_assert(SameInAndOut<L>,
+                  "cohort: Residual<L> adds the input to the output, so L must be a layer whose "
+                  "Output is its Input. [cohort/nn/residual.hpp]");
+  }
+};
+}  // namespace detail
+
 /// Chosen only when inner changes the extents: says so in one sentence, then stops.
-template <class L> struct Residual {
-  static_assert(SameInAndOut<L>,
-                "cohort: Residual<L> adds the input to the output, so L must be a layer whose "
-                "Output is its Input. "
-                "[cohort/nn/residual.hpp]");
-  using Input = Features<1>;
-  using Output = Features<1>;
+template <class L> struct Residual : cohort::detail::RefusedLayer {
+  static_assert(cohort::detail::said<detail::NotAddable<L>>());
 };
 
 /// A skip connection around one layer.

@@ -16,19 +16,16 @@ template <class... L> struct last_of {
   using type = std::tuple_element_t<sizeof...(L) - 1, std::tuple<L...>>;
 };
 
-/// Exactly one sentence for a list that is no chain of layers.
-template <class... L> consteval bool explain_chain() {
-  static_assert((DeclaresExtents<L> && ...),
-                "cohort: Sequential was given something that is not a layer. Every element needs "
-                "'using Input = ...;' "
-                "and 'using Output = ...;', a forward and a backward. [cohort/nn/sequential.hpp]");
-  return true;
+/// Does B take what A gives? What was refused before fits everywhere.
+template <class A, class B> consteval bool fits() {
+  if constexpr (std::is_same_v<typename A::Output, typename B::Input>)
+    return true;
+  else
+    return cohort::detail::holds_refused<A>() || cohort::detail::holds_refused<B>();
 }
 template <class... L> struct chained : std::true_type {};
 template <class A, class B, class... Rest>
-struct chained<A, B, Rest...>
-    : std::bool_constant<std::is_same_v<typename A::Output, typename B::Input> &&
-                         chained<B, Rest...>::value> {};
+struct chained<A, B, Rest...> : std::bool_constant<fits<A, B>() && chained<B, Rest...>::value> {};
 }  // namespace detail
 
 /// Every element is a layer, and each takes what the one before it gives.
@@ -37,23 +34,31 @@ concept Chain = (sizeof...(L) > 0) && (DeclaresExtents<L> && ...);
 template <class... L>
 concept FittingChain = Chain<L...> && detail::chained<L...>::value;
 
-/// Chosen only when the elements are no chain: says why in one sentence, then stops.
-template <class... L> struct Sequential {
-  static_assert(detail::explain_chain<L...>());
-  using Input = Features<1>;
-  using Output = Features<1>;
-  template <class Ctx, class P, class X> static auto forward(Ctx&, const P&, X x) {
-    return Out{x, cohort::detail::Refused{}};
+namespace detail {
+/// Exactly one sentence for a list that is no chain of layers.
+template <class... L> struct NoChain {
+  static void say() {
+    if constexpr (sizeof...(L) == 0)
+      static_assert(sizeof...(L) > 0,
+                    "cohort: Sequential was given no layer. Give it one or more. "
+                    "[cohort/nn/sequential.hpp]");
+    else if constexpr (!Chain<L...>)
+      static_assert(Chain<L...>,
+                    "cohort: Sequential was given something that is not a layer. Every element "
+                    "needs 'using Input = ...;' and 'using Output = ...;', a forward and a "
+                    "backward. [cohort/nn/sequential.hpp]");
+    else
+      static_assert(FittingChain<L...>,
+                    "cohort: two neighbours in Sequential do not fit: the Output of one is not "
+                    "the Input of the next. Change an extent, or put a Linear between them. "
+                    "[cohort/nn/sequential.hpp]");
   }
 };
-template <class... L>
-requires Chain<L...> &&(!FittingChain<L...>)struct Sequential<L...> {
-  static_assert(FittingChain<L...>,
-                "cohort: two neighbours in Sequential do not fit: the Output of one is not the "
-                "Input of the next. "
-                "Change an extent, or put a Linear between them. [cohort/nn/sequential.hpp]");
-  using Input = Features<1>;
-  using Output = Features<1>;
+}  // namespace detail
+
+/// Chosen only when the elements are no fitting chain: says why in one sentence, then stops.
+template <class... L> struct Sequential : cohort::detail::RefusedLayer {
+  static_assert(cohort::detail::said<detail::NoChain<L...>>());
 };
 
 /// Calls its elements in order; children are named "0", "1", ...

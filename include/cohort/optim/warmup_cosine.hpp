@@ -37,7 +37,9 @@ struct WarmupCosine {
 /// The default: the learning rate of the options, at every step.
 struct ConstantRate {
   using slot = slots::schedule;
-  struct Options {};
+  struct Options {
+    Unset warmup_steps{}, total_steps{}, warmup_ratio{}, min_learning_rate{};
+  };
   static double at(std::int64_t, double learning_rate, const Options&) { return learning_rate; }
 };
 

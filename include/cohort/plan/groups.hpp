@@ -63,10 +63,30 @@ template <class... Bs> struct Each {
   }
 };
 
+template <std::size_t Min, std::size_t Max>
+concept MinNotAboveMax = Min <= Max;
+
+namespace detail {
+template <std::size_t Min, std::size_t Max> struct MinAboveMax {
+  static void say() {
+    static_assert(
+        MinNotAboveMax<Min, Max>,
+        "cohort: Groups<BySize<Min, Max>> needs Min <= Max. Both are bytes: exchange them. "
+        "[cohort/plan/groups.hpp]");
+  }
+};
+}  // namespace detail
+
+/// Chosen only when Min is above Max: says so in one sentence, then stops.
+template <std::size_t Min, std::size_t Max> struct BySize : BySize<Max, Min> {
+  static_assert(detail::said<detail::MinAboveMax<Min, Max>>());
+};
+
 /// Neighbouring units join until a group has at least Min bytes, and none grows beyond Max by
 /// joining.
 template <std::size_t Min, std::size_t Max>
-requires(Min <= Max) struct BySize {
+requires MinNotAboveMax<Min, Max>
+struct BySize<Min, Max> {
   using cut = CutAtRepeat;
   template <class Model, class Cut>
   static constexpr auto assign(const Layout<Model, Cut>& layout, std::size_t element_bytes) {

@@ -26,7 +26,9 @@ struct ClipGradNorm {
 /// The default of the slot: gradients pass as they are and no norm is computed.
 struct NoClip {
   using slot = slots::clipping;
-  struct Options {};
+  struct Options {
+    Unset max_norm{};
+  };
   static constexpr bool needs_norm = false;
 };
 

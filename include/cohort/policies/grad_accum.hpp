@@ -3,6 +3,7 @@
 // cohort/policies/grad_accum.hpp: accumulate N micro-batches before one update.
 #pragma once
 #include <cohort/concepts/policy.hpp>
+#include <cohort/core/refused.hpp>
 
 namespace cohort {
 
@@ -14,6 +15,22 @@ concept AtLeastOneMicroBatch = (N >= 1);
 /// for strategies that shard gradients only.
 struct KeepUnsharded {};
 struct ReduceEach {};
+
+namespace detail {
+template <int N> struct NoMicroBatch {
+  static void say() {
+    static_assert(
+        AtLeastOneMicroBatch<N>,
+        "cohort: GradAccum<N> needs at least one micro-batch. Write GradAccum<1>, or leave "
+        "it out. [cohort/policies/grad_accum.hpp]");
+  }
+};
+}  // namespace detail
+
+/// Chosen only when N is below one: says so in one sentence, then stops.
+template <int N, class Mode = KeepUnsharded> struct GradAccum : GradAccum<1, Mode> {
+  static_assert(detail::said<detail::NoMicroBatch<N>>());
+};
 
 /// Cuts a step's batch by samples into N micro-batches; one communication and one update follow
 /// them.
@@ -28,9 +45,9 @@ struct ReduceEach {};
 /// Laws     GradAccum<N> over a batch == GradAccum<1> over the same batch, up to rounding
 ///          (tests/policies/grad_accum_test.cpp).
 /// Source   Li et al. 2020, arXiv:2006.15704, section 3.2.4 (no_sync).
-template <int N, class Mode = KeepUnsharded>
+template <int N, class Mode>
 requires AtLeastOneMicroBatch<N>
-struct GradAccum {
+struct GradAccum<N, Mode> {
   using slot = slots::accumulation;
   static constexpr int micro_batches = N;
   static constexpr bool reduces_each = std::is_same_v<Mode, ReduceEach>;

@@ -9,6 +9,24 @@ namespace cohort {
 template <int S>
 concept AtLeastTwoRanks = (S >= 2);
 
+namespace detail {
+template <int S> struct GroupsOfOne {
+  static void say() {
+    static_assert(
+        AtLeastTwoRanks<S>,
+        "cohort: HybridShard<S> shards over groups of at least two ranks. Write HybridShard<2> "
+        "or more, or Replicate. [cohort/policies/hybrid_shard.hpp]");
+  }
+};
+}  // namespace detail
+
+/// Chosen only when S is below two: says so in one sentence, then stops.
+template <int S> struct HybridShard : detail::Sharding<true, true> {
+  static_assert(detail::said<detail::GroupsOfOne<S>>());
+  static constexpr int shard_ranks = 2;
+  template <class Plan, class Comm> using Storage = detail::ShardedStorage<Plan, Comm>;
+};
+
 /// Shards over S neighbouring ranks (one host, say); the N / S copies sum their shards' gradients.
 ///
 /// Comm     FullShard's inside the group; on the last micro-batch one all-reduce a group of parameters
@@ -17,11 +35,9 @@ concept AtLeastTwoRanks = (S >= 2);
 /// Laws     the same bits as Replicate for S a power of two, within rounding otherwise
 ///          (tests/policies/sharding_law_test.cpp).
 /// Source   Zhao et al. 2023, arXiv:2304.11277, section 3.2.2.
-template <int S> struct HybridShard : detail::Sharding<true, true> {
-  static_assert(AtLeastTwoRanks<S>,
-                "cohort: HybridShard<S> shards over groups of at least two ranks. Use "
-                "HybridShard<2> or more, "
-                "or DataParallel<Replicate>. [cohort/policies/hybrid_shard.hpp]");
+template <int S>
+requires AtLeastTwoRanks<S>
+struct HybridShard<S> : detail::Sharding<true, true> {
   static constexpr int shard_ranks = S;
   template <class Plan, class Comm> using Storage = detail::ShardedStorage<Plan, Comm>;
 };

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/refused.hpp: one mistake, one sentence: how it is said, and what stands in for what
+// was refused.
+#pragma once
+#include <cohort/core/params.hpp>
+
+namespace cohort::detail {
+
+/// False as soon as a type is known: the condition of a static_assert that is the whole message.
+template <class...> inline constexpr bool never = false;
+
+/// Says M::say(), a static_assert, at the end of the translation unit: the function is used and its
+/// return type is declared, so that compilers instantiate it last and alone. Said in place, the
+/// sentence would carry the whole stack of constraints under which the mistake was met.
+template <class M> constexpr bool said(bool now = false) {
+  if (now) M::say();
+  return true;
+}
+
+/// Stands in for the saved value of a forward that was refused.
+struct Refused {
+  static constexpr std::size_t bytes(Rows) { return 0; }
+};
+
+/// Stands in for an activation that nobody knows: it becomes a tensor of any width.
+struct RefusedTensor : Tensor<const float, Eigen::Dynamic> {
+  constexpr RefusedTensor view() const { return *this; }
+  template <class T, int C> constexpr operator Tensor<T, C>() const { return {nullptr, rows}; }
+  static constexpr std::size_t bytes(Rows) { return 0; }
+};
+
+/// Stands in for a layer: any neighbour fits.
+struct RefusedLayer {
+  using Input = Features<1>;
+  using Output = Features<1>;
+  struct Forward {
+    RefusedTensor y;
+    Refused saved;
+  };
+  static Forward forward(auto&, const auto&, auto) { return {}; }
+  static RefusedTensor backward(auto&, const auto&, const auto&, auto, const auto&) { return {}; }
+};
+
+/// Stands in for a parameter, gradient or child that the layer does not declare.
+template <class T> struct RefusedView {
+  using layer = RefusedLayer;
+  static constexpr bool is_unit = false, owns_unit = false;
+  struct Contribution {
+    T* data = nullptr;
+    bool first = true;
+  };
+  static T* data() { return nullptr; }
+  static auto map() { return Eigen::Map<Eigen::MatrixX<T>>(nullptr, 0, 0); }
+  static Contribution contribute() { return {}; }
+};
+
+/// Was L, or a layer inside it, refused? Then its sentence is said, and nothing else should be.
+template <class L> consteval bool holds_refused() {
+  if constexpr (std::is_base_of_v<RefusedLayer, L>) {
+    return true;
+  } else if constexpr (Repeated<L>) {
+    return holds_refused<typename L::Element>();
+  } else {
+    bool any = false;
+    for_each_index<children_of<L>::count>(
+        [&](auto i) { any = any || holds_refused<child_of<L, i>>(); });
+    return any;
+  }
+}
+
+}  // namespace cohort::detail
