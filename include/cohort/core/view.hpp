@@ -29,8 +29,7 @@ template <class T, class P> class ParamView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
   explicit ParamView(const T* at) : at_(at) {}
-  ParamView(const ParamView&) =
-      delete;  // cohort: a parameter view is borrowed: use p again instead.
+  ParamView(const ParamView&) = delete;  // cohort: a parameter view is borrowed: use p again
   const T* data() const { return at_; }
   auto map() const {  // (rows, cols): all leading extents x the last one
     return Eigen::Map<const detail::ParamMatrix<T, P>, Eigen::Aligned64>(at_);

@@ -1,4 +1,4 @@
-// expect-error: cohort: add 'using Input = cohort::Features<C>;'
+// expect-error: cohort: add 'using Input = cohort::Features<C>
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/concepts/layer/no_input.cpp: a layer that does not say what goes in.
