@@ -11,11 +11,7 @@ using namespace cohort;
 using namespace cohort::test;
 
 static_assert(Policy<Buckets<>> && Policy<Buckets<1, 1>>);
-template <std::size_t First, std::size_t Cap>
-concept Cuts = requires {
-  typename Buckets<First, Cap>;
-};
-static_assert(Cuts<1, 1> && !Cuts<0, 1> && !Cuts<1, 0>);
+static_assert(SizesAboveZero<1, 1> && !SizesAboveZero<0, 1> && !SizesAboveZero<1, 0>);
 static_assert(Buckets<>::first_bytes == 1_MiB && Buckets<>::cap_bytes == 25_MiB);  // PyTorch DDP's
 
 namespace {

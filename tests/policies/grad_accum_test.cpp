@@ -11,11 +11,7 @@ using namespace cohort;
 using namespace cohort::test;
 
 static_assert(Policy<GradAccum<1>> && Policy<GradAccum<4>>);
-template <int N>
-concept Accumulates = requires {
-  typename GradAccum<N>;
-};
-static_assert(Accumulates<1> && !Accumulates<0> && !Accumulates<-2>);
+static_assert(AtLeastOneMicroBatch<1> && !AtLeastOneMicroBatch<0> && !AtLeastOneMicroBatch<-2>);
 
 namespace {
 

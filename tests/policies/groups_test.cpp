@@ -12,11 +12,7 @@ using namespace cohort::test;
 
 static_assert(Policy<Groups<ByRepeat>> && Policy<Groups<One>> && Policy<Groups<BySize<1, 2>>>);
 static_assert(std::is_same_v<Groups<One>::slot, slots::groups>);
-template <std::size_t Min, std::size_t Max>
-concept Sizes_ = requires {
-  typename BySize<Min, Max>;
-};
-static_assert(Sizes_<2, 2> && !Sizes_<3, 2>);
+static_assert(MinNotAboveMax<2, 2> && !MinNotAboveMax<3, 2>);
 
 namespace {
 
