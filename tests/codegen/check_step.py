@@ -20,7 +20,8 @@ import sys
 
 # Mangled: entities of cohort itself, or local to one of its functions.
 COHORT = re.compile(r"^_Z(?:TW|GV|Z)*N[KVRO]*6cohort")
-EXCEPTIONS = {"Error", "InvalidInput", "Mismatch", "PeerFailed", "Timeout", "ContractBroken"}
+EXCEPTIONS = {"Error", "InvalidInput", "Mismatch", "PeerFailed", "Timeout", "ContractBroken",
+              "NonFinite"}
 TYPE_ERASED = re.compile(r"^_ZNK?(?:St8functionI|St17_Function_handlerI|St14_Function_base|St3any)")
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <(\S+)>:$")

@@ -9,7 +9,7 @@ skip() { echo "SKIPPED: $1"; exit 77; }
 [ "${COHORT_INSIDE:-}" ] || {
   command -v ip >/dev/null && command -v unshare >/dev/null && command -v nsenter >/dev/null ||
     skip "ip, unshare or nsenter is missing"
-  "$1" --version 2>/dev/null | grep -q "Open MPI" || skip "this test starts processes as Open MPI does"
+  "$1" --version 2>/dev/null | grep -q -e "Open MPI" -e OpenRTE || skip "this test starts processes as Open MPI does"
   unshare -n -m true 2>/dev/null || skip "network namespaces are not permitted here"
   COHORT_INSIDE=1 exec unshare -n -m "$0" "$@"  # everything below vanishes with this process
 }

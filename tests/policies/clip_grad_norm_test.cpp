@@ -14,6 +14,7 @@ using namespace cohort::test;
 static_assert(Policy<ClipGradNorm> && Policy<NoClip>);
 static_assert(std::is_same_v<ClipGradNorm::slot, NoClip::slot>);
 static_assert(ClipGradNorm::needs_norm && !NoClip::needs_norm);
+static_assert(std::is_same_v<decltype(NoClip::Options::max_norm), Unset>);
 
 namespace {
 

@@ -38,8 +38,8 @@ concept HasSchedule = requires(O o) {
 
 static_assert(HasBetas<OptionsOf<>> && !HasMomentum<OptionsOf<>>);  // AdamW is the default
 static_assert(HasMomentum<OptionsOf<optim::Sgd>> && !HasBetas<OptionsOf<optim::Sgd>>);
-static_assert(HasMaximum<OptionsOf<ClipGradNorm>>);
-static_assert(HasSchedule<OptionsOf<optim::WarmupCosine>>);
+static_assert(HasMaximum<OptionsOf<ClipGradNorm>> && !HasMaximum<OptionsOf<>>);
+static_assert(HasSchedule<OptionsOf<optim::WarmupCosine>> && !HasSchedule<OptionsOf<>>);
 static_assert(
     std::is_same_v<OptionsOf<ClipGradNorm, optim::Sgd>, OptionsOf<optim::Sgd, ClipGradNorm>>);
 

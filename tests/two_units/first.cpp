@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/two_units/first.cpp: the library in one unit, and main.
+// tests/two_units/first.cpp: the library in one unit, a step in each, and main.
 #include <cohort/cohort.hpp>
 
-int sum_of_the_other_unit();
+#include "step.hpp"
 
-int main() { return sum_of_the_other_unit() == 3 ? 0 : 1; }
+double loss_in_second_unit();
+
+int main() {
+  const double loss = loss_of_one_step();
+  return loss > 0 && loss == loss_in_second_unit() ? 0 : 1;
+}

@@ -3,4 +3,6 @@
 // tests/two_units/second.cpp: the library in a second unit.
 #include <cohort/cohort.hpp>
 
-int sum_of_the_other_unit() { return 1 + 2; }
+#include "step.hpp"
+
+double loss_in_second_unit() { return loss_of_one_step(); }

@@ -41,7 +41,7 @@ class Mpi {
   int size() const { return channel_->size(); }
 
   /// True when waiting ranks spin before they sleep: there is a core for every thread.
-  bool spins() const { return channel_->domain().fate().spins; }
+  bool spins() const { return channel_->domain()->fate().spins; }
 
   /// Memory that a handle on a group of so many ranks holds for messages.
   static constexpr std::size_t stage_bytes(int ranks) {
@@ -88,8 +88,8 @@ class Mpi {
   /// throws PeerFailed. Any thread may call it at any time.
   void abort(std::exception_ptr error) {
     const int world_rank = channel_->world_rank(rank());
-    channel_->domain().fail(detail::Cause::aborted, error,
-                            detail::phrase("rank ", world_rank, " failed: ", detail::what(error)));
+    channel_->domain()->fail(detail::Cause::aborted, error,
+                             detail::phrase("rank ", world_rank, " failed: ", detail::what(error)));
   }
 
   /// Runs f(Mpi&) on this process's rank of a new world. Throws this rank's own exception, or
@@ -124,7 +124,7 @@ class Mpi {
 /// Both groups of a pair of ranks that share them were made by calls in which both took part: the
 /// second took a higher tag than any member had seen before.
 inline Mpi Mpi::regroup(CollectiveKind kind, int color, int key) {
-  detail::MpiDomain& domain = channel_->domain();
+  detail::MpiDomain& domain = *channel_->domain();
   const Move mine{color, key, domain.next_tag()};
   std::vector<Move> moves(static_cast<std::size_t>(size()));
   channel_->run({kind, DType::u8, 0, 0},
@@ -142,7 +142,7 @@ inline Mpi Mpi::regroup(CollectiveKind kind, int color, int key) {
             [&](int a, int b) { return key_of(a) != key_of(b) ? key_of(a) < key_of(b) : a < b; });
   const auto place = std::find(members.begin(), members.end(), rank()) - members.begin();
   for (int& r : members) r = channel_->world_rank(r);
-  return Mpi(std::make_unique<detail::MpiChannel>(channel_->shared_domain(), std::move(members),
+  return Mpi(std::make_unique<detail::MpiChannel>(channel_->domain(), std::move(members),
                                                   static_cast<int>(place), tag));
 }
 

@@ -74,8 +74,7 @@ class MpiChannel {
   int size() const { return seating_.ranks; }
   const Seating& seating() const { return seating_; }
   int world_rank(int rank) const { return world_ranks_[static_cast<std::size_t>(rank)]; }
-  MpiDomain& domain() const { return *domain_; }
-  const std::shared_ptr<MpiDomain>& shared_domain() const { return domain_; }
+  const std::shared_ptr<MpiDomain>& domain() const { return domain_; }
 
   /// Makes one collective: its rounds, two at a time.
   template <Rounds R> void run(const Collective& call, R rounds) {
@@ -109,7 +108,7 @@ class MpiChannel {
     std::vector<MPI_Status> results;
   };
 
-  std::size_t ranks() const { return static_cast<std::size_t>(size()); }
+  std::size_t ranks() const { return world_ranks_.size(); }
   std::size_t slot_bytes() const { return sizeof(Envelope) + seating_.capacity; }
   Bank& bank(std::uint32_t round) { return banks_[round % 2]; }
   std::byte* slot(std::uint32_t round, std::size_t index) {
@@ -211,10 +210,9 @@ class MpiChannel {
     return late;
   }
   int one_that_left(const std::vector<int>& ranks) const {
-    for (int r : ranks) {
-      if (domain_->fate().has_left(world_rank(r))) return r;
-    }
-    return -1;
+    const auto left = [&](int r) { return domain_->fate().has_left(world_rank(r)); };
+    const auto found = std::find_if(ranks.begin(), ranks.end(), left);
+    return found == ranks.end() ? -1 : *found;
   }
 
   Envelope envelope(std::uint32_t round, int peer) {
@@ -263,7 +261,7 @@ class MpiChannel {
     return phrase(name(call.kind), " #", number_);
   }
   [[noreturn]] void raise(const Collective& call) {
-    domain_->fate().raise(world_rank(rank()), operation(call));
+    domain_->fate().raise(domain_->rank(), operation(call));
   }
   template <class E>
   [[noreturn]] void fail(Cause cause, const Collective& call, const std::string& sentence,
@@ -272,9 +270,7 @@ class MpiChannel {
     domain_->fail(cause, std::make_exception_ptr(error), sentence, speaker);
     raise(call);
   }
-  void check(int code, std::string_view operation) const {
-    check_mpi(code, world_rank(rank()), operation);
-  }
+  void check(int code, std::string_view what) const { check_mpi(code, domain_->rank(), what); }
 
   /// After a failure nobody will complete what is under way.
   void abandon() {

@@ -56,7 +56,9 @@ struct Unset {
                   "Add the policy (.clip needs ClipGradNorm, .schedule needs optim::WarmupCosine) "
                   "or leave the option out. [cohort/concepts/policy.hpp]");
   }
-  unsigned char nothing = 0;  // options are compared byte by byte between ranks
+  template <class V>
+  Unset& operator=(const V&) = delete;  // cohort: add the policy that reads it to Trainer's list.
+  unsigned char nothing = 0;            // options are compared byte by byte between ranks
 };
 
 }  // namespace cohort

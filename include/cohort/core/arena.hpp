@@ -40,7 +40,10 @@ class HostMemory {
 
  private:
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
-  std::unique_ptr<void, decltype(&std::free)> memory_{nullptr, &std::free};
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<void, Free> memory_;
   std::size_t bytes_ = 0;
 };
 

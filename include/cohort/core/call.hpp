@@ -112,7 +112,9 @@ template <class S>
 inline constexpr bool is_refused = std::is_same_v<S, Refused> || std::is_same_v<S, RefusedTensor>;
 /// The dx of a call that was refused.
 template <class L, class T> auto refused_gradient() {
-  if constexpr (requires { L::Input::extent; })
+  if constexpr (std::is_base_of_v<RefusedLayer, L>)
+    return RefusedTensor{};
+  else if constexpr (requires { L::Input::extent; })
     return Tensor<T, L::Input::extent>{};
   else
     return NoGradient{};
