@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // examples/gpt.cpp: trains a small GPT on any text file and prints a sample. Try: gpt --data FILE --ranks 2
+#include "gpt_arguments.hpp"
 #include "gpt_model.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -16,19 +16,12 @@
 #include <optional>
 
 using namespace cohort;
+using Arguments = example::GptArguments;
 
 constexpr int vocabulary = 256, block = 64;  // ids are bytes: any text fits
 using Model = example::Gpt<vocabulary, block, 4, 128, 4>;
 using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, ClipGradNorm, optim::AdamW,
                     optim::WarmupCosine>;
-
-struct Arguments {
-  std::string data, log, prompt = "\n";
-  int ranks = 2, steps = 2000, batch = 12, eval_every = 250, eval_batches = 40, sample = 500;
-  std::uint64_t seed = 1337;
-  double learning_rate = 1e-3, temperature = 0.8;
-  bool plan = false;
-};
 
 /// Mean loss over up to `most` batches of the validation split, all of it for most = 0. Collective.
 double validate(auto& run, const data::EvaluationBlocks& blocks, int most) {
@@ -112,32 +105,7 @@ void train(auto& world, const Arguments& a) {
 }
 
 int main(int argc, char** argv) {
-  Arguments a;
-  CLI::App app("Trains a GPT (4 layers, 128 wide, 64 tokens) on a text file, byte by byte.");
-  app.add_option("--data", a.data, "text file to train on")->required();
-  app.add_option("--ranks", a.ranks, "ranks, each a thread")->capture_default_str();
-  app.add_option("--steps", a.steps, "optimizer steps")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--batch", a.batch, "rows per rank per step")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--seed", a.seed, "seed of weights, batches and sample")->capture_default_str();
-  app.add_option("--lr", a.learning_rate, "highest learning rate")->capture_default_str();
-  app.add_option("--eval-every", a.eval_every, "steps between validations")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--eval-batches", a.eval_batches,
-                 "batches of each validation, the last one excepted")
-      ->capture_default_str();
-  app.add_option("--log", a.log, "write metrics to this file, one JSON object a line");
-  app.add_option("--sample", a.sample, "tokens to generate at the end")->capture_default_str();
-  app.add_option("--prompt", a.prompt, "text that the sample continues");
-  app.add_option("--temperature", a.temperature, "of the sample")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--plan", a.plan, "print the plan of a step first");
-  CLI11_PARSE(app, argc, argv);
+  const Arguments a = example::gpt_arguments(argc, argv);
   try {
     launch<Threads>({.ranks = a.ranks}, [&](auto& world) { train(world, a); });
   } catch (const std::exception& e) {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// examples/gpt_arguments.cpp: the gpt example's command line, in a file of its own: the parser's header takes
+// as long to compile as the training.
+#include "gpt_arguments.hpp"
+
+#include <CLI/CLI.hpp>
+
+example::GptArguments example::gpt_arguments(int argc, char** argv) {
+  GptArguments a;
+  CLI::App app("Trains a GPT (4 layers, 128 wide, 64 tokens) on a text file, byte by byte.");
+  const CLI::Range some(1, 1'000'000'000), any(0, 1'000'000'000), positive(1e-9, 1e9);
+  app.add_option("--data", a.data, "text file to train on")->required();
+  app.add_option("--ranks", a.ranks, "ranks, each a thread")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--steps", a.steps, "optimizer steps")->capture_default_str()->check(some);
+  app.add_option("--batch", a.batch, "rows per rank per step")->capture_default_str()->check(some);
+  app.add_option("--seed", a.seed, "seed of weights, batches and sample")->capture_default_str();
+  app.add_option("--lr", a.learning_rate, "highest learning rate")
+      ->capture_default_str()
+      ->check(positive);
+  app.add_option("--eval-every", a.eval_every, "steps between validations")
+      ->capture_default_str()
+      ->check(some);
+  app.add_option("--eval-batches", a.eval_batches,
+                 "batches of each validation, the last one excepted")
+      ->capture_default_str()
+      ->check(any);
+  app.add_option("--log", a.log, "write metrics to this file, one JSON object a line");
+  app.add_option("--sample", a.sample, "tokens to generate at the end")
+      ->capture_default_str()
+      ->check(any);
+  app.add_option("--prompt", a.prompt, "text that the sample continues");
+  app.add_option("--temperature", a.temperature, "of the sample")
+      ->capture_default_str()
+      ->check(positive);
+  app.add_flag("--plan", a.plan, "print the plan of a step first");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    std::exit(app.exit(e));
+  }
+  return a;
+}
