@@ -13,9 +13,11 @@ using namespace cohort;
 
 static_assert(Summable<float> && Summable<double> && Summable<std::int32_t> &&
               Summable<std::int64_t>);
+static_assert(Summable<bf16> && Summable<fp16>);
 static_assert(!Summable<std::uint8_t> && !Summable<bool>);
 static_assert(std::same_as<detail::sum_t<std::int32_t>, std::int32_t>);
 static_assert(std::same_as<detail::sum_t<double>, double>);
+static_assert(std::same_as<detail::sum_t<bf16>, float>);
 static_assert(detail::sum_tree(1) == 1 && detail::sum_tree(5) == 8 && detail::sum_tree(64) == 64);
 
 namespace {
@@ -84,6 +86,49 @@ TEST_CASE("sum_into: these values tell another order of summation apart") {
     for (std::size_t i = 0; i < 1000; ++i) one_by_one[i] += a[i];
   }
   CHECK(one_by_one != stride_doubling(all));
+}
+
+TEST_CASE_TEMPLATE("sum_into: 16-bit types are added in fp32 and rounded once", T, bf16, fp16) {
+  for (int ranks : {1, 2, 3, 4, 5, 7, 8, 16}) {
+    std::vector<std::vector<T>> all;
+    std::vector<std::vector<float>> wide;
+    for (const auto& one : values<float>(ranks, 700)) {
+      all.emplace_back();
+      wide.emplace_back();
+      for (float v : one) {
+        all.back().push_back(T(v * 0x1p-30f));  // below 0.02: no sum overflows
+        wide.back().push_back(float(all.back().back()));
+      }
+    }
+    const auto in_fp32 = stride_doubling(wide);
+    std::vector<T> out(700);
+    detail::sum_into([&](int r) { return all[static_cast<std::size_t>(r)].data(); }, ranks, 700,
+                     out.data());
+    int wrong = 0, rounded_each_time = 0;
+    for (std::size_t i = 0; i < 700; ++i) {
+      wrong += out[i].bits != T(in_fp32[i]).bits;
+      T one_by_one = all[0][i];
+      for (std::size_t r = 1; r < all.size(); ++r)
+        one_by_one = T(float(one_by_one) + float(all[r][i]));
+      rounded_each_time += out[i].bits != one_by_one.bits;
+    }
+    CAPTURE(ranks);
+    CHECK(wrong == 0);
+    if (ranks > 2) CHECK(rounded_each_time > 0);  // these values tell the two apart
+    detail::sum_in_place<T>([&](int r) { return all[static_cast<std::size_t>(r)].data(); }, ranks,
+                            700);
+    for (const auto& one : all)
+      for (std::size_t i = 0; i < 700; ++i) wrong += one[i].bits != T(in_fp32[i]).bits;
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("sum_into: partial sums beyond the range of fp16 do not overflow") {
+  const std::vector<std::vector<fp16>> all = {
+      {fp16(60000)}, {fp16(60000)}, {fp16(-60000)}, {fp16(1)}};
+  fp16 out[1];
+  detail::sum_into([&](int r) { return all[static_cast<std::size_t>(r)].data(); }, 4, 1, out);
+  CHECK(float(out[0]) == 60000);
 }
 
 TEST_CASE("sum_into: infinities and NaN come through") {

@@ -142,6 +142,41 @@ TEST_CASE_TEMPLATE("reduce_scatter: rank r receives the r-th part of what all_re
   }
 }
 
+TEST_CASE_TEMPLATE("all_reduce, reduce_scatter: 16-bit types as sum_into has them", T, bf16, fp16) {
+  for (int ranks : {2, 3, 4, 8}) {
+    for (std::size_t count : {3, 1500}) {  // a part; small and large
+      const std::size_t all = count * static_cast<std::size_t>(ranks);
+      const auto of = [&](int rank) {
+        std::vector<T> mine;
+        for (float v : values<float>(rank, all)) mine.push_back(T(v * 0x1p-30f));
+        return mine;
+      };
+      std::vector<std::vector<T>> inputs;
+      for (int r = 0; r < ranks; ++r) inputs.push_back(of(r));
+      std::vector<T> expected(all), part(count);
+      detail::sum_into([&](int r) { return inputs[static_cast<std::size_t>(r)].data(); }, ranks,
+                       all, expected.data());
+      const auto same = [](const T* a, const T* b, std::size_t n) {
+        return std::equal(a, a + n, b, [](T x, T y) { return x.bits == y.bits; });
+      };
+      Wrong wrong;
+      run({.ranks = ranks}, [&](Threads& world) {
+        const auto r = static_cast<std::size_t>(world.rank());
+        auto mine = inputs[r];
+        std::vector<T> out(count);
+        world.reduce_scatter(mine.data(), out.data(), count);
+        wrong.unless(same(out.data(), expected.data() + r * count, count));
+        world.all_reduce(mine.data(), all);
+        wrong.unless(same(mine.data(), expected.data(), all));
+        std::vector<T> gathered(all);
+        world.all_gather(out.data(), gathered.data(), count);
+        wrong.unless(same(gathered.data(), expected.data(), all));
+      });
+      CHECK(wrong.ranks == 0);
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("all_gather: every rank receives all parts in rank order, also in place", T,
                    float, double, std::int32_t, std::int64_t, std::uint8_t) {
   for (int ranks : worlds) {

@@ -14,10 +14,10 @@
 
 namespace cohort {
 
-/// Element types that ranks can add up.
+/// Element types that ranks can add up. 16-bit types are added in fp32 and rounded once, at the end.
 template <class T>
-concept Summable = std::same_as<T, float> || std::same_as<T, double> ||
-    std::same_as<T, std::int32_t> || std::same_as<T, std::int64_t>;
+concept Summable = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bf16> ||
+    std::same_as<T, fp16> || std::same_as<T, std::int32_t> || std::same_as<T, std::int64_t>;
 
 namespace detail {
 

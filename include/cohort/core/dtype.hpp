@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/core/dtype.hpp: names and sizes of the element types that plans and collectives speak of.
 #pragma once
+#include <cohort/core/float16.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9,15 +10,15 @@
 namespace cohort {
 
 /// Element types as values, for plans, traces and messages. Kernels use the C++ types.
-enum class DType : std::uint8_t { f64, f32, i64, i32, u8 };
+enum class DType : std::uint8_t { f64, f32, bf16, fp16, i64, i32, u8 };
 
 constexpr std::string_view name(DType t) {
-  constexpr std::string_view names[] = {"f64", "f32", "i64", "i32", "u8"};
+  constexpr std::string_view names[] = {"f64", "f32", "bf16", "fp16", "i64", "i32", "u8"};
   return names[static_cast<int>(t)];
 }
 
 constexpr std::size_t bytes(DType t) {
-  constexpr std::size_t sizes[] = {8, 4, 8, 4, 1};
+  constexpr std::size_t sizes[] = {8, 4, 2, 2, 8, 4, 1};
   return sizes[static_cast<int>(t)];
 }
 
@@ -25,6 +26,8 @@ namespace detail {
 template <class T> struct element_type;  // primary says no: T is not an element type of cohort
 template <> struct element_type<double> { static constexpr DType value = DType::f64; };
 template <> struct element_type<float> { static constexpr DType value = DType::f32; };
+template <> struct element_type<bf16> { static constexpr DType value = DType::bf16; };
+template <> struct element_type<fp16> { static constexpr DType value = DType::fp16; };
 template <> struct element_type<std::int64_t> { static constexpr DType value = DType::i64; };
 template <> struct element_type<std::int32_t> { static constexpr DType value = DType::i32; };
 template <> struct element_type<std::uint8_t> { static constexpr DType value = DType::u8; };
