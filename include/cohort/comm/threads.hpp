@@ -168,9 +168,8 @@ inline std::vector<int> Threads::members(int color) const {
   for (int r = 0; r < size(); ++r) {
     if (shown<const Move>(r)->color == color) ranks.push_back(r);
   }
-  std::stable_sort(ranks.begin(), ranks.end(), [&](int a, int b) {
-    return shown<const Move>(a)->key < shown<const Move>(b)->key;
-  });
+  const auto key = [&](int r) { return std::pair(shown<const Move>(r)->key, r); };
+  std::sort(ranks.begin(), ranks.end(), [&](int a, int b) { return key(a) < key(b); });
   return ranks;
 }
 
