@@ -67,6 +67,11 @@ void elementwise() {
   report("gelu_erf forward", n, n * 8, [&] { ops::gelu_forward(cpu, R * F, x.data(), y.data()); });
   report("gelu_erf backward", n, n * 12,
          [&] { ops::gelu_backward(cpu, R * F, x.data(), dy.data(), y.data()); });
+  std::vector<float> slope(R * F);
+  report("gelu_erf forward with slope", n, n * 12,
+         [&] { ops::gelu_forward(cpu, R * F, x.data(), y.data(), slope.data()); });
+  report("multiply", n, n * 12,
+         [&] { ops::multiply(cpu, R * F, slope.data(), dy.data(), y.data()); });
   report("gelu_tanh forward", n, n * 8,
          [&] { ops::gelu_forward<ops::GeluTanh>(cpu, R * F, x.data(), y.data()); });
   report("gelu_tanh backward", n, n * 12,

@@ -3,15 +3,16 @@
 // benchmarks/raw_gpt.hpp: the demo's training step by hand: cohort's kernels and collectives, plain loops and buffers.
 #pragma once
 #include <cohort/comm/threads.hpp>
+#include <cohort/core/arena.hpp>
 #include <cohort/nn/losses.hpp>
 #include <cohort/ops/adamw.hpp>
 #include <cohort/ops/attention.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/ops/elementwise.hpp>
 #include <cohort/ops/embedding.hpp>
-#include <cohort/ops/gelu.hpp>
 #include <cohort/ops/grad_norm.hpp>
 #include <cohort/ops/layer_norm.hpp>
+#include <cohort/ops/linear.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -21,10 +22,11 @@ namespace raw {
 // Legend: B samples, T tokens, R = B * T rows, C wide, H heads, L layers, V ids.
 constexpr int V = 65, T = 64, C = 128, H = 4, L = 4, B = 12, R = B * T;
 
+/// Zeroed, aligned floats off one block of huge pages, as the library's arenas are.
 inline float* floats(std::size_t n) {
-  float* p = static_cast<float*>(std::aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64));
-  std::memset(p, 0, n * sizeof(float));
-  return p;
+  static thread_local const cohort::HostMemory block(std::size_t{96} << 20);
+  static thread_local std::size_t used = 0;
+  return block.as<float>() + std::exchange(used, used + (n + 15) / 16 * 16);
 }
 
 struct BlockWeights {
@@ -55,8 +57,8 @@ inline Weights cut(float* base) {
 }
 
 struct BlockActivations {
-  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *fc, *gelu, *out,
-      *x2;
+  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *slope, *gelu,
+      *out, *x2;
 };
 
 /// One rank's whole state and its step.
@@ -81,7 +83,8 @@ template <class World> class Gpt {
     lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V),
     dlogits_ = floats(R * V);
     for (float** d : {&d0_, &d1_, &d2_}) *d = floats(4 * R * C);
-    scratch_ = floats(cohort::ops::attention_scratch<C / H, float>(T));
+    scratch_ = floats(std::max(cohort::ops::attention_scratch<C / H, float>(T),
+                               cohort::ops::linear_gelu_scratch<4 * C>(R)));
   }
   float* parameters() { return p_.all; }
   std::size_t size() const { return p_.size; }
@@ -99,7 +102,7 @@ template <class World> class Gpt {
     ops::embedding_forward<V, C>(cpu_, R, x, p_.wte, embedded_);
     for (int b = 0; b < B; ++b)
       ops::add(cpu_, T * C, embedded_ + b * T * C, p_.wpe, x0_ + b * T * C);
-    const float* in = x0_;
+    const float *in = x0_, *none = nullptr;
     for (int l = 0; l < L; ++l) {
       const BlockWeights& w = p_.block[l];
       const BlockActivations& a = act_[l];
@@ -111,8 +114,7 @@ template <class World> class Gpt {
       ops::add(cpu_, R * C, in, a.proj, a.x1);
       ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2,
                                  a.mean2, a.rstd2);
-      product<false, true>(R, 4 * C, C, a.ln2, C, w.fc, C, 0, a.fc, 4 * C);
-      ops::gelu_forward(cpu_, 4 * R * C, a.fc, a.gelu);
+      ops::linear_gelu_forward<ops::GeluErf, C, 4 * C>(cpu_, R, a.ln2, w.fc, none, a.gelu, a.slope);
       product<false, true>(R, C, 4 * C, a.gelu, 4 * C, w.out, 4 * C, 0, a.out, C);
       ops::add(cpu_, R * C, a.x1, a.out, a.x2);
       in = a.x2;
@@ -134,18 +136,15 @@ template <class World> class Gpt {
       const BlockWeights &w = p_.block[l], &g = g_.block[l];
       const BlockActivations& a = act_[l];
       const float* in = l > 0 ? act_[l - 1].x2 : x0_;
-      product<true, false>(C, 4 * C, R, d, C, a.gelu, 4 * C, 0, g.out, 4 * C);
-      product<false, false>(R, 4 * C, C, d, C, w.out, 4 * C, 0, s, 4 * C);
-      ops::gelu_backward(cpu_, 4 * R * C, a.fc, s, t);
-      product<true, false>(4 * C, C, R, t, 4 * C, a.ln2, C, 0, g.fc, C);
-      product<false, false>(R, C, 4 * C, t, 4 * C, w.fc, C, 0, s, C);
+      ops::linear_backward<4 * C, C>(cpu_, R, a.gelu, w.out, d, g.out, true, s);
+      ops::linear_gelu_backward<C, 4 * C>(cpu_, R, a.ln2, w.fc, a.slope, s, g.fc, none, true, t,
+                                          scratch_);
+      std::swap(s, t);
       ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true);
       ops::add_to(cpu_, R * C, t, d);  // t: gradient of x1
-      product<true, false>(C, C, R, t, C, a.att, C, 0, g.proj, C);
-      product<false, false>(R, C, C, t, C, w.proj, C, 0, s, C);
+      ops::linear_backward<C, C>(cpu_, R, a.att, w.proj, t, g.proj, true, s);
       ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, s, a.lse, d, scratch_);
-      product<true, false>(3 * C, C, R, d, 3 * C, a.ln1, C, 0, g.qkv, C);
-      product<false, false>(R, C, 3 * C, d, 3 * C, w.qkv, C, 0, s, C);
+      ops::linear_backward<C, 3 * C>(cpu_, R, a.ln1, w.qkv, d, g.qkv, true, s);
       ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true);
       ops::add_to(cpu_, R * C, d, t);
       reduce(l == L - 1 ? g_.size : offset(l + 1),

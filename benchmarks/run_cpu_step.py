@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
 # benchmarks/run_cpu_step.py: cohort's GPT step on the CPU against PyTorch's, interleaved, with equal ranks x threads.
-"""Runs `cpu_step --ranks R` and peers/cpu_step.py --ranks R (eager, and torch.compile as a further row) for R = 1, 2 in
+"""Runs `cpu_step --ranks R`, `cpu_step_accum` (the same optimizer step in four micro-batches) and peers/cpu_step.py --ranks R (eager, and torch.compile as a further row) for R = 1, 2 in
 blocks of a few steps, one program at a time, and prints medians as JSON lines. Without PyTorch only cohort's are printed."""
 
 import argparse
@@ -17,7 +17,11 @@ TOKENS = 12 * 64  # of a rank's step
 
 
 def measure(args, ranks, torch):
-    programs = {"cohort": driver.Program([args.cohort, "--ranks", ranks])}
+    accum = pathlib.Path(args.cohort).with_name("cpu_step_accum")
+    programs = {
+        "cohort": driver.Program([args.cohort, "--ranks", ranks]),
+        "cohort GradAccum<4>": driver.Program([accum, "--ranks", ranks]),
+    }
     if torch:
         modes = [("", [])] if args.no_compile else [("", []), (" compiled", ["--compile"])]
         for label, flags in modes:
@@ -35,34 +39,20 @@ def measure(args, ranks, torch):
 
 
 def report(ranks, results):
-    _, ours = results.pop("cohort")
-    step, shape = statistics.median(ours), f"{ranks}x1"
-    common = dict(samples=len(ours), spread=driver.spread(ours))
-    if not results:
-        driver.emit(
-            "cpu_step",
-            f"tokens_per_s_{shape}",
-            1e6 * ranks * TOKENS / step,
-            "tokens/s",
-            peer="torch missing",
-            **common,
-        )
-        driver.emit(
-            "cpu_step", f"step_ms_{shape}", step / 1e3, "ms", peer="torch missing", **common
-        )
-    for name, (info, theirs) in results.items():
-        other = statistics.median(theirs)
-        more = dict(**common, peer_spread=driver.spread(theirs), peer_adamw=info.get("optimizer"))
-        driver.emit(
-            "cpu_step",
-            f"tokens_per_s_{shape}",
-            1e6 * ranks * TOKENS / step,
-            "tokens/s",
-            name,
-            1e6 * ranks * TOKENS / other,
-            **more,
-        )
-        driver.emit("cpu_step", f"step_ms_{shape}", step / 1e3, "ms", name, other / 1e3, **more)
+    ours = {name: results.pop(name)[1] for name in ("cohort", "cohort GradAccum<4>")}
+    for (variant, times), suffix in zip(ours.items(), ("", "_accum4")):
+        step, shape = statistics.median(times), f"{ranks}x1{suffix}"
+        common = dict(samples=len(times), spread=driver.spread(times))
+        tokens = 1e6 * ranks * TOKENS
+        if not results:
+            missing = dict(peer="torch missing", **common)
+            driver.emit("cpu_step", f"tokens_per_s_{shape}", tokens / step, "tokens/s", **missing)
+            driver.emit("cpu_step", f"step_ms_{shape}", step / 1e3, "ms", **missing)
+        for name, (info, theirs) in results.items():
+            other = statistics.median(theirs)
+            more = dict(**common, peer_spread=driver.spread(theirs), peer_adamw=info.get("optimizer"))
+            driver.emit("cpu_step", f"tokens_per_s_{shape}", tokens / step, "tokens/s", name, tokens / other, **more)
+            driver.emit("cpu_step", f"step_ms_{shape}", step / 1e3, "ms", name, other / 1e3, **more)
 
 
 def main():

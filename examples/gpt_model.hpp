@@ -15,9 +15,9 @@ template <int C, int Heads, class Init = init::UniformFanIn, class Last = Init>
 using Block = nn::Sequential<
     nn::Residual<nn::Sequential<nn::LayerNorm<C, nn::NoBias>,
                                 nn::Attention<C, Heads, nn::Causal, nn::NoBias, Init, Last>>>,
-    nn::Residual<
-        nn::Sequential<nn::LayerNorm<C, nn::NoBias>, nn::Linear<C, 4 * C, nn::NoBias, Init>,
-                       nn::Gelu<4 * C>, nn::Linear<4 * C, C, nn::NoBias, Last>>>>;
+    nn::Residual<nn::Sequential<nn::LayerNorm<C, nn::NoBias>,
+                                nn::LinearGelu<C, 4 * C, nn::NoBias, cohort::ops::GeluErf, Init>,
+                                nn::Linear<4 * C, C, nn::NoBias, Last>>>>;
 
 /// V token ids, T positions, L layers, C wide: [samples * tokens] ids -> [samples * tokens, V] logits.
 /// A head of its own and PyTorch's default initialisation.

@@ -69,6 +69,9 @@ template <class Model, class... Ps> struct Composition {
 template <class Model>
 concept HasParameters = num_params<Model>()
 > 0;
+template <class Model>
+concept HasTrainedParameters = subtree<Model>()
+.trained > 0;
 /// Reducing every micro-batch is for strategies that shard gradients.
 template <class Model, class... Ps>
 concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it_shards;
@@ -87,6 +90,10 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
     static_assert(HasParameters<Model>,
                   "cohort: the model has no parameters, so there is nothing to train. Add a layer "
                   "with Params, such as nn::Linear. [cohort/trainer.hpp]");
+  } else if constexpr (!HasTrainedParameters<Model>) {
+    static_assert(HasTrainedParameters<Model>,
+                  "cohort: every parameter of the model is frozen, so there is nothing to train. "
+                  "Take nn::Frozen off a layer. [cohort/nn/frozen.hpp]");
   } else if constexpr (!LossFor<Loss, Model>) {
     static_assert(
         LossFor<Loss, Model>,
@@ -157,7 +164,7 @@ struct RefusedRun {
 template <class Model, class Loss, class... Ps>
 concept Trainable =
     (!detail::holds_refused<Model>()) &&
-    Layer<Model>&& HasParameters<Model>&& LossFor<Loss, Model> && (Policy<Ps> && ...) &&
+    Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> && (Policy<Ps> && ...) &&
     OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.

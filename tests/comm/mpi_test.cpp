@@ -41,8 +41,8 @@ template <class T, class Body> void same_as_threads(Body body) {
 
 // ---------------------------------------------------------------- data
 
-TEST_CASE_TEMPLATE("all_reduce: processes hold the bits of threads", T, float, double, std::int32_t,
-                   std::int64_t) {
+TEST_CASE_TEMPLATE("all_reduce: processes hold the bits of threads", T, float, double, bf16, fp16,
+                   std::int32_t, std::int64_t) {
   for (std::size_t count : counts) {
     CAPTURE(count);
     same_as_threads<T>([&](auto& world) {
@@ -69,13 +69,13 @@ TEST_CASE("all_reduce: an element's bits do not depend on count, offset or bucke
   });
 }
 
-TEST_CASE_TEMPLATE("reduce_scatter: processes hold the bits of threads", T, float, double,
-                   std::int32_t, std::int64_t) {
+TEST_CASE_TEMPLATE("reduce_scatter: processes hold the bits of threads", T, float, double, bf16,
+                   fp16, std::int32_t, std::int64_t) {
   for (std::size_t count : {0, 1, 100, 1500, 100003}) {
     CAPTURE(count);
     same_as_threads<T>([&](auto& world) {
       const auto mine = values<T>(world.rank(), count * static_cast<std::size_t>(world.size()));
-      std::vector<T> out(count, T{-1});
+      std::vector<T> out(count, static_cast<T>(-1.0f));
       world.reduce_scatter(mine.data(), out.data(), count);
       return out;
     });

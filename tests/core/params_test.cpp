@@ -30,12 +30,21 @@ static_assert(!Still::decays && std::is_same_v<Still::initialiser, init::Zeros>)
 static_assert(std::is_same_v<Still, Initialised<NoDecay<Matrix>, init::Zeros>>);
 
 using Both = Params<Matrix, Vector>;
-static_assert(Both::count == 2 && Both::size == 128 + 64);
-static_assert(Both::offset<0>() == 0 && Both::offset<1>() == 128);
+static_assert(Both::count == 2 && Both::size == FlatCount{128 + 64, 0, 2});
+static_assert(Both::before<0>() == FlatCount{} && Both::before<1>() == FlatCount{128, 0, 1});
 static_assert(std::is_same_v<Both::at<1>, Vector>);
 static_assert(Both::find<Name<"weight">> == 0 && Both::find<Name<"bias">> == 1);
 static_assert(Both::find<Name<"Bias">> == -1 && Params<>::find<Name<"bias">> == -1);
-static_assert(Params<>::count == 0 && Params<>::size == 0);
+static_assert(Params<>::count == 0 && Params<>::size == FlatCount{});
+
+// What is frozen lies apart: it moves nothing that is trained.
+using Fixed = Matrix::without_gradient;
+static_assert(Matrix::trains && !Fixed::trains && !Fixed::decays && Fixed::numel == Matrix::numel);
+static_assert(!Initialised<Fixed, init::Ones>::trains && !NoDecay<Fixed>::trains);
+using Mixed = Params<Vector, Fixed, Matrix>;
+static_assert(Mixed::size == FlatCount{64 + 128, 128, 3} && Mixed::size.elements() == 320);
+static_assert(Mixed::before<1>() == FlatCount{64, 0, 1} &&
+              Mixed::before<2>() == FlatCount{64, 128, 2});
 
 struct Leaf {
   using Params = Both;
@@ -81,11 +90,9 @@ TEST_CASE("params: a subtree's size and count, by hand") {
 }
 
 TEST_CASE("params: own parameters come before children, children in their order") {
-  CHECK(child_offset<Tree, 0>() == 64);
-  CHECK(child_offset<Tree, 1>() == 256);
-  CHECK(child_offset<Tree, 2>() == 256);
-  CHECK(child_first_param<Tree, 0>() == 1);
-  CHECK(child_first_param<Tree, 2>() == 3);
+  CHECK(before_child<Tree, 0>() == FlatCount{64, 0, 1});
+  CHECK(before_child<Tree, 1>() == FlatCount{256, 0, 3});
+  CHECK(before_child<Tree, 2>() == FlatCount{256, 0, 3});
 }
 
 TEST_CASE("params: for_each_index counts up as constants") {

@@ -50,7 +50,7 @@ template <class Model, class Cursor, class Cut> struct Recording {
   std::vector<int> first_params;
   Cursor at(int unit) const {
     const auto u = static_cast<std::size_t>(unit);
-    return begin.advanced(offsets[u], first_params[u]);
+    return begin.advanced({offsets[u], 0, first_params[u]});
   }
   void before_forward(int unit) const { log->push_back("F" + std::to_string(unit)); }
   void before_backward(int unit) const { log->push_back("B" + std::to_string(unit)); }

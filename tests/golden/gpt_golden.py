@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: The cohort authors
 # tests/golden/gpt_golden.py: 20 clipped AdamW steps of two small GPTs, in float32 and in float64.
 """Writes, beside this script, for each variant (`tied`: no biases, erf GELU, head tied to wte; `untied`: biases, tanh
-GELU, own head):
+GELU, own head; `frozen`: untied, with wte and every first branch of a block frozen, from untied's start file):
   gpt_<variant>_start.bin   notes: the configuration; arrays: start.<name> f32, tokens b [steps, rows, block + 1]
                             (inputs are [..., :-1], targets [..., 1:])
   gpt_<variant>_result.bin  loss32, loss64, norm32, norm64 (float64 [steps]; mean loss before the update, gradient norm
@@ -13,7 +13,7 @@ GELU, own head):
   gpt_<variant>_grad.bin    grad.<name> f32: the float64 gradient of step 0's mean loss, before clipping, rounded once
 final64 is final32 - error32 in float64: exact to about 1e-7 of the error itself.
 Names and layouts are nanoGPT's: a Linear's weight is [out, in], c_attn's output is [q | k | v].
-Run: python gpt_golden.py      (needs PyTorch; the files are committed, tests do not run this)"""
+Run: python gpt_golden.py [variant...]      (needs PyTorch; the files are committed, tests do not run this)"""
 
 import pathlib
 import sys
@@ -25,13 +25,19 @@ sys.path.insert(0, str(HERE.parents[1] / "benchmarks" / "peers"))
 import golden_file  # noqa: E402
 from nano_gpt import Config, Gpt, decay_groups  # noqa: E402
 
-STEPS, ROWS, LR, BETAS, EPS, DECAY, CLIP = 20, 12, 1e-3, (0.9, 0.99), 1e-8, 0.1, 1.3125
+STEPS, ROWS, LR, BETAS, EPS, DECAY = 20, 12, 1e-3, (0.9, 0.99), 1e-8, 0.1
+CLIP = {"tied": 1.3125, "untied": 1.3125, "frozen": 1.09375}
 VARIANTS = {
     "tied": Config(vocab=61, block=16, n_layer=2, n_head=2, channels=32),
     "untied": Config(
         vocab=61, block=16, n_layer=2, n_head=2, channels=32, bias=True, tied=False, gelu="tanh"
     ),
 }
+VARIANTS["frozen"] = VARIANTS["untied"]
+
+
+def is_frozen(variant, name):
+    return variant == "frozen" and any(part in name for part in (".wte.", ".ln_1.", ".attn."))
 
 
 def make_tokens(config, seed=5):
@@ -47,7 +53,7 @@ def make_tokens(config, seed=5):
 
 
 def make_model(config, seed=11):
-    """nanoGPT's initialisation, four times as wide, so that the gradient norm is above CLIP in some steps and below
+    """nanoGPT's initialisation, four times as wide, so that the gradient norm is above CLIP[variant] in some steps and below
     in others; biases and norm weights off their usual 0 and 1."""
     torch.manual_seed(seed)
     model = Gpt(config)
@@ -57,13 +63,15 @@ def make_model(config, seed=11):
     return model
 
 
-def train(config, start, tokens, dtype):
-    """Returns (losses, norms, gradients of step 0, final parameters)."""
-    model = make_model(config).to(dtype)
+def train(variant, start, tokens, dtype):
+    """Returns (losses, norms, gradients of step 0, final parameters), the last two of what is trained."""
+    model = make_model(VARIANTS[variant]).to(dtype)
     named = dict(model.named_parameters())
     with torch.no_grad():
         for name, p in named.items():
             p.copy_(start[name])
+            p.requires_grad_(not is_frozen(variant, name))
+    named = {n: p for n, p in named.items() if p.requires_grad}
     optimizer = torch.optim.AdamW(
         decay_groups(model, DECAY), lr=LR, betas=BETAS, eps=EPS, foreach=False
     )
@@ -73,7 +81,7 @@ def train(config, start, tokens, dtype):
         loss = model(rows[:, :-1], rows[:, 1:])
         loss.backward()
         first = first or {n: p.grad.clone() for n, p in named.items()}
-        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP[variant]).item())
         losses.append(loss.item())
         optimizer.step()
     double = lambda values: torch.tensor(values, dtype=torch.float64)  # noqa: E731
@@ -105,16 +113,17 @@ def distance(run, exact, config):
 def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
-    for variant, config in VARIANTS.items():
+    for variant in sys.argv[1:] or VARIANTS:
+        config = VARIANTS[variant]
         tokens = make_tokens(config)
         start = {n: p.detach().clone() for n, p in make_model(config).named_parameters()}
-        run, exact = (train(config, start, tokens, d) for d in (torch.float32, torch.float64))
+        run, exact = (train(variant, start, tokens, d) for d in (torch.float32, torch.float64))
         (loss32, norm32, _, final32), (loss64, norm64, grad, final64) = run, exact
         distances = [distance(run, exact, config)]
         for seed in range(8):
             rows = torch.randperm(ROWS, generator=torch.Generator().manual_seed(seed))
             distances.append(
-                distance(train(config, start, tokens[:, rows], torch.float32), exact, config)
+                distance(train(variant, start, tokens[:, rows], torch.float32), exact, config)
             )
         notes = dict(
             variant=variant,
@@ -126,15 +135,16 @@ def main():
             beta2=BETAS[1],
             eps=EPS,
             decay=DECAY,
-            clip=CLIP,
+            clip=CLIP[variant],
             layer_norm_eps=1e-5,
         )
         error32 = {n: (final32[n].double() - final64[n]).float() for n in final64}
-        golden_file.write(
-            HERE / f"gpt_{variant}_start.bin",
-            notes,
-            {**{f"start.{n}": p for n, p in start.items()}, "tokens": tokens.to(torch.uint8)},
-        )
+        if variant != "frozen":
+            golden_file.write(
+                HERE / f"gpt_{variant}_start.bin",
+                notes,
+                {**{f"start.{n}": p for n, p in start.items()}, "tokens": tokens.to(torch.uint8)},
+            )
         golden_file.write(
             HERE / f"gpt_{variant}_result.bin",
             notes,
@@ -160,7 +170,7 @@ def main():
             "->",
             loss64[-1].item(),
             "clipped",
-            (norm64 > CLIP).int().tolist(),
+            (norm64 > CLIP[variant]).int().tolist(),
         )
         print("  float32's distances", distances[0].tolist(), "\n  times that, with rows permuted:")
         for other in distances[1:]:

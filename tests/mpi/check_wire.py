@@ -11,15 +11,15 @@ FEW, MANY = 5, 45
 failures = 0
 
 
-def run(how, steps):
-    done = subprocess.run([two_hosts, mpirun, wire, how, str(steps)], text=True, timeout=120,
+def run(how, mode, steps):
+    done = subprocess.run([two_hosts, mpirun, wire, how, str(steps), *mode], text=True, timeout=120,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode == 77:
         print(done.stdout, end="")
         sys.exit(77)
     numbers = {what: int(n) for what, n in re.findall(r"(planned|sent|received) (\d+) bytes", done.stdout)}
     if done.returncode != 0 or len(numbers) != 3:
-        sys.exit(f"{how}, {steps} steps: exit code {done.returncode}\n{done.stdout}")
+        sys.exit(f"{how} {mode}, {steps} steps: exit code {done.returncode}\n{done.stdout}")
     return numbers
 
 
@@ -27,13 +27,14 @@ def run(how, steps):
 # and 66 bytes of Ethernet, IP and TCP around at most 64 KiB (a veth pair needs no smaller packets, but
 # counts them as they are cut), with bare acknowledgements: between nothing and 66 in 1448, both ways.
 most = 1 + 2 * 66 / 1448 + 0.02
-for how in ("Replicate", "ShardOptimizer", "ShardGradients", "FullShard"):
-    few, many = run(how, FEW), run(how, MANY)
+runs = [(how, []) for how in ("Replicate", "ShardOptimizer", "ShardGradients", "FullShard", "HybridShard")]
+for how, mode in [*runs, ("ShardGradients", ["each"]), ("FullShard", ["each"])]:
+    few, many = run(how, mode, FEW), run(how, mode, MANY)
     planned = many["planned"]
     for way in ("sent", "received"):  # two ranks: what one sends, the other receives
         measured = (many[way] - few[way]) / (MANY - FEW)
         good = planned <= measured <= most * planned
         failures += not good
-        print(f"{'passed' if good else 'FAILED'}: {how}: planned {planned} bytes a step, {way} {measured:.0f} "
+        print(f"{'passed' if good else 'FAILED'}: {' '.join([how, *mode])}: planned {planned} bytes a step, {way} {measured:.0f} "
               f"({measured / planned:.4f})")
 sys.exit(1 if failures else 0)

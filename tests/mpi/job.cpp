@@ -45,9 +45,12 @@ struct Faulty {
 };
 
 using Run = Trainer<nn::Sequential<Model, Faulty>, nn::CrossEntropy, optim::Sgd>;
+using OtherRun = Trainer<nn::Sequential<Model, Faulty>, nn::CrossEntropy, optim::Sgd, GradAccum<2>>;
 
 void train(Mpi& world) {
   Faulty::rank = world.rank();
+  if (Faulty::fault == "plan" && world.rank() == 1)
+    OtherRun::on(world, {.batch = 2});  // another binary
   auto run = Run::on(
       world,
       {.batch = 2, .learning_rate = Faulty::fault == "options" && world.rank() == 1 ? 0.2 : 0.1});

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/linear_test.cpp: Linear against PyTorch and finite differences.
 #include <doctest/doctest.h>
+#include <cohort/nn/activations.hpp>
 #include <cohort/nn/linear.hpp>
+#include <cohort/nn/sequential.hpp>
 
 #include "support.hpp"
 
@@ -19,6 +21,29 @@ static_assert(std::is_same_v<params_of<Plain>::at<0>::initialiser, init::Uniform
 static_assert(std::is_same_v<params_of<Plain>::at<1>::initialiser, init::Zeros>);
 static_assert(std::is_same_v<
               params_of<nn::Linear<2, 3, nn::NoBias, init::Ones>>::at<0>::initialiser, init::Ones>);
+
+/// LinearGelu and the two layers it stands for, on `rows` rows: y, dx and dweight to the bit.
+template <class How, class T> void check_fused(int rows) {
+  using Fused = nn::LinearGelu<10, 37, nn::WithBias, How>;
+  using Two = nn::Sequential<nn::Linear<10, 37>, nn::Gelu<37, How>>;
+  static_assert(Layer<Fused> && num_params<Fused>() == 2);
+  const auto count = static_cast<std::size_t>(rows);
+  const auto x = zoo::normals<T>(count * 10, 1), dy = zoo::normals<T>(count * 37, 2);
+  zoo::OneLayer<Fused, T> fused({rows, 1});
+  zoo::OneLayer<Two, T> two({rows, 1});
+  fused.draw(3);
+  two.draw(3);
+  fused.run(x, dy);
+  two.run(x, dy);
+  CHECK(fused.planned({rows, 1}).activations == two.planned({rows, 1}).activations);
+  CHECK(fused.y == two.y);
+  CHECK(fused.dx == two.dx);
+  CHECK(fused.gradient("weight") == two.gradient("0.weight"));
+  CHECK(fused.evaluate(x) == fused.y);
+  // The same `rows` terms, each below 2 max |dy|, in another order: a rounding a term in either sum.
+  CHECK(distance(fused.gradient("bias"), two.gradient("0.bias")) <=
+        2 * unit<T> * rows * rows * 2 * largest(dy));
+}
 
 template <class L, class T> void compare(const std::string& name) {
   CAPTURE(name);
@@ -62,4 +87,18 @@ TEST_CASE("linear: no rows give no output and a zero gradient") {
   CHECK(one.y.empty());
   CHECK(largest(one.gradient("weight")) == 0);
   CHECK(largest(one.gradient("bias")) == 0);
+}
+
+TEST_CASE_TEMPLATE("linear: LinearGelu has the bits of Linear and Gelu", T, float, double) {
+  for (int rows : {1, 6, 300}) {
+    check_fused<ops::GeluErf, T>(rows);
+    check_fused<ops::GeluTanh, T>(rows);
+  }
+}
+
+TEST_CASE("linear: LinearGelu against finite differences; it accumulates") {
+  CHECK(check_gradients<nn::LinearGelu<5, 7>>().ok());
+  CHECK(check_gradients<nn::LinearGelu<5, 7, nn::NoBias, ops::GeluTanh>>().ok());
+  check_accumulates<nn::LinearGelu<5, 70>>({3, 4});
+  check_accumulates<nn::LinearGelu<5, 3, nn::NoBias>>({3, 100});
 }

@@ -87,3 +87,17 @@ TEST_CASE_TEMPLATE("gelu: an element's bits depend neither on its position nor o
       CHECK(same_bits(dx1.data(), dx.data() + first, n));
     }
 }
+
+TEST_CASE_TEMPLATE("gelu: value and slope together have the bits of each alone, also in place", How,
+                   ops::GeluErf, ops::GeluTanh) {
+  for (std::size_t n : {1, 16, 37, 200}) {
+    const auto x = normal<float>(n, 5, 3.0);
+    const std::vector<float> one(n, 1.0f);
+    std::vector<float> y(n), dx(n), slope(n), in_place = x;
+    ops::gelu_forward<How>(cpu, n, x.data(), y.data());
+    ops::gelu_backward<How>(cpu, n, x.data(), one.data(), dx.data());
+    ops::gelu_forward<How>(cpu, n, in_place.data(), in_place.data(), slope.data());
+    CHECK(same_bits(in_place, y));
+    CHECK(same_bits(slope, dx));
+  }
+}

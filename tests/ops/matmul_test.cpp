@@ -50,3 +50,40 @@ TEST_CASE_TEMPLATE("matmul_bias: adds the bias to every row, also across blocks 
                                    c.data(), 3);
   CHECK(c == std::vector<float>{1, 2, 3, 1, 2, 3});
 }
+
+TEST_CASE_TEMPLATE("matmul_then: every element is handed over once, when it is final", Gemm,
+                   cohort::EigenGemm, cohort::TiledGemm) {
+  const Cpu<Gemm> device;
+  for (int k : {0, 1, 600}) {  // 600 columns: more than are packed at once
+    const int m = 29, n = 600;
+    const Problem<false, true, float> x(m, n, k);
+    std::vector<float> bias(n, 0.5f), plain = x.c, c = x.c, copy = x.c;
+    std::vector<int> times(x.c.size());
+    for (const float* b :
+         {static_cast<const float*>(bias.data()), static_cast<const float*>(nullptr)}) {
+      std::fill(times.begin(), times.end(), 0);
+      cohort::matmul_then<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, b,
+                                       c.data(), x.ldc,
+                                       [&](int row, int rows, int column, int columns) {
+                                         for (int i = row; i < row + rows; ++i)
+                                           for (int j = column; j < column + columns; ++j) {
+                                             copy[static_cast<std::size_t>(i * x.ldc + j)] =
+                                                 c[static_cast<std::size_t>(i * x.ldc + j)];
+                                             ++times[static_cast<std::size_t>(i * x.ldc + j)];
+                                           }
+                                       });
+      if (b)
+        cohort::matmul_bias<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, b,
+                                         plain.data(), x.ldc);
+      else
+        cohort::matmul<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, 0.0f,
+                                    plain.data(), x.ldc);
+      for (int i = 0; i < m; ++i)
+        for (int j = 0; j < n; ++j) {
+          const auto at = static_cast<std::size_t>(i * x.ldc + j);
+          REQUIRE(times[at] == 1);
+          REQUIRE(copy[at] == plain[at]);
+        }
+    }
+  }
+}

@@ -17,6 +17,9 @@ namespace {
 using Chain = nn::Sequential<nn::Linear<4, 4>, nn::Repeat<3, nn::Linear<4, 4>>, nn::Linear<4, 3>>;
 template <class How, class... Ps>
 using PlanOf = typename Trainer<Chain, nn::CrossEntropy, DataParallel<How>, Ps...>::plan_type;
+template <class How, class... Ps>
+using PlanOfFrozen =
+    typename Trainer<zoo::PartlyFrozen, nn::CrossEntropy, DataParallel<How>, Ps...>::plan_type;
 template <class How, MicroBatch M = MicroBatch::only, class... Ps>
 constexpr auto waits = PlanOf<How, Ps...>::template waits<M>;
 
@@ -73,4 +76,6 @@ TEST_CASE("waits: no unit waits for an operation that is issued after it has beg
   check(PlanOf<FullShard, GradAccum<3, ReduceEach>>{});
   check(PlanOf<HybridShard<2>, GradAccum<3, ReduceEach>, ClipGradNorm>{});
   check(PlanOf<ShardOptimizer>{});
+  check(PlanOfFrozen<FullShard, GradAccum<3>, ClipGradNorm>{});
+  check(PlanOfFrozen<HybridShard<2>, GradAccum<3, ReduceEach>>{});
 }

@@ -15,6 +15,7 @@ static_assert(!Policy<FullShard> && Policy<DataParallel<FullShard>>);
 namespace {
 
 using Case = zoo::NestedRepeatCase;
+using FrozenCase = zoo::PartlyFrozenCase;
 template <class How, int N = 1, class Mode = KeepUnsharded>
 using RunOf = ShardedRun<Case, How, N, Mode>;
 template <class How, int N = 1, class Mode = KeepUnsharded>
@@ -25,18 +26,10 @@ using PlanOf = typename RunOf<How, N, Mode>::plan_type;
 TEST_CASE(
     "FullShard: the bits of Replicate after 20 steps, a diagonal of models, ranks and "
     "micro-batches") {
-  check_law_2<FullShard>(false);
-}
-TEST_CASE("FullShard: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
-  check_law_2<FullShard>(true);
+  check_law_2_diagonal<FullShard>();
 }
 TEST_CASE("FullShardKeepForward: the bits of Replicate after 20 steps, a diagonal") {
-  check_law_2<FullShardKeepForward>(false);
-}
-TEST_CASE(
-    "FullShardKeepForward: the bits of Replicate, every model, ranks, micro-batches and stream "
-    "[full]") {
-  check_law_2<FullShardKeepForward>(true);
+  check_law_2_diagonal<FullShardKeepForward>();
 }
 
 template <int N> void check_each_like_zero_2(int ranks) {
@@ -113,6 +106,7 @@ TEST_CASE("FullShard: every rank makes the planned calls, and no other") {
     check_tape<RunOf<FullShard, 3>, Case>(ranks);
     check_tape<RunOf<FullShard, 3, ReduceEach>, Case>(ranks);
     check_tape<RunOf<FullShardKeepForward, 3>, Case>(ranks);
+    check_tape<ShardedRun<FrozenCase, FullShard, 2>, FrozenCase>(ranks);
   }
 }
 
@@ -140,6 +134,8 @@ TEST_CASE(
     check_heap<RunOf<FullShard, 3, ReduceEach>, Case>(ranks);
     check_heap<RunOf<FullShardKeepForward, 3>, Case>(ranks);
     check_heap<ShardedRun<zoo::TiedGptCase, FullShard>, zoo::TiedGptCase>(ranks);
+    check_heap<ShardedRun<FrozenCase, FullShard, 2>, FrozenCase>(ranks);
+    check_heap<ShardedRun<FrozenCase, FullShardKeepForward, 2>, FrozenCase>(ranks);
   }
   check_steps_allocate_nothing<RunOf<FullShard, 3, ReduceEach>, Case>(3);
 }
@@ -153,18 +149,22 @@ TEST_CASE("FullShard: a rank's own state is 1/N of Replicate's and the padding o
       const auto n = static_cast<std::size_t>(ranks);
       const PersistentBytes one = Full::persistent_bytes(ranks),
                             all = Whole::persistent_bytes(ranks);
-      std::size_t padding = 0;
-      for (int g = 0; g < Full::groups.count; ++g)
-        padding +=
-            (Full::shards.padded(g, ranks) - Full::shards.size[static_cast<std::size_t>(g)]) *
-            sizeof(float);
+      const auto padding_of = [&](const auto& ranges) {
+        std::size_t sum = 0;
+        for (int g = 0; g < Full::groups.count; ++g)
+          sum += ranges.padded(g, ranks) - ranges.size[static_cast<std::size_t>(g)];
+        return sum * sizeof(float);
+      };
+      const std::size_t padding = padding_of(Full::shards),
+                        frozen = padding_of(Full::shards.frozen);
       CHECK(padding < n * static_cast<std::size_t>(Full::groups.count) * chunk * sizeof(float));
-      CHECK(one.parameters * n == all.parameters + padding);
+      CHECK(one.parameters * n == all.parameters + padding + frozen);
       CHECK(one.gradients * n == all.gradients + padding);
       CHECK(one.optimizer * n == all.optimizer + 2 * padding);  // two moments
       // Whole beside it: of parameters and of gradients the root and two groups.
       CHECK(one.gathered ==
-            2 * sizeof(float) * (Full::shards.padded(0, ranks) + 2 * Full::shards.slot(ranks)));
+            sizeof(float) * (Full::shards.padded(0, ranks) + 2 * Full::shards.slot(ranks) +
+                             Full::shards.whole(0, ranks) + 2 * Full::shards.whole_slot(ranks)));
     }
   });
 }
@@ -178,12 +178,10 @@ TEST_CASE("FullShard: a delay of any gather or reduction on any rank changes no 
     check_delays<RunOf<FullShardKeepForward, 3>, Case>(ranks, 1);
   }
   check_delays<ShardedRun<zoo::TiedGptCase, FullShard>, zoo::TiedGptCase>(4, 2);
+  check_delays<ShardedRun<FrozenCase, FullShard, 2>, FrozenCase>(3, 2);
 }
-TEST_CASE("FullShard: delays change no bit, many patterns [full]") {
-  for (int ranks : law_rank_counts) {
-    check_delays<RunOf<FullShard>, Case>(ranks, 10);
-    check_delays<ShardedRun<zoo::TiedGptCase, FullShard>, zoo::TiedGptCase>(ranks, 10);
-  }
+TEST_CASE("FullShard: a late update on any rank changes no bit") {
+  check_late_updates<Case, FullShard, 1>(4);
 }
 
 }  // namespace

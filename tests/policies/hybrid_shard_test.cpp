@@ -28,16 +28,12 @@ using PlanOf = typename RunOf<S, N, Mode>::plan_type;
 TEST_CASE(
     "HybridShard: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
     "micro-batches") {
-  check_law_2<HybridShard<2>>(false);
+  check_law_2_diagonal<HybridShard<2>>();
   for (int ranks : {4, 8, 16})
-    check_like_replicate<Case, HybridShard<4>, 1>(ranks, StreamMode::worker);
+    check_like_replicate<Case, HybridShard<4>, 1>(ranks, {StreamMode::worker});
   for (int ranks : {4, 12})
-    check_like_replicate<Case, HybridShard<4>, 3>(ranks, StreamMode::on_compute_thread);
-}
-TEST_CASE(
-    "HybridShard: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
-  check_law_2<HybridShard<2>>(true);
-  check_law_2<HybridShard<4>>(true);
+    check_like_replicate<zoo::TiedGptCase, HybridShard<4>, 2>(ranks,
+                                                              {StreamMode::on_compute_thread});
 }
 
 // Three ranks' sum is not a branch of the tree that sums nine: equal within rounding only.
@@ -78,6 +74,8 @@ TEST_CASE("HybridShard: every rank makes the planned calls, inside and across, a
     check_tape<RunOf<2, 3, ReduceEach>, Case>(ranks);
   }
   for (int ranks : {3, 9}) check_tape<RunOf<3>, Case>(ranks);
+  using Frozen = zoo::PartlyFrozenCase;
+  check_tape<ShardedRun<Frozen, HybridShard<2>, 2>, Frozen>(4);
 }
 
 /// FullShard's 3P inside groups of S, of the root 2P; across the N / S copies 2P / S, once a step.
@@ -122,6 +120,7 @@ TEST_CASE("HybridShard: a delay of any call on any axis and rank changes no bit"
   check_delays<RunOf<2>, Case>(4, 2);
   check_delays<RunOf<2, 3, ReduceEach>, Case>(4, 2);
   check_delays<RunOf<3>, Case>(6, 1);
+  check_late_updates<Case, HybridShard<2>, 1>(4);
 }
 
 template <int S> void check_refused(int ranks) {

@@ -22,14 +22,14 @@ template <class Case>
 using RunOf = Trainer<typename Case::Model, typename Case::Loss, DataParallel<Replicate>,
                       Buckets<256, 1024>, ClipGradNorm>;
 
-constexpr int every_rank_count[] = {1, 2, 3, 4, 5, 7, 8};
+constexpr int every_rank_count[] = {1, 2, 3, 4, 5, 7, 8, 16};
 
 /// Calls f.operator()<Case>(ranks): in the fast tier each model with 1, 2 and one more, so that the
 /// models together meet every number of ranks; in the full tier the whole matrix.
 template <class F> void for_case_and_ranks(bool full, F&& f) {
   std::size_t number = 0;
   zoo::for_each_case([&]<class Case>() {
-    const int more = every_rank_count[2 + number++ % 5];
+    const int more = every_rank_count[2 + number++ % 6];
     for (int ranks : every_rank_count) {
       if (!full && ranks > 2 && ranks != more) continue;
       INFO(Case::name());
@@ -141,9 +141,9 @@ template <class Case> void check_calls_of(int ranks) {
   using Run = RunOf<Case>;
   constexpr int steps = 2;
   std::vector<Collective> expected,
-      formation{
-          {CollectiveKind::all_gather, DType::i64, 2, 0},  // plan and options
-          {CollectiveKind::broadcast, DType::f32, Run::plan_type::layout.size, 0}};  // parameters
+      formation{{CollectiveKind::all_gather, DType::i64, 2, 0},  // plan and options
+                {CollectiveKind::broadcast, DType::f32,
+                 Run::plan_type::layout.size + Run::plan_type::layout.frozen, 0}};  // parameters
   for (int step = 0; step < steps; ++step)
     for (const Collective& call : planned_calls<Run>()) expected.push_back(call);
   CHECK(static_cast<int>(expected.size()) == steps * Run::plan.num_collectives());

@@ -23,11 +23,7 @@ template <int N, class Mode = KeepUnsharded> using PlanOf = typename RunOf<N, Mo
 TEST_CASE(
     "ShardGradients: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
     "micro-batches") {
-  check_law_2<ShardGradients>(false);
-}
-TEST_CASE(
-    "ShardGradients: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
-  check_law_2<ShardGradients>(true);
+  check_law_2_diagonal<ShardGradients>();
 }
 
 TEST_CASE("ShardGradients: GradAccum<3, ReduceEach> has the gradient of the whole batch") {
@@ -78,6 +74,18 @@ TEST_CASE("ShardGradients: a delay of any reduction or gather on any rank change
   for (int ranks : {2, 3}) {
     check_delays<RunOf<1>, Case>(ranks, 2);
     check_delays<RunOf<3, ReduceEach>, Case>(ranks, 2);
+  }
+}
+
+TEST_CASE("ShardGradients: a late update on any rank changes no bit") {
+  check_late_updates<Case, ShardGradients, 3>(3);
+}
+
+TEST_CASE("ShardGradients: calls and heap are as planned where parameters are frozen") {
+  using Frozen = zoo::PartlyFrozenCase;
+  for (int ranks : {1, 3}) {
+    check_tape<ShardedRun<Frozen, ShardGradients, 2>, Frozen>(ranks);
+    check_heap<ShardedRun<Frozen, ShardGradients, 2>, Frozen>(ranks);
   }
 }
 

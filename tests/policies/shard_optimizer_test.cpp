@@ -22,11 +22,7 @@ template <int N> using PlanOf = typename RunOf<N>::plan_type;
 TEST_CASE(
     "ShardOptimizer: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
     "micro-batches") {
-  check_law_2<ShardOptimizer>(false);
-}
-TEST_CASE(
-    "ShardOptimizer: the bits of Replicate, every model, ranks, micro-batches and stream [full]") {
-  check_law_2<ShardOptimizer>(true);
+  check_law_2_diagonal<ShardOptimizer>();
 }
 
 TEST_CASE("ShardOptimizer: every rank makes the planned calls, and no other") {
@@ -69,6 +65,18 @@ TEST_CASE(
 
 TEST_CASE("ShardOptimizer: a delay of any reduction or gather on any rank changes no bit") {
   for (int ranks : {2, 3}) check_delays<RunOf<3>, Case>(ranks, 2);
+}
+
+TEST_CASE("ShardOptimizer: a late update on any rank changes no bit") {
+  check_late_updates<Case, ShardOptimizer, 3>(3);
+}
+
+TEST_CASE("ShardOptimizer: calls and heap are as planned where parameters are frozen") {
+  using Frozen = zoo::PartlyFrozenCase;
+  for (int ranks : {1, 3}) {
+    check_tape<ShardedRun<Frozen, ShardOptimizer, 2>, Frozen>(ranks);
+    check_heap<ShardedRun<Frozen, ShardOptimizer, 2>, Frozen>(ranks);
+  }
 }
 
 }  // namespace

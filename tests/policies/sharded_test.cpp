@@ -15,14 +15,14 @@ namespace cohort::test {
 template <class Case, int N> Seen train_replicated(const Setup& setup) {
   return train_sharded<ShardedRun<Case, Replicate, N>, Case>(setup)[0];
 }
-#define COHORT_REPLICATED(CASE)                               \
-  template Seen train_replicated<zoo::CASE, 1>(const Setup&); \
-  template Seen train_replicated<zoo::CASE, 2>(const Setup&); \
-  template Seen train_replicated<zoo::CASE, 3>(const Setup&);
+#define COHORT_REPLICATED(CASE) \
+  template Seen train_replicated<zoo::CASE, fast_micro_batches<zoo::CASE>>(const Setup&);
 COHORT_REPLICATED(TiedGptCase)
+COHORT_REPLICATED(GptCase)
 COHORT_REPLICATED(OddMlpCase)
 COHORT_REPLICATED(BranchingCase)
 COHORT_REPLICATED(NestedRepeatCase)
+COHORT_REPLICATED(PartlyFrozenCase)
 COHORT_REPLICATED(SingleParameterCase)
 COHORT_REPLICATED(HugeAndTinyCase)
 #undef COHORT_REPLICATED
@@ -122,6 +122,10 @@ TEST_CASE("sharded: a name that the model lacks, or a wrong size, is refused on 
     CHECK_THROWS_AS(run.set_parameter("1.1.9.weight", values), InvalidInput);
     CHECK_THROWS_AS(run.set_parameter("0.weight", values), InvalidInput);  // 24 elements
   });
+}
+
+TEST_CASE("Replicate: a late update on any rank changes no bit") {
+  check_late_updates<Case, Replicate, 1>(3);
 }
 
 // ---------------------------------------------------------------- forming

@@ -3,7 +3,9 @@
 // tests/policies/sharding.hpp: what tests of sharding strategies share: a world that tapes every
 // channel, trainings of a strategy, and the same trainings under Replicate.
 #pragma once
+#include <atomic>
 #include <memory>
+#include <thread>
 
 #include "../run/support.hpp"
 #include "../support/allocations.hpp"
@@ -71,10 +73,11 @@ using LateTape = Delayed<TapedThreads, Wire, When::before>;
 using TapedWorld = Delayed<LateTape, Wire, When::after>;
 static_assert(Communicator<TapedWorld>);
 
-inline TapedWorld make_taped_world(Threads& threads, std::uint64_t delay_seed = 0) {
+inline TapedWorld make_taped_world(Threads& threads, const Setup& setup) {
   const int rank = threads.rank();
-  return TapedWorld(LateTape(TapedThreads(threads.duplicate()), Wire{delay_seed, rank}),
-                    Wire{delay_seed == 0 ? 0 : delay_seed + 1000, rank});
+  const std::uint64_t seed = setup.delay_seed;
+  return TapedWorld(LateTape(TapedThreads(threads.duplicate()), Wire{seed, rank, setup.late}),
+                    Wire{seed == 0 ? 0 : seed + 1000, rank, setup.late});
 }
 inline std::vector<Call>& tape_of(TapedWorld& world) { return world.wrapped().wrapped().tape(); }
 
@@ -89,10 +92,11 @@ template <> struct GroupsFor<zoo::BranchingCase> {  // one group holds a whole c
 };
 
 /// Small buckets so that Replicate has several, and clipping, so that the norm is exchanged.
-template <class Case, class How, int N = 1, class Mode = KeepUnsharded>
+template <class Case, class How, int N = 1, class Mode = KeepUnsharded,
+          class Optimizer = optim::AdamW>
 using ShardedRun =
     Trainer<typename Case::Model, typename Case::Loss, DataParallel<How>, GradAccum<N, Mode>,
-            Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type>;
+            Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type, Optimizer>;
 
 /// What one rank saw of a training.
 struct Seen {
@@ -117,7 +121,7 @@ inline bool all_same(const std::vector<Seen>& all, const Seen& expected) {
 template <class Run, class Case> std::vector<Seen> train_sharded(const Setup& setup) {
   std::vector<Seen> all(static_cast<std::size_t>(setup.ranks));
   launch<Threads>({.ranks = setup.ranks}, [&](Threads& threads) {
-    TapedWorld world = make_taped_world(threads, setup.delay_seed);
+    TapedWorld world = make_taped_world(threads, setup);
     auto options = options_of<Run, Case>(setup);
     options.clip.max_norm = 0.05;
     auto run = Run::on(world, options);
@@ -148,53 +152,60 @@ template <class Run, class Case> std::vector<Seen> train_sharded(const Setup& se
   return all;
 }
 
-/// Rank 0's part of the same training under Replicate; compiled once, in sharded_test.cpp.
+/// Rank 0's part of the same training under Replicate; compiled once, in sharded_test.cpp for the
+/// fast tier, in zero_full_test.cpp for the rest.
 template <class Case, int N> Seen train_replicated(const Setup& setup);
 
 constexpr int law_rank_counts[] = {1, 2, 3, 4, 5, 7, 8, 16};
 
 /// After 20 steps with clipping every rank holds the bits that Replicate has, and clipping was at work.
 template <class Case, class How, int N>
-void check_like_replicate(int ranks, StreamMode stream, int steps = 20) {
+void check_like_replicate(int ranks, std::initializer_list<StreamMode> streams) {
   if constexpr (How::shard_ranks > 0) {
     if (ranks % How::shard_ranks != 0) return;
   }
   INFO(Case::name());
   CAPTURE(ranks);
   CAPTURE(N);
-  const Setup setup{.ranks = ranks, .steps = steps, .stream = stream};
-  const Seen expected = train_replicated<Case, N>(setup);
-  const auto all = train_sharded<ShardedRun<Case, How, N>, Case>(setup);
-  CHECK(same_bits(all[0].start, expected.start));
+  const Seen expected = train_replicated<Case, N>({.ranks = ranks, .steps = 20});
   CHECK_FALSE(same_bits(expected.start, expected.parameters));
-  CHECK(all_same(all, expected));
   CHECK(expected.reports[0].clip_coefficient < 1);
+  for (StreamMode stream : streams) {
+    const auto all = train_sharded<ShardedRun<Case, How, N>, Case>(
+        {.ranks = ranks, .steps = 20, .stream = stream});
+    CHECK(same_bits(all[0].start, expected.start));
+    CHECK(all_same(all, expected));
+  }
 }
 
-/// Six models; the number of micro-batches of the fast tier goes round.
 template <class F> void for_each_sharded_case(F&& f) {
-  zoo::for_cases<zoo::TiedGptCase, zoo::OddMlpCase, zoo::BranchingCase, zoo::NestedRepeatCase,
-                 zoo::SingleParameterCase, zoo::HugeAndTinyCase>(f);
+  zoo::for_cases<zoo::TiedGptCase, zoo::GptCase, zoo::OddMlpCase, zoo::BranchingCase,
+                 zoo::NestedRepeatCase, zoo::PartlyFrozenCase, zoo::SingleParameterCase,
+                 zoo::HugeAndTinyCase>(f);
 }
+/// The number of micro-batches that a model is trained with in the fast tier.
+template <class Case> inline constexpr int fast_micro_batches = 1;
+template <> inline constexpr int fast_micro_batches<zoo::TiedGptCase> = 2;
+template <> inline constexpr int fast_micro_batches<zoo::OddMlpCase> = 3;
+template <> inline constexpr int fast_micro_batches<zoo::PartlyFrozenCase> = 2;
+template <> inline constexpr int fast_micro_batches<zoo::SingleParameterCase> = 3;
 constexpr StreamMode both_streams[] = {StreamMode::on_compute_thread, StreamMode::worker};
 
-/// Fast: every model, every number of ranks and of micro-batches at least once. Full: all of it.
-template <class How> void check_law_2(bool full) {
-  std::size_t number = 0;
+/// Law 2 in the fast tier: every model once with each stream, every number of ranks once with each.
+template <class How> void check_law_2_diagonal() {
+  std::size_t k = 0;
   for_each_sharded_case([&]<class Case>() {
-    const auto with = [&]<int N>() {
-      for (std::size_t i = 0; i < 8; ++i) {
-        for (StreamMode stream : both_streams) {
-          const bool worker = stream == StreamMode::worker;
-          if (full || (number + i) % 8 == (worker ? 3 : 0))
-            check_like_replicate<Case, How, N>(law_rank_counts[i], stream);
-        }
-      }
-      number += 5;
-    };
-    with.template operator()<1>();
-    with.template operator()<2>();
-    with.template operator()<3>();
+    constexpr int N = fast_micro_batches<Case>;
+    const std::size_t first = 3 * k++ % 8;
+    check_like_replicate<Case, How, N>(law_rank_counts[first], {both_streams[0]});
+    check_like_replicate<Case, How, N>(law_rank_counts[(first + 5) % 8], {both_streams[1]});
+  });
+}
+/// Law 2, all of it.
+template <class How, int N> void check_law_2() {
+  for_each_sharded_case([&]<class Case>() {
+    for (int ranks : law_rank_counts)
+      check_like_replicate<Case, How, N>(ranks, {both_streams[0], both_streams[1]});
   });
 }
 
@@ -283,6 +294,10 @@ template <class Run, class Case> void check_heap(int ranks) {
     live += heap[r].live;
     if (shard_ranks == 0) CHECK(heap[r].peak == planned);
   }
+  launch<Threads>({.ranks = ranks}, [&](Threads& world) {
+    auto run = Run::on(world, options);
+    CHECK(run.memory().total() == Run::plan.peak_bytes(sizes));
+  });
   if (shard_ranks == 0) CHECK(apart == 0);
   CHECK(peak == planned * ranks + apart);
   CHECK(live == planned * ranks + apart);
@@ -322,6 +337,48 @@ template <class Run, class Case> void check_delays(int ranks, std::uint64_t seed
       const Setup late{.ranks = ranks, .steps = 3, .stream = stream, .delay_seed = seed};
       CHECK(all_same(train_sharded<Run, Case>(late), expected[0]));
     }
+  }
+}
+
+/// Law 7, call by call: each call of each rank in turn is late, before it joins and after it.
+template <class Run, class Case> void check_each_call_late(int ranks) {
+  const auto expected = train_sharded<Run, Case>({.ranks = ranks, .steps = 2});
+  const auto calls = expected[0].formation.size() + expected[0].calls.size();
+  for (int rank = 0; rank < ranks; ++rank) {
+    for (std::uint64_t number = 1; number <= calls; ++number) {
+      CAPTURE(rank);
+      CAPTURE(number);
+      for (StreamMode stream : both_streams) {
+        const Setup late{
+            .ranks = ranks, .steps = 2, .stream = stream, .late = {.rank = rank, .number = number}};
+        CHECK(all_same(train_sharded<Run, Case>(late), expected[0]));
+      }
+    }
+  }
+}
+
+/// AdamW that comes late to one update in three and leaves late from another, on any rank.
+struct LateAdamW : optim::AdamW {
+  template <class D, class T>
+  static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
+    const auto dawdle = [] {
+      static std::atomic<std::uint64_t> calls{0};
+      const std::uint64_t bits = random_bits(11, 0, calls++);
+      if (bits % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds((bits >> 8) % 500));
+    };
+    dawdle();
+    optim::AdamW::update(device, s, now, o);
+    dawdle();
+  }
+};
+/// Law 7: a delay of any update changes no bit.
+template <class Case, class How, int N> void check_late_updates(int ranks) {
+  CAPTURE(ranks);
+  using Late = ShardedRun<Case, How, N, KeepUnsharded, LateAdamW>;
+  for (StreamMode stream : both_streams) {
+    const Setup setup{.ranks = ranks, .steps = 5, .stream = stream};
+    const auto expected = train_sharded<ShardedRun<Case, How, N>, Case>(setup);
+    CHECK(all_same(train_sharded<Late, Case>(setup), expected[0]));
   }
 }
 

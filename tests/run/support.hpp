@@ -31,12 +31,19 @@ inline constexpr bool sanitized = false;
 inline constexpr bool sanitized = false;
 #endif
 
+/// One collective of one rank, by its number in the channel from 1; rank -1: none.
+struct LateCall {
+  int rank = -1;
+  std::uint64_t number = 0;
+};
 /// A wire that holds up one collective in three, each rank and each collective differently, by up
-/// to 0.3 ms; seed 0 never does.
+/// to 0.3 ms; seed 0 never does. `one` is held up by 1 ms.
 struct Wire {
   std::uint64_t seed = 0;
   int rank = 0;
+  LateCall one{};
   std::chrono::nanoseconds operator()(CollectiveKind, std::size_t, std::uint64_t sequence) const {
+    if (rank == one.rank && sequence == one.number) return std::chrono::milliseconds(1);
     if (seed == 0) return {};
     const std::uint64_t bits = random_bits(seed, static_cast<std::uint64_t>(rank), sequence);
     return std::chrono::microseconds(bits % 3 == 0 ? (bits >> 8) % 300 : 0);
@@ -73,6 +80,7 @@ struct Setup {
   StreamMode stream = StreamMode::automatic;
   std::uint64_t delay_seed = 0;
   double learning_rate = 1e-2;
+  LateCall late{};
 };
 
 /// What one rank saw of a training.
@@ -189,7 +197,7 @@ template <class Extent> struct InDouble {
 /// The sum of the loss over a batch and its gradient, in fp64 throughout, sample by sample.
 struct Exact {
   double sum = 0, weight = 0;
-  std::vector<std::vector<double>> gradients;  // by parameter, in forward order
+  std::vector<std::vector<double>> gradients;  // by trained parameter, in forward order
   std::vector<double> magnitudes;  // the largest sum over samples of |gradient| of a parameter
   double additions = 0;            // terms of all products that one row meets
 
@@ -215,9 +223,10 @@ template <class Case> class ExactGradient {
                          Loss::template gradient_bytes<Model, double>(one)),
         backward_("backward", round_up(backward_bytes<Model, double>(one).peak, alignment)),
         scratch_("scratch", scratch_bytes<Model, double>(one)) {
-    std::size_t offset = 0;
+    std::size_t trained = 0, frozen = subtree<Model>().trained;
     cohort::for_each_parameter<Model>([&]<class P>(int i) {
       const auto& values = parameters[static_cast<std::size_t>(i)].values;
+      std::size_t& offset = P::trains ? trained : frozen;
       std::copy(values.begin(), values.end(), params_.as<double>() + offset);
       offset += P::padded;
     });
@@ -226,21 +235,24 @@ template <class Case> class ExactGradient {
   Exact of(const zoo::Batch<Case>& batch) {
     Exact exact;
     cohort::for_each_parameter<Model>([&]<class P>(int) {
-      exact.gradients.emplace_back(P::numel, 0.0);
+      if constexpr (P::trains) exact.gradients.emplace_back(P::numel, 0.0);
       exact.additions += P::cols;
     });
     auto magnitudes = exact.gradients;
     for (int s = 0; s < batch.rows().samples; ++s) {
       add_sample(batch.x().samples(s, 1), batch.y().samples(s, 1), exact);
-      std::size_t offset = 0;
+      std::size_t offset = 0, i = 0;
       cohort::for_each_parameter<Model>([&]<class P>(int index) {
-        const auto i = static_cast<std::size_t>(index);
-        for (std::size_t k = 0; k < P::numel; ++k) {
-          const double g = touched_[i] ? grads_.as<double>()[offset + k] : 0.0;
-          exact.gradients[i][k] += g;
-          magnitudes[i][k] += std::abs(g);
+        if constexpr (P::trains) {
+          const bool touched = touched_[static_cast<std::size_t>(index)];
+          for (std::size_t k = 0; k < P::numel; ++k) {
+            const double g = touched ? grads_.as<double>()[offset + k] : 0.0;
+            exact.gradients[i][k] += g;
+            magnitudes[i][k] += std::abs(g);
+          }
+          offset += P::padded;
+          ++i;
         }
-        offset += P::padded;
       });
     }
     for (const auto& m : magnitudes)
@@ -260,7 +272,7 @@ template <class Case> class ExactGradient {
     const fp64::InDouble<typename Loss::Target> targets(y);
     const Context<DefaultCpu, double, Phase::train> ctx(device_, activations_, scratch_);
     const Context<DefaultCpu, double, Phase::backward> back(device_, backward_, scratch_);
-    const FlatView<Model, ParamCursor<double>> p({params_.as<double>()});
+    const FlatView<Model, ParamCursor<double>> p(flat_cursor<Model, double>(params_.as<double>()));
     const FlatView<Model, GradCursor<double>> g({grads_.as<double>(), touched_.data()});
     const auto out = cohort::forward(ctx, p, inputs.view(x));
     const auto loss = Loss::forward(ctx, out.y, targets.view(y));

@@ -6,6 +6,7 @@
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
 #include <cohort/nn/embedding.hpp>
+#include <cohort/nn/frozen.hpp>
 #include <cohort/nn/layer_norm.hpp>
 #include <cohort/nn/linear.hpp>
 #include <cohort/nn/losses.hpp>
@@ -107,6 +108,19 @@ using HugeAndTiny =  // one parameter of 9000 elements, then 14 that fill less t
                    nn::Repeat<12, Scale<3>>>;
 using Regression = nn::Sequential<nn::Linear<5, 16>, nn::Gelu<16>, nn::Linear<16, 4>>;
 
+/// Frozen: a table beside trained positions in the root, one branch of each element, a layer that does
+/// not ask what is wanted, a composite with a parameter of its own, two whole elements.
+template <template <class> class F>
+using PartlyFrozenWith = nn::Sequential<
+    F<nn::Embedding<11, 6>>, nn::AddPosition<5, 6>,
+    nn::Repeat<2, nn::Sequential<F<nn::Residual<nn::Linear<6, 6>>>,
+                                 nn::Residual<nn::Sequential<nn::LayerNorm<6>, nn::Linear<6, 6>>>>>,
+    F<Scale<6>>, F<nn::Repeat<2, Block<6, 2>>>, nn::LayerNorm<6>, F<TwoBranches<6>>,
+    nn::Linear<6, 11>>;
+using PartlyFrozen = PartlyFrozenWith<nn::Frozen>;
+template <class L> using AsItIs = L;
+using Thawed = PartlyFrozenWith<AsItIs>;  // the same model, all of it trained
+
 static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>>);
 
 /// A model with the loss it is trained under and the rows of a sample: what a law is tested over.
@@ -137,6 +151,12 @@ struct SingleParameterCase : Case<SingleParameter, nn::MeanSquaredError<3>> {
 struct HugeAndTinyCase : Case<HugeAndTiny, nn::CrossEntropy> {
   static constexpr const char* name() { return "HugeAndTiny"; }
 };
+struct PartlyFrozenCase : Case<PartlyFrozen, nn::CrossEntropy, 4> {
+  static constexpr const char* name() { return "PartlyFrozen"; }
+};
+struct ThawedCase : Case<Thawed, nn::CrossEntropy, 4> {
+  static constexpr const char* name() { return "Thawed"; }
+};
 struct RegressionCase : Case<Regression, nn::MeanSquaredError<4>> {
   static constexpr const char* name() { return "Regression"; }
 };
@@ -145,7 +165,7 @@ struct RegressionCase : Case<Regression, nn::MeanSquaredError<4>> {
 template <class... Cases, class F> void for_cases(F&& f) { (f.template operator()<Cases>(), ...); }
 template <class F> void for_each_case(F&& f) {
   for_cases<TiedGptCase, GptCase, OddMlpCase, BranchingCase, NestedRepeatCase, SingleParameterCase,
-            HugeAndTinyCase, RegressionCase>(f);
+            HugeAndTinyCase, PartlyFrozenCase, RegressionCase>(f);
 }
 
 /// Owns one side of a batch: standard normal features, or ids in [0, below).

@@ -78,7 +78,7 @@ template <class L, class T = float> class OneLayer {
     backward_.release({});
     const Train ctx(device_, activations_, scratch_);
     const Back back(device_, backward_, scratch_);
-    const FlatView<L, ParamCursor<T>> p({params_.template as<T>()});
+    const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
     const FlatView<L, GradCursor<T>> g({grads_.template as<T>(), touched_.data()});
     const auto r = cohort::forward(ctx, p, input(x));
     y.assign(r.y.data, r.y.data + r.y.size());
@@ -90,7 +90,7 @@ template <class L, class T = float> class OneLayer {
   [[gnu::noinline]] std::vector<T> evaluate(const std::vector<X>& x) {
     activations_.release({});
     const Evaluate ctx(device_, activations_, scratch_);
-    const FlatView<L, ParamCursor<T>> p({params_.template as<T>()});
+    const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
     const auto out = cohort::forward(ctx, p, input(x)).y;
     return {out.data, out.data + out.size()};
   }
@@ -101,8 +101,9 @@ template <class L, class T = float> class OneLayer {
  private:
   value_of<typename L::Input, T> input(const std::vector<X>& x) const { return {x.data(), rows_}; }
   template <class F> static void each(F&& f) {
-    std::size_t offset = 0;
+    std::size_t trained = 0, frozen = subtree<L>().trained;
     for_each_parameter<L>([&]<class P>(int i) {
+      std::size_t& offset = P::trains ? trained : frozen;
       f.template operator()<P>(i, offset);
       offset += P::padded;
     });

@@ -30,7 +30,8 @@ namespace cohort {
 ///          take stage_bytes(size()) each.
 /// Errors   Mismatch (ranks make different calls; nothing was written), PeerFailed (a rank threw,
 ///          aborted or left), Timeout (a rank is late), each on every rank. InvalidInput: bad root.
-///          A process that is killed: the launcher ends the job and says which.
+///          A process that is killed: the launcher ends the job and says which one (MPICH's: its
+///          process id); under mpirun --with-ft ulfm every rank gets PeerFailed that names it.
 /// Laws     tests/comm/mpi_test.cpp.
 class Mpi {
  public:

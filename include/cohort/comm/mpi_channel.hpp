@@ -6,24 +6,11 @@
 #include <cohort/comm/mpi_domain.hpp>
 #include <cohort/comm/rounds.hpp>
 
+#include <array>
 #include <memory>
 #include <utility>
 
 namespace cohort::detail {
-
-/// What stands in front of every message: the call that it belongs to.
-struct alignas(64) Envelope {
-  static constexpr std::uint32_t protocol = 0x636f6831;  // "coh1"
-  std::uint32_t magic = protocol;
-  std::uint32_t number = 0;
-  std::uint64_t count = 0;
-  std::uint32_t round = 0;
-  std::int32_t root = 0;
-  CollectiveKind kind{};
-  DType dtype{};
-
-  Collective call() const { return {kind, dtype, count, root}; }
-};
 
 /// The messages of one channel. MPI never sees the user's memory: messages are copied to and from
 /// the stage, which is taken once and outlives a failed world, so that a rank may unwind while MPI
@@ -44,6 +31,7 @@ class MpiChannel {
                  capacity(static_cast<int>(world_ranks_.size()))},
         tag_(tag) {
     if (size() == 1) return;
+    late_.reserve(ranks());
     for (Bank& bank : banks_) {
       bank.slots = std::make_unique<Line[]>(2 * ranks() * slot_bytes() / sizeof(Line));
       bank.receives.assign(ranks(), MPI_REQUEST_NULL);
@@ -54,8 +42,9 @@ class MpiChannel {
   MpiChannel(const MpiChannel&) = delete;
   MpiChannel& operator=(const MpiChannel&) = delete;
   ~MpiChannel() {
-    if (!abandoned_) return;
-    for (Bank& bank : banks_) (void)bank.slots.release();  // MPI may still write there
+    for (Bank& bank : banks_) {
+      if (abandoned_) (void)bank.slots.release();  // MPI may still write there
+    }
   }
 
   /// Bytes of a message for so many ranks: the four sets of slots take 16 MiB at most, up to 1000
@@ -140,9 +129,9 @@ class MpiChannel {
         std::memcpy(packed, &envelope, sizeof envelope);
       }
       std::lock_guard lock(domain_->lock());
-      check(MPI_Isend(packed, static_cast<int>(bytes), MPI_BYTE, world_rank(peer), tag_,
-                      domain_->comm(), &bank(round).sends[static_cast<std::size_t>(peer)]),
-            "MPI_Isend");
+      domain_->check(MPI_Isend(packed, static_cast<int>(bytes), MPI_BYTE, world_rank(peer), tag_,
+                               domain_->comm(), &bank(round).sends[static_cast<std::size_t>(peer)]),
+                     "MPI_Isend");
     }
   }
   template <Rounds R> void receive(std::uint32_t round, const R& rounds) {
@@ -150,10 +139,10 @@ class MpiChannel {
     for (int k = 1; k < size(); ++k) {
       const int peer = (rank() - k + size()) % size();
       if (!rounds.expects(round, peer)) continue;
-      check(MPI_Irecv(to_receive(round, peer), static_cast<int>(slot_bytes()), MPI_BYTE,
-                      world_rank(peer), tag_, domain_->comm(),
-                      &bank(round).receives[static_cast<std::size_t>(peer)]),
-            "MPI_Irecv");
+      domain_->check(MPI_Irecv(to_receive(round, peer), static_cast<int>(slot_bytes()), MPI_BYTE,
+                               world_rank(peer), tag_, domain_->comm(),
+                               &bank(round).receives[static_cast<std::size_t>(peer)]),
+                     "MPI_Irecv");
     }
   }
 
@@ -187,16 +176,17 @@ class MpiChannel {
     const int code = MPI_Testall(size(), requests.data(), &done, results.data());
     for (int r = 0; r < size() && code == MPI_ERR_IN_STATUS; ++r) {
       const int error = results[static_cast<std::size_t>(r)].MPI_ERROR;
-      if (error != MPI_ERR_PENDING) check(error, phrase("message with rank ", world_rank(r)));
+      if (error != MPI_ERR_PENDING)
+        domain_->check(error, phrase("message with rank ", world_rank(r)));
     }
-    check(code, "MPI_Testall");
+    domain_->check(code, "MPI_Testall");
     return done != 0;
   }
 
   /// The ranks that this one still waits for.
-  std::vector<int> missing(std::uint32_t round) {
+  const std::vector<int>& missing(std::uint32_t round) {
     std::lock_guard lock(domain_->lock());
-    std::vector<int> late;
+    late_.clear();
     for (int r = 0; r < size(); ++r) {
       for (MPI_Request request : {bank(round).receives[static_cast<std::size_t>(r)],
                                   bank(round).sends[static_cast<std::size_t>(r)]}) {
@@ -204,10 +194,10 @@ class MpiChannel {
         if (request != MPI_REQUEST_NULL) {
           MPI_Request_get_status(request, &done, MPI_STATUS_IGNORE);
         }
-        if (done == 0 && (late.empty() || late.back() != r)) late.push_back(r);
+        if (done == 0 && (late_.empty() || late_.back() != r)) late_.push_back(r);
       }
     }
-    return late;
+    return late_;
   }
   int one_that_left(const std::vector<int>& ranks) const {
     const auto left = [&](int r) { return domain_->fate().has_left(world_rank(r)); };
@@ -270,7 +260,6 @@ class MpiChannel {
     domain_->fail(cause, std::make_exception_ptr(error), sentence, speaker);
     raise(call);
   }
-  void check(int code, std::string_view what) const { check_mpi(code, domain_->rank(), what); }
 
   /// After a failure nobody will complete what is under way.
   void abandon() {
@@ -293,6 +282,7 @@ class MpiChannel {
   Seating seating_;
   int tag_;
   std::array<Bank, 2> banks_;
+  std::vector<int> late_;
   std::uint32_t number_ = 0;
   bool abandoned_ = false;
 };

@@ -4,12 +4,13 @@
 #pragma once
 #include <cohort/comm/fate.hpp>
 #include <cohort/comm/launch_options.hpp>
+#include <cohort/comm/mpi_dead.hpp>
+#include <cohort/comm/mpi_message.hpp>
 #include <cohort/comm/mpi_process.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include <exception>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -41,15 +43,6 @@ class Patience {
   std::uint32_t looks_ = 0;
 };
 
-/// What a rank tells every other one beside all collectives.
-struct Notice {
-  static constexpr std::int32_t left = -1;  // else a Cause
-  std::int32_t what = left;
-  std::int32_t rank = 0;
-  std::int32_t speaker = 0;  // who reports the failure to the user
-  std::array<char, 2036> sentence{};
-};
-
 /// The failure domain of one world of processes, and the lock under which this process calls MPI.
 ///
 /// The first failure that a rank meets goes to all ranks as a notice, past whatever they wait for;
@@ -62,7 +55,8 @@ class MpiDomain {
  public:
   /// Collective over MPI_COMM_WORLD; every rank waits `timeout` at most.
   MpiDomain(std::chrono::milliseconds timeout, int streams_per_rank)
-      : fate_(seat(), has_cores(size_, streams_per_rank), timeout) {
+      : fate_(seat(), has_cores(size_, streams_per_rank), timeout),
+        told_(static_cast<std::size_t>(size_)) {
     MPI_Request ready = MPI_REQUEST_NULL;
     check(MPI_Comm_idup(MPI_COMM_WORLD, &comm_, &ready), "MPI_Comm_idup");
     const auto deadline = std::chrono::steady_clock::now() + timeout;
@@ -87,7 +81,15 @@ class MpiDomain {
   MPI_Comm comm() const { return comm_; }
   Fate& fate() { return fate_; }
   std::mutex& lock() { return mutex_; }
-  void check(int code, const char* function) const { check_mpi(code, rank_, function); }
+
+  /// Throws unless MPI succeeded; the death of a peer is this world's failure. Under the lock.
+  void check(int code, std::string_view function) {
+    if (code != MPI_SUCCESS && is_death(code)) {
+      bury();
+      if (fate_.failed()) fate_.raise(rank_, std::string(function));
+    }
+    check_mpi(code, rank_, function);
+  }
 
   /// Records a failure and tells everyone, unless the world has failed already. The speaker, this
   /// rank unless said otherwise, reports it to the user: a failure that all ranks meet at the same
@@ -103,8 +105,18 @@ class MpiDomain {
     fate_.fail(cause, error, sentence);
     tell(failure_, static_cast<std::int32_t>(cause), sentence);
   }
-  /// True on the rank that reports the failure to the user.
-  bool speaks() const { return speaker_ == rank_; }
+  /// True on the rank that reports the failure to the user. One that failed by itself waits a little
+  /// for ranks below: where all meet the same failure, bad options say, the lowest speaks for them.
+  bool speaks() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    for (Patience patience(false); speaker_ == rank_; patience.wait()) {
+      listen_now();
+      const bool all_told =
+          std::find(told_.begin(), told_.begin() + rank_, false) - told_.begin() == rank_;
+      if (all_told || std::chrono::steady_clock::now() > deadline) break;
+    }
+    return speaker_ == rank_;
+  }
 
   /// The lowest tag that no channel of this rank has, and the highest that one has now.
   int next_tag() const { return next_tag_; }
@@ -128,15 +140,19 @@ class MpiDomain {
   /// Reads notices that have arrived. Under the lock.
   void listen() {
     for (int arrived = 0; mail_ != MPI_REQUEST_NULL;) {
-      check(MPI_Test(&mail_, &arrived, MPI_STATUS_IGNORE), "MPI_Test");
+      const int code = MPI_Test(&mail_, &arrived, MPI_STATUS_IGNORE);
+      if (code != MPI_SUCCESS && is_death(code)) return bury();
+      check(code, "MPI_Test");
       if (arrived == 0) return;
       const Notice notice = inbox_;
+      told_[static_cast<std::size_t>(notice.rank)] = true;
       if (notice.what == Notice::left) {
-        fate_.leave(notice.rank);
-        ++num_left_;
+        gone(notice.rank);
       } else if (!fate_.failed()) {
         speaker_ = notice.speaker;
         fate_.fail(static_cast<Cause>(notice.what), nullptr, notice.sentence.data());
+      } else if (speaker_ == rank_ && notice.rank < rank_ && same_words(notice, failure_)) {
+        speaker_ = notice.speaker;
       }
       listen_again();
     }
@@ -201,7 +217,7 @@ class MpiDomain {
     sentence.copy(notice.sentence.data(), notice.sentence.size() - 1);
     for (int r = 0; r < size_; ++r) {
       if (r == rank_) continue;
-      sends_.emplace_back();
+      sends_.emplace_back(MPI_REQUEST_NULL);
       MPI_Isend(&notice, sizeof(Notice), MPI_BYTE, r, notice_tag, comm_, &sends_.back());
     }
   }
@@ -209,15 +225,36 @@ class MpiDomain {
     std::lock_guard lock(mutex_);
     if (fate_.has_left(rank_)) return;
     tell(leaving_, Notice::left, "");
-    fate_.leave(rank_);
+    gone(rank_);
+  }
+  void gone(int rank) {
+    fate_.leave(rank);
     ++num_left_;
+  }
+  /// Peers died: nobody waits for them, and the lowest living rank names them. Under the lock.
+  void bury() {
+    std::string dead;
+    for (int r : dead_ranks(comm_)) {
+      if (fate_.has_left(r)) continue;
+      dead += phrase(dead.empty() ? "rank " : ", rank ", r);
+      told_[static_cast<std::size_t>(r)] = true;
+      gone(r);
+    }
+    if (dead.empty() || fate_.failed()) return;
+    for (speaker_ = 0; speaker_ < rank_ && fate_.has_left(speaker_);) ++speaker_;
+    const std::string sentence = dead + " died: MPI lost its process, which said nothing before.";
+    fate_.fail(Cause::left, nullptr, sentence);
+    tell(failure_, static_cast<std::int32_t>(Cause::left), sentence);
   }
   /// Everybody's last notice is here and this rank's notices are on their way. Under the lock.
   bool all_left() {
     listen();
-    int sent = 0;
-    MPI_Testall(static_cast<int>(sends_.size()), sends_.data(), &sent, MPI_STATUSES_IGNORE);
-    return num_left_ == size_ && sent != 0;
+    bool sent = true;
+    for (MPI_Request& request : sends_) {
+      int done = 0;  // what cannot reach a dead rank is done too
+      sent &= MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS || done != 0;
+    }
+    return num_left_ == size_ && sent;
   }
   void listen_again() {
     mail_ = MPI_REQUEST_NULL;
@@ -241,6 +278,7 @@ class MpiDomain {
   MPI_Request mail_ = MPI_REQUEST_NULL;
   Notice inbox_, failure_, leaving_;
   std::vector<MPI_Request> sends_;
+  std::vector<bool> told_;  // who has told this rank anything
   std::atomic<int> num_left_{0};
   int next_tag_ = notice_tag + 1;
   int speaker_ = -1;

@@ -8,6 +8,7 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,23 @@ inline void refuse_foreign_launcher(const Launcher& launcher, int mpi_size) {
           "of the MPI that the program was linked with (under srun: --mpi=pmix or --mpi=pmi2)."));
 }
 
+/// Names the rank whose process ends by std::exit while its world lives: not every launcher does.
+struct ExitWatch {
+  int rank = -1;  // -1: no world lives
+  ~ExitWatch() {
+    if (rank < 0) return;
+    std::fprintf(stderr,
+                 "cohort: rank %d ended its process while the other ranks go on. Return from the "
+                 "function given to launch on every rank, or throw.\n",
+                 rank);
+    std::fflush(stderr);
+  }
+  static ExitWatch& of_this_process() {
+    static ExitWatch watch;
+    return watch;
+  }
+};
+
 /// MPI as long as a world lives: initialised here unless the program did so before, and finalised
 /// here only then, and only after a world that ended well: MPI_Finalize waits for every rank.
 ///
@@ -98,10 +116,12 @@ class MpiProcess {
     }
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     refuse_foreign_launcher(mpi_launcher(found), size_);
+    MPI_Comm_rank(MPI_COMM_WORLD, &ExitWatch::of_this_process().rank);
   }
   MpiProcess(const MpiProcess&) = delete;
   MpiProcess& operator=(const MpiProcess&) = delete;
   ~MpiProcess() {
+    ExitWatch::of_this_process().rank = -1;
     if (owned_ && ended_well_) MPI_Finalize();
   }
 

@@ -16,24 +16,31 @@ struct BackwardBytes {
   std::size_t result = 0;
 };
 
+namespace detail {
+template <class L, class T> constexpr std::size_t own_scratch(Rows rows) {
+  if constexpr (requires { L::template scratch_bytes<T>(rows); })
+    return L::template scratch_bytes<T>(rows);
+  else if constexpr (requires { L::scratch_bytes(rows); })
+    return L::scratch_bytes(rows);
+  else
+    return 0;
+}
+}  // namespace detail
+
 /// Bytes of scratch that L asks for in one call, children included (they stack on top of their
 /// parent's).
 ///
 /// A layer that uses ctx.scratch declares `template <class T> static constexpr std::size_t
 /// scratch_bytes(Rows)`.
 template <class L, class T> constexpr std::size_t scratch_bytes(Rows rows) {
-  std::size_t own = 0, most = 0;
-  if constexpr (requires { L::template scratch_bytes<T>(rows); })
-    own = L::template scratch_bytes<T>(rows);
-  else if constexpr (requires { L::scratch_bytes(rows); })
-    own = L::scratch_bytes(rows);
+  std::size_t most = 0;
   if constexpr (Repeated<L>) {
     most = scratch_bytes<typename L::Element, T>(rows);
   } else {
     for_each_index<children_of<L>::count>(
         [&](auto i) { most = std::max(most, scratch_bytes<child_of<L, i>, T>(rows)); });
   }
-  return round_up(own, alignment) + most;
+  return round_up(detail::own_scratch<L, T>(rows), alignment) + most;
 }
 
 /// The backward footprint of L. A layer with children may say better by a `template <class T>

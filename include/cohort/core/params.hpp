@@ -17,39 +17,63 @@ namespace cohort {
 /// the optimizer.
 inline constexpr std::size_t chunk = 64;
 
-/// One parameter: a name, static extents (row-major, last one contiguous), an initialiser, and
-/// whether weight decay applies (by default to parameters of two and more dimensions, as nanoGPT
-/// does).
+/// One parameter: a name, static extents (row-major, last one contiguous), an initialiser, whether
+/// weight decay applies (by default to parameters of two and more dimensions, as nanoGPT does), and
+/// whether it is trained (nn::Frozen says no).
 ///
 ///   Param<"weight", Out, In>
 ///   Initialised<Param<"scale", C>, init::Ones>
 ///   NoDecay<Param<"table", V, C>>
-template <fixed_string S, class Init, bool Decays, int... E> struct BasicParam {
+template <fixed_string S, class Init, bool Decays, bool Trains, int... E> struct BasicParam {
   static_assert(
       sizeof...(E) >= 1 && sizeof...(E) <= 4 && ((E > 0) && ...),
       "cohort: a Param needs one to four extents above zero, e.g. Param<\"weight\", Out, In>. "
       "[cohort/core/params.hpp]");
   using name = Name<S>;
   using initialiser = Init;
-  template <class I> using initialised_by = BasicParam<S, I, Decays, E...>;
-  using without_decay = BasicParam<S, Init, false, E...>;
+  template <class I> using initialised_by = BasicParam<S, I, Decays, Trains, E...>;
+  using without_decay = BasicParam<S, Init, false, Trains, E...>;
+  using without_gradient = BasicParam<S, Init, false, false, E...>;
 
   static constexpr int rank = sizeof...(E);
   static constexpr std::array<int, sizeof...(E)> extents{E...};
   static constexpr std::size_t numel = (std::size_t{1} * ... * static_cast<std::size_t>(E));
   static constexpr std::size_t padded = round_up(numel, chunk);
-  static constexpr bool decays = Decays;
+  static constexpr bool decays = Decays, trains = Trains;
   static constexpr int cols = extents[rank - 1];
   static constexpr int rows = static_cast<int>(numel / static_cast<std::size_t>(cols));
 };
 template <fixed_string S, int... E>
-using Param = BasicParam<S, init::Default, (sizeof...(E) >= 2), E...>;
+using Param = BasicParam<S, init::Default, (sizeof...(E) >= 2), true, E...>;
 
 /// P with initial values by I (core/init.hpp), and P without weight decay.
 template <class P, class I> using Initialised = typename P::template initialised_by<I>;
 template <class P> using NoDecay = typename P::without_decay;
 
+/// How far something is into a subtree, or how large it is: elements that are trained, elements that are
+/// frozen, padding included, and parameters. The two kinds lie in ranges of their own, so that gradients
+/// and optimizer state have no place for frozen ones.
+struct FlatCount {
+  std::size_t trained = 0, frozen = 0;
+  int params = 0;
+  constexpr std::size_t elements() const { return trained + frozen; }
+  constexpr FlatCount& operator+=(const FlatCount& o) {
+    trained += o.trained;
+    frozen += o.frozen;
+    params += o.params;
+    return *this;
+  }
+  friend constexpr FlatCount operator*(int n, const FlatCount& p) {
+    const auto times = static_cast<std::size_t>(n);
+    return {times * p.trained, times * p.frozen, n * p.params};
+  }
+  friend constexpr bool operator==(const FlatCount&, const FlatCount&) = default;
+};
+
 namespace detail {
+template <class P>
+inline constexpr FlatCount flat_count{P::trains ? P::padded : 0, P::trains ? 0 : P::padded, 1};
+
 template <int> struct none {};  // the I-th of an empty list
 
 template <class N, class... Named> consteval int index_of_name() {
@@ -63,20 +87,24 @@ template <class N, class... Named> consteval int index_of_name() {
 /// ...>;`
 template <class... P> struct Params {
   static constexpr int count = sizeof...(P);
-  static constexpr std::size_t size =
-      (P::padded + ... + std::size_t{0});  // elements, padding included
+  static constexpr FlatCount size = [] {
+    FlatCount sum;
+    ((sum += detail::flat_count<P>), ...);
+    return sum;
+  }();
   template <int I> using at = std::tuple_element_t<I, std::tuple<P...>>;
   template <class N> static constexpr int find = detail::index_of_name<N, P...>();
-  template <int I> static consteval std::size_t offset() {
-    std::size_t sum = 0;
+  /// Where parameter I begins.
+  template <int I> static consteval FlatCount before() {
+    FlatCount sum;
     int k = 0;
-    ((k++ < I ? sum += P::padded : 0), ...);
+    ((k++ < I ? void(sum += detail::flat_count<P>) : void()), ...);
     return sum;
   }
 };
 template <> struct Params<> {
   static constexpr int count = 0;
-  static constexpr std::size_t size = 0;
+  static constexpr FlatCount size{};
   template <int I> using at = typename detail::none<I>::type;
   template <class> static constexpr int find = -1;
 };
@@ -139,38 +167,24 @@ template <int N, class F> constexpr void for_each_index(F&& f) {
   (std::make_integer_sequence<int, N>{});
 }
 
-/// Elements of a layer's whole subtree, padding included: own parameters first, then children in
-/// order.
-template <class L> consteval std::size_t flat_size() {
+/// Size of a layer's whole subtree: own parameters first, then children in order.
+template <class L> consteval FlatCount subtree() {
   if constexpr (Repeated<L>) {
-    return static_cast<std::size_t>(L::repeat) * flat_size<typename L::Element>();
+    return L::repeat * subtree<typename L::Element>();
   } else {
-    std::size_t sum = params_of<L>::size;
-    for_each_index<children_of<L>::count>([&](auto i) { sum += flat_size<child_of<L, i>>(); });
+    FlatCount sum = params_of<L>::size;
+    for_each_index<children_of<L>::count>([&](auto i) { sum += subtree<child_of<L, i>>(); });
     return sum;
   }
 }
+/// Its elements, and its number of parameters.
+template <class L> consteval std::size_t flat_size() { return subtree<L>().elements(); }
+template <class L> consteval int num_params() { return subtree<L>().params; }
 
-/// Number of parameters in a layer's whole subtree.
-template <class L> consteval int num_params() {
-  if constexpr (Repeated<L>) {
-    return L::repeat * num_params<typename L::Element>();
-  } else {
-    int sum = params_of<L>::count;
-    for_each_index<children_of<L>::count>([&](auto i) { sum += num_params<child_of<L, i>>(); });
-    return sum;
-  }
-}
-
-/// Where child I begins inside the subtree of L: elements, and parameters before it.
-template <class L, int I> consteval std::size_t child_offset() {
-  std::size_t sum = params_of<L>::size;
-  for_each_index<I>([&](auto i) { sum += flat_size<child_of<L, i>>(); });
-  return sum;
-}
-template <class L, int I> consteval int child_first_param() {
-  int sum = params_of<L>::count;
-  for_each_index<I>([&](auto i) { sum += num_params<child_of<L, i>>(); });
+/// Where child I begins inside the subtree of L.
+template <class L, int I> consteval FlatCount before_child() {
+  FlatCount sum = params_of<L>::size;
+  for_each_index<I>([&](auto i) { sum += subtree<child_of<L, i>>(); });
   return sum;
 }
 

@@ -45,7 +45,7 @@ struct RefusedLayer {
 /// Stands in for a parameter, gradient or child that the layer does not declare.
 template <class T> struct RefusedView {
   using layer = RefusedLayer;
-  static constexpr bool is_unit = false, owns_unit = false;
+  static constexpr bool is_unit = false, owns_unit = false, wanted = true;
   struct Contribution {
     T* data = nullptr;
     bool first = true;

@@ -24,9 +24,21 @@ struct CutAtRepeat {
   }
 };
 
-/// Cuts at every layer of one of these types, wherever it stands.
+namespace detail {
+/// The layer as it would stand in the model without nn::Frozen around it.
+template <class L> struct thawed { using type = L; };
+template <class L>
+requires requires { typename L::Thawed; }
+struct thawed<L> {
+  using type = typename L::Thawed;
+};
+}  // namespace detail
+
+/// Cuts at every layer of one of these types, wherever it stands, frozen or not.
 template <class... Bs> struct CutAt {
-  template <class L> static constexpr bool names = (std::is_same_v<L, Bs> || ...);
+  template <class L>
+  static constexpr bool names =
+      ((std::is_same_v<L, Bs> || std::is_same_v<typename detail::thawed<L>::type, Bs>) || ...);
   template <class L> static consteval bool divides() {
     if constexpr (names<L>) {
       return true;
@@ -94,7 +106,7 @@ template <class L, class Store> class DividedView : public Borrowed {
       constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
       if constexpr (i >= 0) {
         using P = typename params_of<L>::template at<i>;
-        return store.at(unit).advanced(params_of<L>::template offset<i>(), i).template open<P>();
+        return store.at(unit).advanced(params_of<L>::template before<i>()).template open<P>();
       } else {
         return child<c>();
       }

@@ -51,6 +51,7 @@ template <class T> struct Contribution {
 template <class T, class P> class GradView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
+  static constexpr bool wanted = true;
   GradView(T* at, std::uint8_t* touched) : at_(at), touched_(touched) {}
 
   Contribution<T> contribute() const {
@@ -69,23 +70,61 @@ template <class T, class P> class GradView : public Borrowed {
   std::uint8_t* touched_;
 };
 
-/// Where a subtree's parameters begin; advances by elements and by parameters.
+namespace detail {
+template <class T, class P> struct FrozenGradient {
+  static void say() {
+    static_assert(
+        never<T, P>,
+        "cohort: a backward writes the gradient of a frozen parameter, which has none. Ask first: "
+        "if constexpr (cohort::wants<G, name>), with the type of g and the name. "
+        "[cohort/nn/frozen.hpp]");
+  }
+};
+}  // namespace detail
+
+/// A frozen parameter has no gradient. A layer that does not ask for it gets a place to write to that
+/// nobody reads (nn/frozen.hpp); one that says it asks, and parents of the layer, must not write.
+template <class T, class P>
+requires(!P::trains) class GradView<T, P> : public Borrowed {
+ public:
+  static constexpr auto extents = P::extents;
+  static constexpr bool wanted = false;
+  GradView(T*, std::uint8_t*) {}
+  static Contribution<T> contribute() {
+    detail::said<detail::FrozenGradient<T, P>>();
+    return {nullptr, true};
+  }
+  static T* data() { return contribute().data; }
+  static auto map() { return Eigen::Map<detail::ParamMatrix<T, P>, Eigen::Aligned64>(data()); }
+};
+
+/// Is the gradient of a layer's own parameter of that name wanted? A backward that asks need not
+/// compute what nobody keeps: `if constexpr (wants<G, "weight">) { ... }`, G the type of g. A layer
+/// that asks for all of its parameters says `static constexpr bool asks_what_is_wanted = true;`.
+template <class G, fixed_string S>
+inline constexpr bool wants =
+    decltype(std::declval<const std::remove_cvref_t<G>&>()[Name<S>{}])::wanted;
+
+/// Where a subtree's parameters begin, trained and frozen ones.
 template <class T> struct ParamCursor {
   using scalar = T;
   template <class P> using view = ParamView<T, P>;
   const T* at = nullptr;
-  ParamCursor advanced(std::size_t elements, int) const { return {at + elements}; }
-  template <class P> view<P> open() const { return view<P>(at); }
+  const T* frozen = nullptr;
+  ParamCursor advanced(const FlatCount& by) const { return {at + by.trained, frozen + by.frozen}; }
+  template <class P> view<P> open() const { return view<P>(P::trains ? at : frozen); }
 };
+/// The cursor of a layer's whole subtree in one flat buffer: what is trained, then what is frozen.
+template <class L, class T> ParamCursor<T> flat_cursor(const T* flat) {
+  return {flat, flat + subtree<L>().trained};
+}
 /// The same for gradients, with one flag a parameter: has it had a contribution yet?
 template <class T> struct GradCursor {
   using scalar = T;
   template <class P> using view = GradView<T, P>;
   T* at = nullptr;
   std::uint8_t* touched = nullptr;
-  GradCursor advanced(std::size_t elements, int params) const {
-    return {at + elements, touched + params};
-  }
+  GradCursor advanced(const FlatCount& by) const { return {at + by.trained, touched + by.params}; }
   template <class P> view<P> open() const { return view<P>(at, touched); }
 };
 
@@ -120,20 +159,18 @@ template <class L, class Cursor> class FlatView : public Borrowed {
       constexpr int i = params_of<L>::template find<N>, c = children_of<L>::template find<N>;
       if constexpr (i >= 0) {
         using P = typename params_of<L>::template at<i>;
-        return begin_.advanced(params_of<L>::template offset<i>(), i).template open<P>();
+        return begin_.advanced(params_of<L>::template before<i>()).template open<P>();
       } else {
         return child<c>();
       }
     }
   }
   template <int I> auto child() const {
-    return FlatView<child_of<L, I>, Cursor>(
-        begin_.advanced(child_offset<L, I>(), child_first_param<L, I>()));
+    return FlatView<child_of<L, I>, Cursor>(begin_.advanced(before_child<L, I>()));
   }
   auto element(int i) const requires Repeated<L> {
     using E = typename L::Element;
-    return FlatView<E, Cursor>(
-        begin_.advanced(static_cast<std::size_t>(i) * flat_size<E>(), i * num_params<E>()));
+    return FlatView<E, Cursor>(begin_.advanced(i * subtree<E>()));
   }
 
  private:

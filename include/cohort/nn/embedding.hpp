@@ -14,6 +14,7 @@ namespace cohort::nn {
 /// Shapes   tokens [rows], weight [V, C], y [rows, C].
 /// Errors   run time: InvalidInput for a token outside [0, V).
 template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
+  static constexpr bool asks_what_is_wanted = true;
   using Params = cohort::Params<Initialised<Param<"weight", V, C>, Init>>;
   using Input = Tokens;
   using Output = Features<C>;
@@ -26,9 +27,11 @@ template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
   }
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G& g) {
-    const auto dw = g["weight"_p].contribute();
-    ops::embedding_backward<V, C>(ctx.device(), dy.rows.count(), saved["x"_p].data, dy.data,
-                                  dw.data, dw.first);
+    if constexpr (wants<G, "weight">) {
+      const auto dw = g["weight"_p].contribute();
+      ops::embedding_backward<V, C>(ctx.device(), dy.rows.count(), saved["x"_p].data, dy.data,
+                                    dw.data, dw.first);
+    }
     return NoGradient{};
   }
 };
@@ -38,6 +41,7 @@ template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
 /// Shapes   x, y [samples * tokens, C], weight [MaxTokens, C].
 /// Errors   run time: InvalidInput when a sample has more than MaxTokens rows.
 template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosition {
+  static constexpr bool asks_what_is_wanted = true;
   using Params = cohort::Params<Initialised<Param<"weight", MaxTokens, C>, Init>>;
   using Input = Features<C>;
   using Output = Features<C>;
@@ -59,10 +63,12 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
   }
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P&, const S&, Tensor<const T, C> dy, const G& g) {
-    auto* dw = g["weight"_p].data();
-    const std::size_t n = static_cast<std::size_t>(dy.rows.tokens) * C;
-    for (int s = 0; s < dy.rows.samples; ++s)
-      ops::add_to(ctx.device(), n, dw, dy.samples(s, 1).data);
+    if constexpr (wants<G, "weight">) {
+      auto* dw = g["weight"_p].data();
+      const std::size_t n = static_cast<std::size_t>(dy.rows.tokens) * C;
+      for (int s = 0; s < dy.rows.samples; ++s)
+        ops::add_to(ctx.device(), n, dw, dy.samples(s, 1).data);
+    }
     return dy;
   }
 };
@@ -97,6 +103,7 @@ struct TiedEmbedding : cohort::detail::RefusedLayer {
 template <int V, int C, class Body, class Init>
 requires BodyOfWidth<Body, C>
 struct TiedEmbedding<V, C, Body, Init> {
+  static constexpr bool asks_what_is_wanted = true;
   using Params = cohort::Params<Initialised<Param<"weight", V, C>, Init>>;
   using Children = cohort::Children<Child<"body", Body>>;
   using Input = Tokens;
@@ -117,16 +124,20 @@ struct TiedEmbedding<V, C, Body, Init> {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, V> dy, const G& g) {
     const int rows = dy.rows.count();
-    const auto head = g["weight"_p].contribute();
-    matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
-                        head.first ? T(0) : T(1), head.data, C);
+    if constexpr (wants<G, "weight">) {
+      const auto head = g["weight"_p].contribute();
+      matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
+                          head.first ? T(0) : T(1), head.data, C);
+    }
     const auto dh = ctx.template make<C>(dy.rows);
     matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C, T(0),
                          dh.data, C);
     const auto dx = cohort::backward(ctx, p["body"_p], saved["body"_p], dh.view(), g["body"_p]);
-    const auto table = g["weight"_p].contribute();
-    ops::embedding_backward<V, C>(ctx.device(), rows, saved["x"_p].data, dx.data, table.data,
-                                  table.first);
+    if constexpr (wants<G, "weight">) {
+      const auto table = g["weight"_p].contribute();
+      ops::embedding_backward<V, C>(ctx.device(), rows, saved["x"_p].data, dx.data, table.data,
+                                    table.first);
+    }
     return NoGradient{};
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {

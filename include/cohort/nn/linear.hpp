@@ -5,6 +5,7 @@
 #include <cohort/concepts/layer.hpp>
 #include <cohort/ops/column_sum.hpp>
 #include <cohort/ops/default_gemm.hpp>
+#include <cohort/ops/linear.hpp>
 
 namespace cohort::nn {
 
@@ -21,6 +22,7 @@ struct NoBias {};
 template <int In, int Out_, class Bias = WithBias, class Init = init::UniformFanIn,
           class BiasInit = init::Zeros>
 struct Linear {
+  static constexpr bool asks_what_is_wanted = true;
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = Initialised<Param<"weight", Out_, In>, Init>;
   using Params =
@@ -33,31 +35,77 @@ struct Linear {
   template <class Ctx, class P, class T>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, In> x) {
     const auto y = ctx.template make<Out_>(x.rows);  // (rows, Out)
-    const T* w = p["weight"_p].data();               // (Out, In)
-    const int rows = x.rows.count();
-    if constexpr (has_bias) {
-      matmul_bias<false, true>(ctx.device(), rows, Out_, In, x.data, In, w, In, p["bias"_p].data(),
-                               y.data, Out_);
-    } else {
-      matmul<false, true>(ctx.device(), rows, Out_, In, x.data, In, w, In, T(0), y.data, Out_);
-    }
+    const T* bias = nullptr;
+    if constexpr (has_bias) bias = p["bias"_p].data();
+    ops::linear_forward<In, Out_>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), bias,
+                                  y.data);
     return Out{y, keep(ctx, "x"_p = x)};
   }
 
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    const auto dw = g["weight"_p].contribute();
-    matmul<true, false>(ctx.device(), Out_, In, rows, dy.data, Out_, saved["x"_p].data, In,
-                        dw.first ? T(0) : T(1), dw.data, In);  // dW (+)= dy^T x
-    if constexpr (has_bias) {
-      const auto db = g["bias"_p].contribute();
-      ops::column_sum<Out_>(ctx.device(), rows, dy.data, db.data, db.first);
-    }
+    const T* w = p["weight"_p].data();
     const auto dx = ctx.template make<In>(dy.rows);
-    matmul<false, false>(ctx.device(), rows, In, Out_, dy.data, Out_, p["weight"_p].data(), In,
-                         T(0), dx.data, In);
+    if constexpr (wants<G, "weight">) {
+      const auto dw = g["weight"_p].contribute();
+      if constexpr (has_bias) {
+        const auto db = g["bias"_p].contribute();
+        ops::column_sum<Out_>(ctx.device(), rows, dy.data, db.data, db.first);
+      }
+      ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, w, dy.data, dw.data,
+                                     dw.first, dx.data);
+    } else {  // frozen, and the bias with it
+      matmul<false, false>(ctx.device(), rows, In, Out_, dy.data, Out_, w, In, T(0), dx.data, In);
+    }
     return dx;
+  }
+};
+
+/// y = gelu(x W^T + b): a Linear and the Gelu behind it as one layer. It keeps the slope instead of
+/// gelu's input, so backward evaluates no exponential and both passes stay in cache.
+///
+/// Shapes   as Linear. Keeps the slope [rows, Out]: the bytes of Linear and Gelu together.
+/// Laws     the bits of Sequential<Linear, Gelu>, but for the bias's gradient (tests/nn/
+///          linear_test.cpp).
+template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
+          class Init = init::UniformFanIn, class BiasInit = init::Zeros>
+struct LinearGelu {
+  static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
+  using Params = typename Linear<In, Out_, Bias, Init, BiasInit>::Params;
+  using Input = Features<In>;
+  using Output = Features<Out_>;
+
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In> x) {
+    const auto y = ctx.template make<Out_>(x.rows);
+    const T *w = p["weight"_p].data(), *bias = nullptr;
+    if constexpr (has_bias) bias = p["bias"_p].data();
+    Tensor<T, Out_> slope{};
+    if constexpr (Ctx::train) slope = ctx.template make<Out_>(x.rows);
+    ops::linear_gelu_forward<How, In, Out_>(ctx.device(), x.rows.count(), x.data, w, bias, y.data,
+                                            slope.data);
+    return Out{y, keep(ctx, "x"_p = x, "slope"_p = slope)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
+    const int rows = dy.rows.count();
+    const auto dw = g["weight"_p].contribute();
+    T* db = nullptr;
+    if constexpr (has_bias) db = g["bias"_p].contribute().data;
+    const auto dx = ctx.template make<In>(dy.rows);
+    ops::linear_gelu_backward<In, Out_>(
+        ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(), saved["slope"_p].data, dy.data,
+        dw.data, db, dw.first, dx.data, ctx.template scratch<T>(scratch_elements(dy.rows)));
+    return dx;
+  }
+  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return scratch_elements(rows) * sizeof(T);
+  }
+
+ private:
+  static constexpr std::size_t scratch_elements(Rows rows) {
+    return ops::linear_gelu_scratch<Out_>(rows.count());
   }
 };
 

@@ -21,6 +21,13 @@ template <class G, class T> void add_to(const Cpu<G>&, std::size_t n, T* a, cons
       n, [](auto u, auto v) { return u + v; }, a, static_cast<const T*>(a), b);
 }
 
+/// y = a b, element by element. y may be a or b.
+template <class G, class T>
+void multiply(const Cpu<G>&, std::size_t n, const T* a, const T* b, T* y) {
+  map(
+      n, [](auto u, auto v) { return u * v; }, y, a, b);
+}
+
 /// a *= factor.
 template <class G, class T>
 void scale(const Cpu<G>&, std::size_t n, T* a, accumulator_t<T> factor) {

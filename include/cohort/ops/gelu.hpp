@@ -9,6 +9,9 @@
 
 namespace cohort::ops {
 
+/// What a layer that keeps its slope wants of an activation.
+template <class V> struct ValueAndSlope { V value, slope; };
+
 /// x Phi(x), Phi the normal distribution: (1 + erf(x / sqrt 2)) / 2.
 ///
 /// In float, Phi(-t) = exp(-t^2 / 2) M(t) for t >= 0, and Phi(t) = 1 - Phi(-t). M, half of the scaled
@@ -16,9 +19,10 @@ namespace cohort::ops {
 /// factor before it is below 3e-7. Phi is good to 1.2e-7, and the slope needs no second exponential.
 struct GeluErf {
   template <class V> static constexpr V value(V x) { return x * cdf(x, gaussian(x)); }
-  template <class V> static constexpr V slope(V x) {
-    const V g = gaussian(x);
-    return fma(x * detail::number<V>(0.39894228040143268), g, cdf(x, g));
+  template <class V> static constexpr V slope(V x) { return both(x).slope; }
+  template <class V> static constexpr ValueAndSlope<V> both(V x) {
+    const V g = gaussian(x), phi = cdf(x, g);
+    return {x * phi, fma(x * detail::number<V>(0.39894228040143268), g, phi)};
   }
 
  private:
@@ -52,11 +56,12 @@ struct GeluTanh {
     return one / (Exp{}(x * odd * detail::number<V>(-1.5957691216057308)) + one);
   }
   template <class V> static constexpr V value(V x) { return x * sigmoid(x); }
-  template <class V> static constexpr V slope(V x) {
+  template <class V> static constexpr V slope(V x) { return both(x).slope; }
+  template <class V> static constexpr ValueAndSlope<V> both(V x) {
     const V s = sigmoid(x);
     const V du =
         fma(x * x, detail::number<V>(0.21406444881780076), detail::number<V>(1.5957691216057308));
-    return fma(x * du, fma(-s, s, s), s);
+    return {x * s, fma(x * du, fma(-s, s, s), s)};
   }
 };
 
@@ -68,6 +73,18 @@ template <class How = GeluErf, class G, class T>
 void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y) {
   map(
       n, [](auto v) { return How::value(v); }, y, x);
+}
+
+/// The same, and slope = gelu'(x), which shares its exponential. y or slope may be x.
+template <class How = GeluErf, class G, class T>
+void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y, T* slope) {
+  constexpr std::size_t step = lanes<accumulator_t<T>>;
+  for (std::size_t i = 0; i < n; i += step) {
+    const int count = static_cast<int>(n - i < step ? n - i : step);
+    const auto both = How::both(load_up_to(x + i, count));
+    store_up_to(y + i, both.value, count);
+    store_up_to(slope + i, both.slope, count);
+  }
 }
 
 /// dx = dy gelu'(x) from the saved input. dx may be dy or x.

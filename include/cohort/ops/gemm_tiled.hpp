@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cohort/ops/gemm_tile.hpp>
 #include <cstddef>
+#include <type_traits>
 
 namespace cohort {
 
@@ -49,22 +50,25 @@ void multiply_rows(const Pass<T>& pass, int row, const T* packed) {
   }
 }
 
-/// All rows of a pass: full tiles, then the remainder as 8 + 4 + 2 + 1 rows.
-template <Left A, Right B, int Bytes, class T>
-void multiply_pass(const Pass<T>& pass, const T* packed) {
+/// All rows of a pass: full tiles, then the remainder as 8 + 4 + 2 + 1 rows. done(row, rows) follows
+/// each tile of rows.
+template <Left A, Right B, int Bytes, class T, class F>
+void multiply_pass(const Pass<T>& pass, const T* packed, F done) {
   constexpr int rows = Tile<T, Bytes>::rows;
   int i = 0;
-  for (; i + rows <= pass.m; i += rows) multiply_rows<A, B, rows, Bytes>(pass, i, packed);
+  const auto strip = [&](auto count) {
+    multiply_rows<A, B, count, Bytes>(pass, i, packed);
+    done(i, int{count});
+    i += count;
+  };
+  while (i + rows <= pass.m) strip(std::integral_constant<int, rows>{});
   const int rest = pass.m - i;
   if constexpr (rows > 8) {
-    if (rest & 8) multiply_rows<A, B, 8, Bytes>(pass, i, packed);
-    i += rest & 8;
+    if (rest & 8) strip(std::integral_constant<int, 8>{});
   }
-  if (rest & 4) multiply_rows<A, B, 4, Bytes>(pass, i, packed);
-  i += rest & 4;
-  if (rest & 2) multiply_rows<A, B, 2, Bytes>(pass, i, packed);
-  i += rest & 2;
-  if (rest & 1) multiply_rows<A, B, 1, Bytes>(pass, i, packed);
+  if (rest & 4) strip(std::integral_constant<int, 4>{});
+  if (rest & 2) strip(std::integral_constant<int, 2>{});
+  if (rest & 1) strip(std::integral_constant<int, 1>{});
 }
 
 /// c = beta * c, without reading c where beta is 0.
@@ -98,26 +102,38 @@ template <int Bytes> struct TiledGemmOf {
                        int ldc) {
     if (m <= 0 || n <= 0) return;
     if (k <= 0 || (beta != T(0) && beta != T(1))) detail::scale_rows(m, n, beta, c, ldc);
-    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, beta != T(0), nullptr});
+    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, beta != T(0), nullptr},
+                           [](int, int, int, int) {});
   }
 
-  /// c = op(a) * op(b) + bias, bias[n] on every row, in the same pass.
+  /// c = op(a) * op(b) + bias, bias[n] on every row (or nullptr), in the same pass.
   template <bool TransA, bool TransB, class T>
   static void multiply_bias(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
                             const T* bias, T* c, int ldc) {
+    multiply_then<TransA, TransB>(m, n, k, a, lda, b, ldb, bias, c, ldc, [](int, int, int, int) {});
+  }
+
+  /// The same, and done(row, rows, column, columns) for each piece of c when it is final and still
+  /// in L1. The pieces are disjoint and cover c.
+  template <bool TransA, bool TransB, class T, class F>
+  static void multiply_then(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                            const T* bias, T* c, int ldc, F done) {
     if (m <= 0 || n <= 0) return;
-    for (int i = 0; k <= 0 && i < m; ++i) {
-      std::copy_n(bias, n, c + static_cast<std::ptrdiff_t>(i) * ldc);
+    if (k <= 0) {
+      for (int i = 0; i < m; ++i) {
+        for (int j = 0; j < n; ++j) c[i * std::ptrdiff_t{ldc} + j] = bias ? bias[j] : T(0);
+      }
+      done(0, m, 0, n);
     }
-    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, false, bias});
+    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, false, bias}, done);
   }
 
  private:
-  template <bool TransA, bool TransB, class T> static void run(const detail::Pass<T>& all) {
+  template <bool TransA, bool TransB, class T, class F>
+  static void run(const detail::Pass<T>& all, F done) {
     using namespace detail;
     using Size = Tile<T, Bytes>;
-    constexpr Left left = TransA ? Left::columns : Left::rows;
-    alignas(64) static thread_local T packed[Size::scratch / sizeof(T)];
+    T* packed = scratch<T>();
     for (int j = 0; j < all.n; j += Size::width) {
       for (int p = 0; p < all.k; p += Size::depth) {
         Pass<T> pass = all;
@@ -128,19 +144,37 @@ template <int Bytes> struct TiledGemmOf {
         pass.c += j;
         pass.add = all.add || p > 0;
         pass.bias = all.bias && p == 0 ? all.bias + j : nullptr;
-        if constexpr (!TransB) {
-          // Packing a panel row costs about 10 cycles, which m rows share. It pays for many rows,
-          // and where rows of b are so far apart that they meet in few cache sets. Same bits.
-          if (all.m <= 1024 && all.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) <= 2048) {
-            pack<TransB>(pass, pass.n / Size::columns * Size::columns, packed);
-            multiply_pass<left, Right::in_place, Bytes, T>(pass, packed);
-            continue;
-          }
-        }
-        pack<TransB>(pass, 0, packed);
-        multiply_pass<left, Right::packed, Bytes, T>(pass, packed);
+        const bool last = p + pass.k == all.k;
+        run_pass<TransA, TransB, T>(pass, packed, [&](int row, int rows) {
+          if (last) done(row, rows, j, pass.n);
+        });
       }
     }
+  }
+
+  template <bool TransA, bool TransB, class T, class F>
+  static void run_pass(const detail::Pass<T>& pass, T* packed, F done) {
+    using namespace detail;
+    using Size = Tile<T, Bytes>;
+    constexpr Left left = TransA ? Left::columns : Left::rows;
+    if constexpr (!TransB) {
+      // Packing a panel row costs about 10 cycles, which m rows share. It pays for many rows,
+      // and where rows of b are so far apart that they meet in few cache sets. Same bits.
+      if (pass.m <= 1024 && pass.ldb * static_cast<std::ptrdiff_t>(sizeof(T)) <= 2048) {
+        pack<TransB>(pass, pass.n / Size::columns * Size::columns, packed);
+        multiply_pass<left, Right::in_place, Bytes, T>(pass, packed, done);
+        return;
+      }
+    }
+    pack<TransB>(pass, 0, packed);
+    multiply_pass<left, Right::packed, Bytes, T>(pass, packed, done);
+  }
+
+  /// One buffer for all kinds of products: in a function of its own, since a static of `run` would
+  /// exist once for each combination of its arguments.
+  template <class T> static T* scratch() {
+    alignas(64) static thread_local T packed[detail::Tile<T, Bytes>::scratch / sizeof(T)];
+    return packed;
   }
 
   /// Packs the panels of columns from `first` on.

@@ -39,4 +39,23 @@ void matmul_bias(const Cpu<Gemm>&, int m, int n, int k, const T* a, int lda, con
   }
 }
 
+/// c = op(a) * op(b) + bias (which may be nullptr), then done(row, rows, column, columns) for pieces
+/// of c that cover it: small ones that are still in cache where the backend can, else c whole.
+template <bool TransA, bool TransB, class Gemm, class T, class F>
+void matmul_then(const Cpu<Gemm>& cpu, int m, int n, int k, const T* a, int lda, const T* b,
+                 int ldb, const T* bias, T* c, int ldc, F done) {
+  if constexpr (requires {
+                  Gemm::template multiply_then<TransA, TransB, T>(m, n, k, a, lda, b, ldb, bias, c,
+                                                                  ldc, done);
+                }) {
+    Gemm::template multiply_then<TransA, TransB, T>(m, n, k, a, lda, b, ldb, bias, c, ldc, done);
+  } else {
+    if (bias)
+      matmul_bias<TransA, TransB>(cpu, m, n, k, a, lda, b, ldb, bias, c, ldc);
+    else
+      matmul<TransA, TransB>(cpu, m, n, k, a, lda, b, ldb, T(0), c, ldc);
+    if (m > 0 && n > 0) done(0, m, 0, n);
+  }
+}
+
 }  // namespace cohort

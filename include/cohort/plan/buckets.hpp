@@ -24,6 +24,7 @@ template <int Most> struct BucketTable {
 /// Buckets in the order in which backward completes them. A bucket is closed when its bytes reach
 /// the limit after a parameter was appended (so it may overshoot by one parameter): the first limit
 /// once, then the cap. Final from step 1: the order is the type's, nothing is rebuilt at run time.
+/// Frozen parameters are in none.
 ///
 /// Source   PyTorch DDP, compute_bucket_assignment_by_size, in its rebuilt state.
 template <class Model, class Cut>
@@ -31,12 +32,14 @@ constexpr auto make_buckets(const Layout<Model, Cut>& layout, std::size_t first_
                             std::size_t cap_bytes, std::size_t element_bytes) {
   BucketTable<Layout<Model, Cut>::num_params> table;
   std::size_t bytes = 0, end = layout.size, limit = first_bytes;
-  int params = 0;
+  int params = 0, first = 0;
+  while (!layout.params[first].trains) ++first;
   for (int i = layout.num_params; i-- > 0;) {
     const ParamInfo& p = layout.params[i];
+    if (!p.trains) continue;
     bytes += p.padded * element_bytes;
     ++params;
-    if (bytes < limit && i > 0) continue;
+    if (bytes < limit && i > first) continue;
     table.at[table.count++] = {p.offset, end, p.unit, params};
     end = p.offset;
     bytes = 0;

@@ -21,7 +21,8 @@ struct ByRepeat {
     GroupTable<Layout<Model, Cut>::num_units> table;
     for (int u = 0; u < layout.num_units; ++u) {
       const UnitInfo& unit = layout.units[u];
-      const bool big = unit.direct_child && unit.size * element_bytes >= (std::size_t{1} << 20);
+      const std::size_t bytes = (unit.size + unit.frozen_size) * element_bytes;
+      const bool big = unit.direct_child && bytes >= (std::size_t{1} << 20);
       if (!unit.own && (unit.element || big)) table.of[u] = table.count++;
     }
     return table;
@@ -96,7 +97,7 @@ struct BySize<Min, Max> {
     for (int u = 0; u < layout.num_units; ++u) {
       const UnitInfo& unit = layout.units[u];
       if (unit.own) continue;
-      const std::size_t more = unit.size * element_bytes;
+      const std::size_t more = (unit.size + unit.frozen_size) * element_bytes;
       if (!open || bytes >= Min || bytes + more > Max) {
         open = true;
         bytes = 0;

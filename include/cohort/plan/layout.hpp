@@ -17,24 +17,28 @@ struct ParamInfo {
   std::size_t offset = 0, numel = 0, padded = 0;
   int unit = 0;
   int rank = 0, fan_in = 0;
-  bool decays = false;
+  bool decays = false, trains = true;
 };
 
-/// What one hook covers: a contiguous range of parameters in forward order.
+/// What one hook covers: a contiguous range of trained parameters in forward order, and one of frozen
+/// parameters.
 struct UnitInfo {
   std::size_t offset = 0, size = 0;
   int first_param = 0, num_params = 0;
   bool own = false;           // the own parameters of a layer that other units divide
   bool element = false;       // an element of a Repeat
   bool direct_child = false;  // a direct child of the model
+  std::size_t frozen_offset = 0, frozen_size = 0;
 };
 
-/// The flat order of a model's parameters: own before children, children as declared. Padding is
-/// between parameters only and stays zero.
+/// The flat order of a model's parameters: own before children, children as declared; first all that
+/// are trained, then all that are frozen (nn::Frozen). Gradients and optimizer state have the first
+/// range only. Padding is between parameters only and stays zero.
 template <class Model, class Cut> struct Layout {
   static constexpr int num_units = cohort::num_units<Model, Cut>();
   static constexpr int num_params = cohort::num_params<Model>();
-  static constexpr std::size_t size = flat_size<Model>();  // elements, padding included
+  static constexpr std::size_t size = subtree<Model>().trained;   // elements, padding included
+  static constexpr std::size_t frozen = subtree<Model>().frozen;  // behind them
 
   std::array<UnitInfo, num_units> units{};
   std::array<ParamInfo, num_params> params{};
@@ -47,19 +51,26 @@ template <class Model, class Cut> struct Layout {
     for (const ParamInfo& p : params) sum += p.numel;
     return sum;
   }
+  constexpr std::size_t num_frozen_elements() const {
+    std::size_t sum = 0;
+    for (const ParamInfo& p : params) sum += p.trains ? 0 : p.numel;
+    return sum;
+  }
 
  private:
   int unit_ = 0, param_ = 0;
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, frozen_at_ = size;
 
-  constexpr void begin_unit(std::size_t elements, int count, bool own, bool element, bool direct) {
-    units[unit_++] = {at_, elements, param_, count, own, element, direct};
+  constexpr void begin_unit(const FlatCount& p, bool own, bool element, bool direct) {
+    units[unit_++] = {at_, p.trained, param_, p.params, own, element, direct, frozen_at_, p.frozen};
   }
   template <class L> constexpr void own_params() {
     for_each_index<params_of<L>::count>([&](auto i) {
       using P = typename params_of<L>::template at<i>;
-      params[param_++] = {at_, P::numel, P::padded, unit_ - 1, P::rank, P::cols, P::decays};
-      at_ += P::padded;
+      std::size_t& at = P::trains ? at_ : frozen_at_;
+      params[param_++] = {at,      P::numel, P::padded, unit_ - 1,
+                          P::rank, P::cols,  P::decays, P::trains};
+      at += P::padded;
     });
   }
   template <class L> constexpr void inside() {  // a subtree that is wholly in the current unit
@@ -75,13 +86,12 @@ template <class Model, class Cut> struct Layout {
     if constexpr (flat_size<L>() == 0) {
       return;
     } else if constexpr (Cut::template whole<L, IsElement>()) {
-      begin_unit(flat_size<L>(), cohort::num_params<L>(), false, element, direct);
+      begin_unit(subtree<L>(), false, element, direct);
       inside<L>();
     } else if constexpr (Repeated<L>) {
       for (int i = 0; i < L::repeat; ++i) walk<typename L::Element, true>(depth + 1, true, false);
     } else {
-      if (params_of<L>::count > 0)
-        begin_unit(params_of<L>::size, params_of<L>::count, true, element, direct);
+      if (params_of<L>::count > 0) begin_unit(params_of<L>::size, true, element, direct);
       own_params<L>();
       for_each_index<children_of<L>::count>(
           [&](auto i) { walk<child_of<L, i>>(depth + 1, element, depth == 0); });

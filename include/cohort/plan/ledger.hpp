@@ -18,6 +18,7 @@ struct Sizes {
 /// step; the rest is this rank's own state from the first step to the last.
 struct PersistentBytes {
   std::size_t parameters = 0, gradients = 0, optimizer = 0, tables = 0, gathered = 0;
+  std::size_t frozen = 0;  // part of parameters that has no gradient
 };
 
 /// Bytes on one rank by class; each class is one arena of exactly this size.
@@ -29,6 +30,7 @@ struct MemoryBytes {
   std::size_t scratch = 0;
   std::size_t gathered =
       0;  // whole parameters and gradients of groups, of strategies that shard them
+  std::size_t frozen = 0;  // part of parameters that has no gradient
   constexpr std::size_t total() const {
     return parameters + gradients + optimizer + tables + activations + backward + scratch +
            gathered;

@@ -28,6 +28,7 @@ template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
       using P = typename params_of<L>::template at<i>;
       for (char c : P::name::view()) h = mix(h, static_cast<unsigned char>(c));
       for (int e : P::extents) h = mix(h, static_cast<std::uint64_t>(e));
+      h = mix(h, P::trains);
     });
     for_each_index<children_of<L>::count>([&](auto i) {
       for (char c : children_of<L>::template name_at<i>::view())
@@ -67,6 +68,10 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       num_params<Model>() > 0,
       "cohort: the model has no parameters, so there is nothing to train. Add a layer with "
       "Params, such as nn::Linear. [cohort/plan/plan.hpp]");
+  static_assert(num_params<Model>() == 0 || subtree<Model>().trained > 0,
+                "cohort: every parameter of the model is frozen, so there is nothing to train. "
+                "Take nn::Frozen "
+                "off a layer. [cohort/plan/plan.hpp]");
 
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
@@ -102,7 +107,8 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
                 activations::bytes(rows) + Loss::template gradient_bytes<Model, scalar>(rows),
             .backward = round_up(backward_bytes<Model, scalar>(rows).peak, alignment),
             .scratch = scratch_bytes<Model, scalar>(rows),
-            .gathered = p.gathered};
+            .gathered = p.gathered,
+            .frozen = p.frozen};
   }
   static constexpr std::size_t peak_bytes(Sizes s) { return memory(s).total(); }
 
@@ -121,8 +127,13 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     const int taking_part = op.axis == Axis::shard       ? group
                             : op.axis == Axis::replicate ? ranks / group
                                                          : ranks;
+    IssuedOp issued{op.kind, op.dtype, op.count, taking_part};
     const bool whole = op.kind == OpKind::loss || op.kind == OpKind::norm || op.axis == Axis::world;
-    return {op.kind, op.dtype, whole ? op.count : shards.per_rank(op.id, group), taking_part};
+    if (op.frozen)
+      issued.count = shards.frozen.per_rank(op.id, group);
+    else if (!whole)
+      issued.count = shards.per_rank(op.id, group);
+    return issued;
   }
   /// Collectives that one step issues.
   static constexpr int num_collectives() {

@@ -46,7 +46,7 @@ inline std::string subject(const Op& op) {
   if (op.kind == OpKind::norm) return "norm";
   if (op.axis == Axis::world) return "bucket " + std::to_string(op.id);
   return (op.id == 0 ? "root" : "group " + std::to_string(op.id)) +
-         (op.axis == Axis::replicate ? " copies" : "");
+         (op.axis == Axis::replicate ? " copies" : "") + (op.frozen ? " frozen" : "");
 }
 
 template <class P> void print_units(std::ostream& out) {
@@ -61,7 +61,11 @@ template <class P> void print_units(std::ostream& out) {
     const UnitInfo& unit = P::layout.units[static_cast<std::size_t>(u)];
     out << column(std::to_string(u), 7)
         << column(std::to_string(P::groups.of[static_cast<std::size_t>(u)]), 7)
-        << column(std::to_string(unit.num_params), 12) << column(std::to_string(unit.size), 16)
+        << column(std::to_string(unit.num_params), 12)
+        << column(std::to_string(unit.size + unit.frozen_size), 16)
+        << (unit.frozen_size == 0 ? ""
+            : unit.size == 0      ? "  frozen"
+                                  : "  partly frozen")
         << (unit.own ? "  own parameters of a divided layer" : "") << "\n";
   }
 }
@@ -88,10 +92,14 @@ template <class Model, class Loss, class Slots, class Device>
 void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out = std::cout) {
   using P = Plan<Model, Loss, Slots, Device>;
   const MemoryBytes m = P::memory(s);
-  out << "plan: " << P::layout.num_elements() << " parameters (" << P::layout.size
-      << " with padding) in " << P::layout.num_params << " tensors, " << P::num_units << " units, "
-      << P::groups.count << " groups\n"
-      << "step: " << s.ranks << " ranks x " << s.batch << " samples x " << s.tokens
+  out << "plan: " << P::layout.num_elements() << " parameters ("
+      << P::layout.size + P::layout.frozen << " with padding) in " << P::layout.num_params
+      << " tensors, " << P::num_units << " units, " << P::groups.count << " groups\n";
+  if (P::layout.frozen > 0) {
+    out << "frozen: " << P::layout.num_frozen_elements()
+        << " of the parameters have no gradient and no optimizer state\n";
+  }
+  out << "step: " << s.ranks << " ranks x " << s.batch << " samples x " << s.tokens
       << " tokens = " << P::effective_batch(s) << " samples, " << P::micro_batches << " micro-batch"
       << (P::micro_batches == 1 ? "" : "es") << " of " << P::micro_batch(s) << "\n";
   detail::print_units<P>(out);
@@ -110,6 +118,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
         << " B " << detail::column(readable_bytes(n), 12) << "\n";
   };
   row("parameters", m.parameters);
+  if (m.frozen > 0) row("  frozen part", m.frozen);
   row("gradients", m.gradients);
   row("optimizer", m.optimizer);
   if (m.gathered > 0) row("gathered", m.gathered);

@@ -33,6 +33,7 @@ struct Op {
   std::size_t count = 0;  // elements of the bucket, or of the whole group before padding
   DType dtype = DType::f32;
   Axis axis = Axis::world;
+  bool frozen = false;  // gathers the group's frozen parameters, else those that are trained
   friend constexpr bool operator==(const Op&, const Op&) = default;
 };
 

@@ -17,7 +17,7 @@ namespace cohort {
 ///          3m with GradAccum<m, ReduceEach>.
 /// Cost     fp32 Adam: 16/N bytes a parameter and the slots.
 /// Errors   compile time: a root group only, unless Groups<One> says so.
-/// Laws     the same bits as Replicate (tests/policies/sharding_law_test.cpp).
+/// Laws     the same bits as Replicate (tests/policies/full_shard_test.cpp, full_shard_full_test.cpp).
 /// Source   Zhao et al. 2023, arXiv:2304.11277; PyTorch fully_shard.
 struct FullShard : detail::Sharding<true, true> {
   static constexpr int shard_ranks = 0;

@@ -33,7 +33,7 @@ template <int S> struct HybridShard : detail::Sharding<true, true> {
 ///          across the copies, of 1/S of its gradient.
 /// Errors   compile time: S < 2. Before step 0: S does not divide the number of ranks.
 /// Laws     the same bits as Replicate for S a power of two, within rounding otherwise
-///          (tests/policies/sharding_law_test.cpp).
+///          (tests/policies/hybrid_shard_test.cpp, hybrid_shard_full_test.cpp).
 /// Source   Zhao et al. 2023, arXiv:2304.11277, section 3.2.2.
 template <int S>
 requires AtLeastTwoRanks<S>

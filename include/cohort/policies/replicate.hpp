@@ -14,7 +14,8 @@ namespace cohort {
 /// The classic data-parallel strategy (PyTorch DDP): parameters, gradients and optimizer state on
 /// every rank.
 ///
-/// Shapes   parameters, gradients, moments: [layout.size] each, forward order, chunks of 64.
+/// Shapes   parameters, gradients, moments: [layout.size] each, forward order, chunks of 64; frozen
+///          parameters behind the others.
 /// Comm     one all-reduce a bucket on the last micro-batch, overlapped with backward, then one of
 ///          the loss's (sum, weight). Bytes a step and rank: 2 (N-1)/N of the gradient.
 /// Laws     N ranks == one rank on the concatenated batch within rounding; N = 1 bit for bit
@@ -40,10 +41,12 @@ struct Replicate {
 
   template <class Plan> static constexpr PersistentBytes persistent_bytes(int) {
     const std::size_t each = Plan::layout.size * sizeof(typename Plan::scalar);
-    return {.parameters = each,
+    const std::size_t frozen = Plan::layout.frozen * sizeof(typename Plan::scalar);
+    return {.parameters = each + frozen,
             .gradients = each,
             .optimizer = each * Plan::slots::optimizer::moments,
-            .tables = round_up(Plan::layout.size / chunk, alignment)};
+            .tables = round_up(Plan::layout.size / chunk, alignment),
+            .frozen = frozen};
   }
 
   /// Owns one rank's parameters, gradients and moments, and runs the strategy's collectives on
@@ -58,6 +61,7 @@ struct Replicate {
 
     /// Where a unit's parameters and gradients are now.
     T* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
+    T* frozen(int unit) const { return params() + Plan::layout.units[unit].frozen_offset; }
     T* grad(int unit) const { return grads() + Plan::layout.units[unit].offset; }
 
     /// The range that this rank's optimizer updates: all of it.
@@ -71,7 +75,7 @@ struct Replicate {
     }
     T* params() const { return params_.template as<T>(); }
     T* grads() const { return grads_.template as<T>(); }
-    T* param_at(std::size_t offset, int) const { return params() + offset; }
+    T* param_at(const ParamInfo& p, std::size_t k) const { return params() + p.offset + k; }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
     static constexpr bool restarts_gradients = false;
@@ -84,12 +88,13 @@ struct Replicate {
     static void zero_padding(int) {}
     static void begin_micro_batch(bool) {}
     /// Makes all ranks start from rank 0's parameters.
-    template <class C> void broadcast(C& comm) const { comm.broadcast(params(), size(), 0); }
+    template <class C> void broadcast(C& comm) const { comm.broadcast(params(), whole, 0); }
     template <class C> void collect(C&, bool gradients, T* flat) const {
-      std::memcpy(flat, gradients ? grads() : params(), size() * sizeof(T));
+      std::memcpy(flat, gradients ? grads() : params(), (gradients ? size() : whole) * sizeof(T));
     }
 
    private:
+    static constexpr std::size_t whole = Plan::layout.size + Plan::layout.frozen;
     static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
     HostMemory params_, grads_, moments_;
   };

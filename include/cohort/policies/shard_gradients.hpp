@@ -15,7 +15,7 @@ namespace cohort {
 ///          micro-batch reduces.
 /// Cost     fp32 Adam: 4 + 12/N bytes a parameter. GradAccum<N> in its default mode keeps whole
 ///          gradients between micro-batches: 4 more.
-/// Laws     the same bits as Replicate (tests/policies/sharding_law_test.cpp).
+/// Laws     the same bits as Replicate (tests/policies/shard_gradients_test.cpp, zero_full_test.cpp).
 /// Source   Rajbhandari et al. 2020, arXiv:1910.02054, P_os+g.
 struct ShardGradients : detail::Sharding<true, false> {
   static constexpr int shard_ranks = 0;

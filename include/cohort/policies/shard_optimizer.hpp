@@ -13,7 +13,7 @@ namespace cohort {
 /// Comm     one reduce-scatter a group on the last micro-batch, overlapped with backward; after the
 ///          update one all-gather a group. Bytes a step and rank: 2 (N-1)/N of the model, as Replicate.
 /// Cost     fp32 Adam: 8 + 8/N bytes a parameter.
-/// Laws     the same bits as Replicate (tests/policies/sharding_law_test.cpp).
+/// Laws     the same bits as Replicate (tests/policies/shard_optimizer_test.cpp, zero_full_test.cpp).
 /// Source   Rajbhandari et al. 2020, arXiv:1910.02054, P_os.
 struct ShardOptimizer : detail::Sharding<false, false> {
   static constexpr int shard_ranks = 0;

@@ -1,113 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/policies/sharded.hpp: what ZeRO-1, ZeRO-2, FullShard and HybridShard share: schedule and storage.
+// cohort/policies/sharded.hpp: what ZeRO-1, ZeRO-2, FullShard and HybridShard share: the storage of one rank.
 #pragma once
 #include <algorithm>
 #include <cohort/comm/axes.hpp>
 #include <cohort/core/arena.hpp>
-#include <cohort/ops/exact_sum.hpp>
 #include <cohort/optim/shard.hpp>
-#include <cohort/plan/plan.hpp>
+#include <cohort/policies/sharding.hpp>
 #include <cstring>
 #include <utility>
 
 namespace cohort::detail {
 
-/// What a strategy keeps whole on every rank; the optimizer's state is always in shards.
-template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams> struct Sharding {
-  static constexpr bool shards_gradients = ShardsGradients;
-  static constexpr bool shards_params = ShardsParams;
-  static constexpr bool reshards = Reshards;  // parameters are freed between forward and backward
-
-  /// Gradients of all groups stay whole until the last micro-batch (GradAccum's default mode).
-  template <class Plan>
-  static constexpr bool keeps_gradients =
-      !ShardsGradients || (Plan::micro_batches > 1 && !Plan::reduces_each);
-
-  template <class Plan, MicroBatch M> static constexpr auto program() {
-    using P = Program<4 * static_cast<std::size_t>(Plan::groups.count) + 3>;
-    P p;
-    constexpr int G = Plan::groups.count - 1;  // groups 1 .. G; 0 is the root
-    if constexpr (shards_params) add_forward_gathers<Plan, M>(p, G);
-    for (int g = G; g >= 0; --g) {
-      if constexpr (shards_params && reshards) {
-        if (g > 1) p.add(gather<Plan>(g - 1, Plan::markers::backward(Plan::shards.last_unit[g])));
-      }
-      if (reduces<Plan, M>()) add_reduction<Plan, M>(p, g);
-    }
-    if constexpr (is_last(M)) add_update<Plan>(p, G);
-    return p;
-  }
-
-  template <class Plan> static constexpr PersistentBytes persistent_bytes(int ranks) {
-    const auto& s = Plan::shards;
-    const std::size_t shard = s.shard(ranks), whole = shard * static_cast<std::size_t>(ranks);
-    constexpr std::size_t T = sizeof(typename Plan::scalar);
-    return {.parameters = (shards_params ? shard : whole) * T,
-            .gradients = (shards_gradients ? shard : whole) * T,
-            .optimizer = shard * T * Plan::slots::optimizer::moments,
-            .tables = round_up(shard / chunk, alignment),
-            .gathered = (gathered_params<Plan>(ranks) + gathered_gradients<Plan>(ranks)) * T};
-  }
-  /// Elements that hold parameters (gradients) of whole groups beside this rank's shards: every group,
-  /// or the root's and two slots that the others use in turn.
-  template <class Plan> static constexpr std::size_t gathered_params(int ranks) {
-    return shards_params ? whole_groups<Plan>(!reshards, ranks) : 0;
-  }
-  template <class Plan> static constexpr std::size_t gathered_gradients(int ranks) {
-    return shards_gradients ? whole_groups<Plan>(keeps_gradients<Plan>, ranks) : 0;
-  }
-
- private:
-  template <class Plan> static constexpr std::size_t whole_groups(bool all, int ranks) {
-    const auto& s = Plan::shards;
-    if (all) return s.shard(ranks) * static_cast<std::size_t>(ranks);
-    return s.padded(0, ranks) + 2 * s.slot(ranks);
-  }
-  template <class Plan, MicroBatch M> static constexpr bool reduces() {
-    return is_last(M) || (shards_gradients && Plan::reduces_each);
-  }
-  template <class Plan> static constexpr Op gather(int g, int after) {
-    return {OpKind::all_gather, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
-            Axis::shard};
-  }
-  /// Root once a step; then each group before it is needed, one ahead of compute.
-  template <class Plan, MicroBatch M, class P>
-  static constexpr void add_forward_gathers(P& p, int G) {
-    using markers = typename Plan::markers;
-    if (is_first(M)) p.add(gather<Plan>(0, markers::begin));
-    if (G > 0 && (reshards || is_first(M))) p.add(gather<Plan>(1, markers::begin));
-    for (int g = 1; g < G && (reshards || is_first(M)); ++g) {
-      p.add(gather<Plan>(g + 1, markers::forward(Plan::shards.first_unit[g])));
-    }
-    if (reshards && G > 0) p.add(gather<Plan>(G, markers::forward_ended));
-  }
-  template <class Plan, MicroBatch M, class P> static constexpr void add_reduction(P& p, int g) {
-    const int after = Plan::markers::backward_ended(Plan::shards.first_unit[g]);
-    p.add({OpKind::reduce_scatter, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
-           Axis::shard});
-    if (Plan::data::shard_ranks > 0 && is_last(M)) {
-      p.add({OpKind::all_reduce, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
-             Axis::replicate});
-    }
-  }
-  template <class Plan, class P> static constexpr void add_update(P& p, int G) {
-    using markers = typename Plan::markers;
-    p.add({OpKind::loss, 0, markers::backward_ended(0), 2, DType::f64});
-    if (Plan::slots::clipping::needs_norm) {
-      p.add({OpKind::norm, 0, markers::squared, ops::ExactSum::num_limbs, DType::i64, Axis::shard});
-    }
-    for (int g = 0; g <= G && !shards_params; ++g) p.add(gather<Plan>(g, markers::updated));
-  }
-};
-
 /// Owns one rank's part of the training state. Groups lie one after the other; each rank holds an equal,
-/// whole-chunk slice of every group, in `shard` order: group 0's slice, group 1's, ...
+/// whole-chunk slice of every group, in `shard` order: group 0's slice, group 1's, ... What is frozen
+/// lies behind what is trained, in slices of its own, or whole where parameters are whole.
 template <class Plan, class Comm> class ShardedStorage {
  public:
   using T = typename Plan::scalar;
   using how = typename Plan::data;
   static constexpr int num_groups = Plan::groups.count;
+  static constexpr bool has_frozen = Plan::layout.frozen > 0;
   static constexpr bool keeps_gradients = how::template keeps_gradients<Plan>;
   static constexpr bool norm_is_partial = true;
   /// Each micro-batch starts new gradients when they leave after every one.
@@ -122,10 +35,16 @@ template <class Plan, class Comm> class ShardedStorage {
     for (int g = 0; g < num_groups; ++g) {
       whole_at_[g + 1] = whole_at_[g] + Plan::shards.padded(g, ranks());
       shard_at_[g + 1] = shard_at_[g] + Plan::shards.per_rank(g, ranks());
+      frozen_at_[g + 1] = frozen_at_[g] + Plan::shards.frozen.per_rank(g, ranks());
     }
   }
 
   T* param(int unit) const { return gathered(Plan::groups.of[unit]) + Plan::shards.offset[unit]; }
+  T* frozen(int unit) const {
+    if constexpr (!has_frozen) return nullptr;
+    if constexpr (!how::shards_params) return whole_frozen(Plan::layout.units[unit].frozen_offset);
+    return gathered_frozen(Plan::groups.of[unit]) + Plan::shards.frozen.offset[unit];
+  }
   T* grad(int unit) const { return gradient(Plan::groups.of[unit]) + Plan::shards.offset[unit]; }
 
   std::size_t size() const { return shard_at_[num_groups]; }
@@ -147,8 +66,9 @@ template <class Plan, class Comm> class ShardedStorage {
     return static_cast<std::ptrdiff_t>(shard_at_[g] + k % per(g));
   }
   /// Where this rank keeps that parameter, or nullptr.
-  T* param_at(std::size_t offset, int unit) const {
-    const auto [g, k] = place(offset, unit);
+  T* param_at(const ParamInfo& p, std::size_t element) const {
+    if (!p.trains) return frozen_at(p, element);
+    const auto [g, k] = place(p.offset + element, p.unit);
     if constexpr (!how::shards_params) return whole_params() + whole_at_[g] + k;
     if (k / per(g) != static_cast<std::size_t>(rank())) return nullptr;
     return own_params(g) + k % per(g);
@@ -159,7 +79,9 @@ template <class Plan, class Comm> class ShardedStorage {
                  : op.axis == Axis::replicate ? axes_.replicate(world)
                                               : world;
     const int g = op.id;
-    if (op.kind == OpKind::all_gather) {
+    if (op.frozen) {
+      comm.all_gather(static_cast<const T*>(own_frozen(g)), gathered_frozen(g), frozen_per(g));
+    } else if (op.kind == OpKind::all_gather) {
       comm.all_gather(static_cast<const T*>(own_params(g)), gathered(g), per(g));
     } else if (op.kind == OpKind::all_reduce) {
       comm.all_reduce(own_grads(g), per(g));
@@ -170,7 +92,11 @@ template <class Plan, class Comm> class ShardedStorage {
   /// Makes a group's parameters whole outside a step (evaluation). Collective.
   void gather(int unit, Comm& world) {
     if constexpr (how::shards_params) {
-      run({OpKind::all_gather, Plan::groups.of[unit], 0, 0, dtype_of<T>, Axis::shard}, world);
+      const int g = Plan::groups.of[unit];
+      Op op{OpKind::all_gather, g, 0, 0, dtype_of<T>, Axis::shard};
+      if (per(g) > 0) run(op, world);
+      op.frozen = true;
+      if (frozen_per(g) > 0) run(op, world);
     }
   }
   template <class C> C& norm_axis(C& world) { return axes_.shard(world); }
@@ -180,6 +106,7 @@ template <class Plan, class Comm> class ShardedStorage {
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];
+      if (!p.trains) continue;
       std::memset(static_cast<void*>(grad(unit) + (p.offset - u.offset) + p.numel), 0,
                   (p.padded - p.numel) * sizeof(T));
     }
@@ -192,30 +119,51 @@ template <class Plan, class Comm> class ShardedStorage {
   void begin_micro_batch(bool first) { first_ = first; }
 
   template <class C> void broadcast(C& world) const {
-    if constexpr (!how::shards_params) world.broadcast(whole_params(), whole_at_[num_groups], 0);
+    if constexpr (!how::shards_params)
+      world.broadcast(whole_params(), whole_at_[num_groups] + Plan::layout.frozen, 0);
   }
   /// The whole parameters (or reduced gradients) in flat forward order, on every rank. Collective.
   template <class C> void collect(C& world, bool gradients, T* flat) {
-    HostMemory group(largest() * sizeof(T));
+    HostMemory memory(largest() * sizeof(T));
+    T* whole = memory.as<T>();
+    auto& comm = axes_.shard(world);
     for (int g = 0; g < num_groups; ++g) {
-      T* whole = group.as<T>();
-      axes_.shard(world).all_gather(static_cast<const T*>(gradients ? own_grads(g) : own_params(g)),
-                                    whole, per(g));
-      for (int u = 0; u < Plan::num_units; ++u) {
-        if (Plan::groups.of[u] != g) continue;
-        std::memcpy(flat + Plan::layout.units[u].offset, whole + Plan::shards.offset[u],
-                    Plan::layout.units[u].size * sizeof(T));
-      }
+      const T* own = gradients ? own_grads(g) : own_params(g);
+      if (per(g) > 0) comm.all_gather(own, whole, per(g));
+      for_units(g, [&](int u, const UnitInfo& unit) {
+        std::memcpy(flat + unit.offset, whole + Plan::shards.offset[u], unit.size * sizeof(T));
+      });
     }
+    if (has_frozen && !gradients) collect_frozen(comm, whole, flat);
   }
 
  private:
+  template <class C> void collect_frozen(C& comm, T* whole, T* flat) {
+    if constexpr (!how::shards_params) {
+      constexpr std::size_t begin = Plan::layout.size;
+      std::memcpy(flat + begin, whole_frozen(begin), Plan::layout.frozen * sizeof(T));
+    } else {
+      for (int g = 0; g < num_groups; ++g) {
+        if (frozen_per(g) == 0) continue;
+        comm.all_gather(static_cast<const T*>(own_frozen(g)), whole, frozen_per(g));
+        for_units(g, [&](int u, const UnitInfo& unit) {
+          std::memcpy(flat + unit.frozen_offset, whole + Plan::shards.frozen.offset[u],
+                      unit.frozen_size * sizeof(T));
+        });
+      }
+    }
+  }
+  template <class F> static void for_units(int group, F f) {
+    for (int u = 0; u < Plan::num_units; ++u)
+      if (Plan::groups.of[u] == group) f(u, Plan::layout.units[u]);
+  }
   PersistentBytes bytes() const { return how::template persistent_bytes<Plan>(ranks()); }
   int ranks() const { return axes_.shard_size(); }
   int rank() const { return axes_.shard_rank(); }
   std::size_t per(int g) const { return shard_at_[g + 1] - shard_at_[g]; }
+  std::size_t frozen_per(int g) const { return frozen_at_[g + 1] - frozen_at_[g]; }
   std::size_t largest() const {
-    return std::max(Plan::shards.slot(ranks()), Plan::shards.padded(0, ranks()));
+    return std::max(Plan::shards.whole_slot(ranks()), Plan::shards.whole(0, ranks()));
   }
   T* whole_params() const { return params_.template as<T>(); }
   T* moments() const { return moments_.template as<T>(); }
@@ -223,24 +171,47 @@ template <class Plan, class Comm> class ShardedStorage {
     return {Plan::groups.of[unit],
             Plan::shards.offset[unit] + (offset - Plan::layout.units[unit].offset)};
   }
+  /// Where a frozen parameter is, or nullptr: whole ranges keep the layout's order.
+  T* frozen_at(const ParamInfo& p, std::size_t element) const {
+    if constexpr (!how::shards_params) return whole_frozen(p.offset + element);
+    const int g = Plan::groups.of[p.unit];
+    const std::size_t k = Plan::shards.frozen.offset[p.unit] + element +
+                          (p.offset - Plan::layout.units[p.unit].frozen_offset);
+    if (k / frozen_per(g) != static_cast<std::size_t>(rank())) return nullptr;
+    return own_frozen(g) + k % frozen_per(g);
+  }
+  /// The layout's element `offset`, of the frozen range.
+  T* whole_frozen(std::size_t offset) const {
+    return whole_params() + whole_at_[num_groups] + (offset - Plan::layout.size);
+  }
   /// Where a group is whole: at its place among all groups, or in the root's range and two slots
   /// behind it that odd and even groups use in turn.
-  T* among(T* groups, bool all, int g) const {
-    if (all || g == 0) return groups + whole_at_[g];
-    return groups + whole_at_[1] + static_cast<std::size_t>(g & 1) * Plan::shards.slot(ranks());
+  T* among(T* groups, bool all, int g, std::size_t root, std::size_t slot) const {
+    if (all) return groups + whole_at_[g];
+    return g == 0 ? groups : groups + root + static_cast<std::size_t>(g & 1) * slot;
   }
   T* gathered(int g) const {
     if constexpr (!how::shards_params) return whole_params() + whole_at_[g];
-    return among(gathered_.template as<T>(), !how::reshards, g);
+    return among(gathered_.template as<T>(), !how::reshards, g, Plan::shards.whole(0, ranks()),
+                 Plan::shards.whole_slot(ranks()));
+  }
+  T* gathered_frozen(int g) const {
+    if constexpr (how::reshards) return gathered(g) + Plan::shards.padded(g, ranks());
+    return gathered_.template as<T>() + whole_at_[num_groups] +
+           frozen_at_[g] * static_cast<std::size_t>(ranks());
   }
   T* gradient(int g) const {
     if constexpr (!how::shards_gradients) return grads_.template as<T>() + whole_at_[g];
     T* gradients = gathered_.template as<T>() + how::template gathered_params<Plan>(ranks());
-    return among(gradients, keeps_gradients, g);
+    return among(gradients, keeps_gradients, g, Plan::shards.padded(0, ranks()),
+                 Plan::shards.slot(ranks()));
   }
   T* own_params(int g) const {
     if constexpr (how::shards_params) return params_.template as<T>() + shard_at_[g];
     return whole_params() + whole_at_[g] + static_cast<std::size_t>(rank()) * per(g);
+  }
+  T* own_frozen(int g) const {
+    return params_.template as<T>() + shard_at_[num_groups] + frozen_at_[g];
   }
   T* own_grads(int g) const {
     if constexpr (how::shards_gradients) return grads_.template as<T>() + shard_at_[g];
@@ -261,7 +232,7 @@ template <class Plan, class Comm> class ShardedStorage {
 
   Axes<Comm> axes_;
   HostMemory params_, grads_, moments_, gathered_;
-  std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{};
+  std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{}, frozen_at_{};
   bool first_ = true;
 };
 

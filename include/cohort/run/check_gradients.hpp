@@ -109,11 +109,13 @@ template <class L> class GradientProbe {
     GradientCheck check;
     gradients();
     const std::vector<std::string> names = parameter_names<L>();
-    std::size_t offset = 0;
+    std::size_t offset = 0;  // of trained parameters, which come first
     cohort::for_each_parameter<L>([&]<class P>(int i) {
-      const T* g = touched_[static_cast<std::size_t>(i)] ? grads_.as<T>() + offset : nullptr;
-      compare(check, params_.as<T>() + offset, g, P::numel, names[static_cast<std::size_t>(i)]);
-      offset += P::padded;
+      if constexpr (P::trains) {
+        const T* g = touched_[static_cast<std::size_t>(i)] ? grads_.as<T>() + offset : nullptr;
+        compare(check, params_.as<T>() + offset, g, P::numel, names[static_cast<std::size_t>(i)]);
+        offset += P::padded;
+      }
     });
     if constexpr (!takes_tokens)
       compare(check, input_.data(), input_gradient_.data(), input_.size(), "input");
@@ -129,7 +131,7 @@ template <class L> class GradientProbe {
     return decltype(R::saved)::bytes(rows);
   }
   FlatView<L, ParamCursor<T>> params_view() const {
-    return FlatView<L, ParamCursor<T>>(ParamCursor<T>{params_.template as<T>()});
+    return FlatView<L, ParamCursor<T>>(flat_cursor<L, T>(params_.template as<T>()));
   }
   auto input() const {
     if constexpr (takes_tokens)
@@ -148,7 +150,7 @@ template <class L> class GradientProbe {
 };
 }  // namespace detail
 
-/// Compares L's backward, for every parameter and the input, with central differences of fourth
+/// Compares L's backward, for every parameter that is trained and the input, with central differences of fourth
 /// order of its forward in fp64, on random values.
 ///
 ///   static_assert(cohort::Layer<MyLayer>);

@@ -123,6 +123,7 @@ template <class Plan, class World, class Device> class Execution {
   /// Every parameter by name, whole and without padding, on every rank. Collective.
   std::vector<NamedTensor> gather_parameters() { return gathered(false); }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
+  /// Frozen parameters have none.
   /// Collective.
   std::vector<NamedTensor> gather_gradients() { return gathered(true); }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
@@ -152,9 +153,8 @@ template <class Plan, class World, class Device> class Execution {
   void after_backward(int unit) {
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
-      if (touched_[i]) continue;
-      const ParamInfo& p =
-          Plan::layout.params[i];  // no contribution in this step's first micro-batch
+      const ParamInfo& p = Plan::layout.params[i];
+      if (touched_[i] || !p.trains) continue;  // else no contribution in the first micro-batch
       std::memset(static_cast<void*>(storage_.grad(unit) + (p.offset - u.offset)), 0,
                   p.numel * sizeof(T));
       touched_[i] = 1;
@@ -162,7 +162,9 @@ template <class Plan, class World, class Device> class Execution {
     if constexpr (Storage::restarts_gradients) storage_.zero_padding(unit);
     reached(Plan::markers::backward_ended(unit), unit);
   }
-  ParamCursor<T> params_of_unit(int unit) const { return {storage_.param(unit)}; }
+  ParamCursor<T> params_of_unit(int unit) const {
+    return {storage_.param(unit), storage_.frozen(unit)};
+  }
   GradCursor<T> grads_of_unit(int unit) {
     return {storage_.grad(unit), touched_.data() + Plan::layout.units[unit].first_param};
   }
@@ -294,9 +296,9 @@ template <class Plan, class World, class Device> class Execution {
     return *std::max_element(all.begin(), all.end());
   }
   std::vector<NamedTensor> gathered(bool gradients) {
-    std::vector<T> flat(Plan::layout.size);
+    std::vector<T> flat(Plan::layout.size + Plan::layout.frozen);
     storage_.collect(world_, gradients, flat.data());
-    return detail::by_name<Plan>(flat.data());
+    return detail::by_name<Plan>(flat.data(), gradients);
   }
 
   void reached(int marker, int unit) {

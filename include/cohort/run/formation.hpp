@@ -59,6 +59,7 @@ inline void check_rows(int rank, Rows x, Rows y, int batch, int tokens) {
 template <class Plan, class Storage>
 void mark_decaying(const Storage& storage, std::uint8_t* flags) {
   for (const ParamInfo& p : Plan::layout.params) {
+    if (!p.trains) continue;
     for (std::size_t at = 0; at < p.padded; at += chunk) {
       const std::ptrdiff_t local = storage.local(p.offset + at, p.unit);
       if (local >= 0) flags[static_cast<std::size_t>(local) / chunk] = p.decays;
@@ -75,7 +76,7 @@ void initialise(const Storage& storage, std::uint64_t seed, int) {
               P::rank, P::cols};
     for (std::size_t k = 0; k < P::numel; ++k) {
       draw.index = k;
-      auto* to = storage.param_at(p.offset + k, p.unit);
+      auto* to = storage.param_at(p, k);
       if (to) *to = P::initialiser::value(draw);
     }
   });

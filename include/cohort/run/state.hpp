@@ -19,13 +19,15 @@ struct NamedTensor {
 };
 
 namespace detail {
-/// Copies every parameter's range out of a flat buffer in forward order of `layout`.
-template <class Plan, class T> std::vector<NamedTensor> by_name(const T* flat) {
+/// Copies every parameter's range, or every gradient's, out of a flat buffer in the order of `layout`.
+/// Frozen parameters have no gradient.
+template <class Plan, class T> std::vector<NamedTensor> by_name(const T* flat, bool gradients) {
   const std::vector<std::string> names = parameter_names<typename Plan::model>();
   std::vector<NamedTensor> out;
   out.reserve(names.size());
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const std::size_t i = static_cast<std::size_t>(index);
+    if (gradients && !P::trains) return;
     const T* from = flat + Plan::layout.params[i].offset;
     out.push_back({names[i], {P::extents.begin(), P::extents.end()}, {from, from + P::numel}});
   });
@@ -47,7 +49,7 @@ void write_by_name(int rank, const Storage& storage, const std::string& name,
                              std::to_string(values.size()) + ".");
     }
     for (std::size_t k = 0; k < values.size(); ++k) {
-      if (auto* to = storage.param_at(p.offset + k, p.unit)) *to = values[k];
+      if (auto* to = storage.param_at(p, k)) *to = values[k];
     }
     return;
   }

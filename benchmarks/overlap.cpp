@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// benchmarks/overlap.cpp: a step over a wire that takes its time, beside compute or in its way; run_overlap.py has the sums.
+//
+// Usage: overlap Replicate|FullShard [--ranks 2] [--stream inline|worker] [--wire NS_PER_BYTE]
+#include <cohort/cohort.hpp>
+#include <cohort/comm/delayed.hpp>
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
+#include "strategies.hpp"
+
+using namespace cohort;
+
+namespace {
+
+/// A network card does not wait for a core. A worker does where compute threads hold all of them: each
+/// time it wakes, for the rest of somebody's time slice, some milliseconds. So it goes first, where the
+/// system permits that (root).
+void go_first() {
+#if defined(__linux__)
+  thread_local const int once = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), -15);
+  static_cast<void>(once);
+#endif
+}
+
+/// Every byte that a rank sends for a collective of floats, as the ledger counts them, takes so long: the
+/// rank sleeps, so that the time needs no core. What is too short for a sleep is left out.
+struct Wire {
+  double ns_per_byte;
+  int ranks;
+  bool worker;
+  std::chrono::nanoseconds operator()(CollectiveKind kind, std::size_t count, std::uint64_t) const {
+    IssuedOp op{OpKind::all_reduce, DType::f32, count, ranks};
+    if (kind == CollectiveKind::all_gather) op.kind = OpKind::all_gather;
+    if (kind == CollectiveKind::reduce_scatter) op.kind = OpKind::reduce_scatter;
+    if (kind == CollectiveKind::broadcast || kind == CollectiveKind::barrier || count < 1024)
+      return {};
+    if (worker) go_first();
+    const auto ns = ns_per_byte * static_cast<double>(wire_bytes(op));
+    return std::chrono::nanoseconds(ns < 20000 ? 0 : static_cast<std::int64_t>(ns));
+  }
+};
+
+// Twelve layers, so that what stands before the first and behind the last is a small part of the step; buckets of
+// a layer each, so that Replicate sends as often as FullShard.
+using Model = example::NanoGpt<65, 64, 12, 128, 4>;
+template <class How>
+using Run = Trainer<Model, nn::CrossEntropy, DataParallel<How>, Buckets<768 << 10, 768 << 10>,
+                    ClipGradNorm, optim::AdamW, optim::WarmupCosine>;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bench::Choice choice = bench::parse(argc, argv);
+  const auto serve = [&](Threads& threads) {
+    Delayed world(threads.duplicate(),
+                  Wire{choice.wire, threads.size(), choice.stream == StreamMode::worker});
+    const auto on = [&]<class How>() { bench::serve_steps<Run<How>>(world, choice); };
+    if (!bench::for_strategy<Replicate, FullShard>(choice.strategy, {"Replicate", "FullShard"}, on))
+      throw InvalidInput(-1, "overlap", "there is no strategy " + choice.strategy);
+  };
+  return launch<Threads>(argc, argv, serve, {.streams_per_rank = 2});
+}

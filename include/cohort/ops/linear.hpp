@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/linear.hpp: the products of a dense layer, alone and with gelu behind it.
+#pragma once
+#include <algorithm>
+#include <cohort/device/cpu.hpp>
+#include <cohort/ops/column_sum.hpp>
+#include <cohort/ops/elementwise.hpp>
+#include <cohort/ops/gelu.hpp>
+#include <cohort/ops/matmul.hpp>
+#include <cstddef>
+
+namespace cohort::ops {
+
+/// Rows that a fused backward works on together: what one pass has written, the next finds in L2.
+/// TiledGemm sums rows in blocks of 256 anyway, so cutting there changes no bit.
+inline constexpr int row_block = 256;
+
+namespace detail {
+/// f(first row, how many) for the blocks of `rows` rows; one empty block when there are none, so
+/// that sums are written even then.
+template <class F> void for_row_blocks(int rows, F f) {
+  int row = 0;
+  do f(row, std::min(row_block, rows - row));
+  while ((row += row_block) < rows);
+}
+}  // namespace detail
+
+/// y = x w^T + bias.
+///
+/// Shapes   x[rows, In], w[Out, In], bias[Out] or nullptr, y[rows, Out].
+/// Laws     a row's bits do not depend on the other rows (with TiledGemm).
+template <int In, int Out, class G, class T>
+void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* bias, T* y) {
+  if (bias)
+    matmul_bias<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out);
+  else
+    matmul<false, true>(cpu, rows, Out, In, x, In, w, In, T(0), y, Out);
+}
+
+/// dw (+)= dy^T x and dx = dy w.
+///
+/// Shapes   as linear_forward; `first`: dw is overwritten, else added to. dx must not be dy.
+/// Laws     with TiledGemm, blocks of 256 rows one after the other give the bits of all rows.
+template <int In, int Out, class G, class T>
+void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy, T* dw,
+                     bool first, T* dx) {
+  matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, T(first ? 0 : 1), dw, In);
+  matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, T(0), dx, In);
+}
+
+/// y = gelu(x w^T + bias) and, unless slope is nullptr, the slope of gelu there, which is all that
+/// backward needs of it. Both are computed while the product's rows lie in L1.
+///
+/// Shapes   as linear_forward; slope[rows, Out].
+/// Laws     the bits of linear_forward and gelu_forward.
+template <class How, int In, int Out, class G, class T>
+void linear_gelu_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* bias, T* y,
+                         T* slope) {
+  const auto activate = [&](int row, int count, int column, int columns) {
+    const auto n = static_cast<std::size_t>(columns);
+    for (int r = row; r < row + count; ++r) {
+      const std::ptrdiff_t at = std::ptrdiff_t(r) * Out + column;
+      if (slope)
+        gelu_forward<How>(cpu, n, y + at, y + at, slope + at);
+      else
+        gelu_forward<How>(cpu, n, y + at, y + at);
+    }
+  };
+  matmul_then<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out, activate);
+}
+
+/// Elements of scratch that linear_gelu_backward needs.
+template <int Out> constexpr std::size_t linear_gelu_scratch(int rows) {
+  return static_cast<std::size_t>(std::min(row_block, rows)) * Out;
+}
+
+/// dw, db and dx of y = gelu(x w^T + bias) from the saved slope. db may be nullptr.
+///
+/// Shapes   as linear_backward; db[Out]; scratch[linear_gelu_scratch<Out>(rows)].
+/// Laws     with TiledGemm dw and dx have the bits of gelu_backward and linear_backward; db is the
+///          sum of the blocks' column sums, in order.
+template <int In, int Out, class G, class T>
+void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* slope,
+                          const T* dy, T* dw, T* db, bool first, T* dx, T* scratch) {
+  detail::for_row_blocks(rows, [&](int row, int count) {
+    const std::ptrdiff_t at = std::ptrdiff_t(row) * Out, in = std::ptrdiff_t(row) * In;
+    const bool begins = first && row == 0;
+    multiply(cpu, static_cast<std::size_t>(count) * Out, dy + at, slope + at, scratch);
+    linear_backward<In, Out>(cpu, count, x + in, w, static_cast<const T*>(scratch), dw, begins,
+                             dx + in);
+    if (db != nullptr) column_sum<Out>(cpu, count, static_cast<const T*>(scratch), db, begins);
+  });
+}
+
+}  // namespace cohort::ops

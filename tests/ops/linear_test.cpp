@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/ops/linear_test.cpp: a dense layer by blocks of rows, and fused with gelu, bit for bit.
+#include <doctest/doctest.h>
+
+#include <cohort/ops/default_gemm.hpp>
+#include <cohort/ops/linear.hpp>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::testing;
+
+namespace {
+constexpr DefaultCpu device;
+constexpr int In = 37, Out = 70;
+
+template <class T> struct Case {
+  explicit Case(int rows)
+      : rows(rows),
+        x(normal<T>(size(In), 1)),
+        dy(normal<T>(size(Out), 2)),
+        w(normal<T>(Out * In, 3)),
+        bias(normal<T>(Out, 4)) {}
+  std::size_t size(int width) const {
+    return static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
+  }
+  int rows;
+  std::vector<T> x, dy, w, bias;
+};
+}  // namespace
+
+TEST_CASE_TEMPLATE("linear: blocks of 256 rows, one after the other, give the bits of all rows", T,
+                   float, double) {
+  for (int rows : {1, 255, 256, 257, 600}) {
+    const Case<T> c(rows);
+    for (bool first : {true, false}) {
+      std::vector<T> dw = normal<T>(Out * In, 5), whole = dw, dx(c.size(In)), dx_whole(dx);
+      ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), whole.data(),
+                                    first, dx_whole.data());
+      for (int row = 0; row < rows; row += ops::row_block)
+        ops::linear_backward<In, Out>(device, std::min(ops::row_block, rows - row),
+                                      c.x.data() + row * In, c.w.data(), c.dy.data() + row * Out,
+                                      dw.data(), first && row == 0, dx.data() + row * In);
+      CHECK(same_bits(dw, whole));
+      CHECK(same_bits(dx, dx_whole));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("linear: with gelu, the bits of a product and gelu after it", How, ops::GeluErf,
+                   ops::GeluTanh) {
+  for (int rows : {1, 13, 300, 600}) {
+    const Case<float> c(rows);
+    const std::size_t n = c.size(Out);
+    std::vector<float> y(n), slope(n), pre(n), want(n), d(n), dx(c.size(In)), dx_want(dx);
+    std::vector<float> dw(Out * In), dw_want(dw), db(Out), db_want(Out);
+    std::vector<float> scratch(ops::linear_gelu_scratch<Out>(rows));
+    for (const float* bias : {c.bias.data(), static_cast<const float*>(nullptr)}) {
+      ops::linear_gelu_forward<How, In, Out>(device, rows, c.x.data(), c.w.data(), bias, y.data(),
+                                             slope.data());
+      ops::linear_forward<In, Out>(device, rows, c.x.data(), c.w.data(), bias, pre.data());
+      ops::gelu_forward<How>(device, n, pre.data(), want.data());
+      CHECK(same_bits(y, want));
+      ops::linear_gelu_backward<In, Out>(device, rows, c.x.data(), c.w.data(), slope.data(),
+                                         c.dy.data(), dw.data(), db.data(), true, dx.data(),
+                                         scratch.data());
+      ops::gelu_backward<How>(device, n, pre.data(), c.dy.data(), d.data());
+      ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), d.data(), dw_want.data(),
+                                    true, dx_want.data());
+      ops::column_sum<Out>(device, rows, d.data(), db_want.data(), true);
+      CHECK(same_bits(dw, dw_want));
+      CHECK(same_bits(dx, dx_want));
+      // The same terms, |d| <= 1.2 * 6, in another order: one rounding a term in each of the sums.
+      CHECK(max_error(db, db_want) <= 2 * unit<float> * rows * rows * 7.2);
+      ops::linear_gelu_forward<How, In, Out>(device, rows, c.x.data(), c.w.data(), bias, y.data(),
+                                             static_cast<float*>(nullptr));
+      CHECK(same_bits(y, want));
+    }
+  }
+}
+
+TEST_CASE("linear: sums over no rows are zero, or stay") {
+  const Case<float> c(0);
+  std::vector<float> dw(Out * In, 9.0f), db(Out, 9.0f);
+  ops::linear_gelu_backward<In, Out, DefaultGemm, float>(device, 0, nullptr, c.w.data(), nullptr,
+                                                         nullptr, dw.data(), db.data(), false,
+                                                         nullptr, nullptr);
+  CHECK(dw == std::vector<float>(Out * In, 9.0f));
+  CHECK(db == std::vector<float>(Out, 9.0f));
+  ops::linear_gelu_backward<In, Out, DefaultGemm, float>(device, 0, nullptr, c.w.data(), nullptr,
+                                                         nullptr, dw.data(), db.data(), true,
+                                                         nullptr, nullptr);
+  CHECK(dw == std::vector<float>(Out * In));
+  CHECK(db == std::vector<float>(Out));
+}
