@@ -188,7 +188,7 @@ template <class World> class Gpt {
   template <bool TransA, bool TransB>
   void product(int m, int n, int k, const float* a, int lda, const float* b, int ldb, float beta,
                float* c, int ldc) {
-    cohort::matmul<TransA, TransB>(cpu_, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    cohort::ops::matmul<TransA, TransB>(cpu_, m, n, k, a, lda, b, ldb, beta, c, ldc);
   }
 
   World& world_;

@@ -147,8 +147,8 @@ struct RefusedRun {
   LossSum evaluate(Values, Values) { return {}; }
   LossSum evaluate(const auto&) { return {}; }
   RefusedTensor predict(Values) { return {}; }
-  std::vector<NamedTensor> gather_parameters() const { return {}; }
-  std::vector<NamedTensor> gather_gradients() const { return {}; }
+  std::vector<NamedTensor> gather_parameters(Receivers = {}) const { return {}; }
+  std::vector<NamedTensor> gather_gradients(Receivers = {}) const { return {}; }
   void set_parameter(const std::string&, std::span<const float>) {}
   int rank() const { return 0; }
   int size() const { return 1; }

@@ -78,6 +78,7 @@ TEST_CASE("frozen: output and dx are those of the layer; no gradient is written"
   check_same_dx<Dense>({2, 3});
   check_same_dx<Plain>({2, 3});
   check_same_dx<nn::LayerNorm<5>>({2, 3});
+  check_same_dx<nn::LinearGelu<5, 3>>({2, 3});
   check_same_dx<zoo::TwoBranches<5>>({2, 3});
   check_same_dx<nn::Repeat<3, nn::Residual<nn::Linear<4, 4>>>>({1, 2});
   check_same_dx<zoo::Block<8, 2>>({2, 3});
@@ -96,6 +97,7 @@ TEST_CASE("frozen: finite differences of what is left: dx, and what is trained b
   CHECK(both.ok());
   CHECK(both.checked == 6 * 5 + 6 + 2);
   CHECK(check_gradients<Frozen<zoo::Block<4, 2>>>().ok());
+  CHECK(check_gradients<Frozen<nn::LinearGelu<5, 3>>>().ok());
   CHECK(check_gradients<zoo::PartlyFrozen>({.rows = {2, 4}, .tokens_below = 11}).ok());
 }
 

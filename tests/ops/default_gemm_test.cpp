@@ -34,8 +34,8 @@ template <bool TransA, bool TransB, class T> struct Product {
     return TransB ? b[std::size_t(j) * k + p] : b[std::size_t(p) * n + j];
   }
   void run(T beta) {
-    matmul<TransA, TransB>(DefaultCpu{}, m, n, k, a.data(), TransA ? m : k, b.data(),
-                           TransB ? k : n, beta, c.data(), n);
+    cohort::ops::matmul<TransA, TransB>(DefaultCpu{}, m, n, k, a.data(), TransA ? m : k, b.data(),
+                                        TransB ? k : n, beta, c.data(), n);
   }
   /// The sum in fp64 and the sum of its terms' sizes.
   std::pair<double, double> exact(int i, int j) const {

@@ -18,18 +18,18 @@ TEST_CASE_TEMPLATE("matmul: a linear layer's three products on its device", Gemm
   const Cpu<Gemm> device;
   const Problem<false, true, float> y(24, 65, 128);
   std::vector<float> c = y.c;
-  cohort::matmul<false, true>(device, 24, 65, 128, y.a.data(), y.lda, y.b.data(), y.ldb, 0.0f,
-                              c.data(), y.ldc);
+  cohort::ops::matmul<false, true>(device, 24, 65, 128, y.a.data(), y.lda, y.b.data(), y.ldb, 0.0f,
+                                   c.data(), y.ldc);
   CHECK(y.worst(c, 0.0f) <= 1);
   const Problem<false, false, float> dx(24, 128, 65);
   c = dx.c;
-  cohort::matmul<false, false>(device, 24, 128, 65, dx.a.data(), dx.lda, dx.b.data(), dx.ldb, 0.0f,
-                               c.data(), dx.ldc);
+  cohort::ops::matmul<false, false>(device, 24, 128, 65, dx.a.data(), dx.lda, dx.b.data(), dx.ldb,
+                                    0.0f, c.data(), dx.ldc);
   CHECK(dx.worst(c, 0.0f) <= 1);
   const Problem<true, false, float> dw(65, 128, 24);
   c = dw.c;
-  cohort::matmul<true, false>(device, 65, 128, 24, dw.a.data(), dw.lda, dw.b.data(), dw.ldb, 1.0f,
-                              c.data(), dw.ldc);
+  cohort::ops::matmul<true, false>(device, 65, 128, 24, dw.a.data(), dw.lda, dw.b.data(), dw.ldb,
+                                   1.0f, c.data(), dw.ldc);
   CHECK(dw.worst(c, 1.0f) <= 1);
 }
 
@@ -40,14 +40,14 @@ TEST_CASE_TEMPLATE("matmul_bias: adds the bias to every row, also across blocks 
     const Problem<false, true, float> x(29, 70, k);
     std::vector<float> bias(70), c(x.c.size(), std::numeric_limits<float>::quiet_NaN());
     for (int j = 0; j < 70; ++j) bias[j] = 0.1f * float(j);
-    cohort::matmul_bias<false, true>(device, 29, 70, k, x.a.data(), x.lda, x.b.data(), x.ldb,
-                                     bias.data(), c.data(), x.ldc);
+    cohort::ops::matmul_bias<false, true>(device, 29, 70, k, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                          bias.data(), c.data(), x.ldc);
     CHECK(x.worst(c, 0.0f, bias.data()) <= 1);
     CHECK(x.gap_untouched(c));
   }
   std::vector<float> bias{1, 2, 3}, c(6, -1.0f), none(8);
-  cohort::matmul_bias<false, true>(device, 2, 3, 0, none.data(), 1, none.data(), 1, bias.data(),
-                                   c.data(), 3);
+  cohort::ops::matmul_bias<false, true>(device, 2, 3, 0, none.data(), 1, none.data(), 1,
+                                        bias.data(), c.data(), 3);
   CHECK(c == std::vector<float>{1, 2, 3, 1, 2, 3});
 }
 
@@ -62,22 +62,22 @@ TEST_CASE_TEMPLATE("matmul_then: every element is handed over once, when it is f
     for (const float* b :
          {static_cast<const float*>(bias.data()), static_cast<const float*>(nullptr)}) {
       std::fill(times.begin(), times.end(), 0);
-      cohort::matmul_then<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, b,
-                                       c.data(), x.ldc,
-                                       [&](int row, int rows, int column, int columns) {
-                                         for (int i = row; i < row + rows; ++i)
-                                           for (int j = column; j < column + columns; ++j) {
-                                             copy[static_cast<std::size_t>(i * x.ldc + j)] =
-                                                 c[static_cast<std::size_t>(i * x.ldc + j)];
-                                             ++times[static_cast<std::size_t>(i * x.ldc + j)];
-                                           }
-                                       });
+      cohort::ops::matmul_then<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                            b, c.data(), x.ldc,
+                                            [&](int row, int rows, int column, int columns) {
+                                              for (int i = row; i < row + rows; ++i)
+                                                for (int j = column; j < column + columns; ++j) {
+                                                  copy[static_cast<std::size_t>(i * x.ldc + j)] =
+                                                      c[static_cast<std::size_t>(i * x.ldc + j)];
+                                                  ++times[static_cast<std::size_t>(i * x.ldc + j)];
+                                                }
+                                            });
       if (b)
-        cohort::matmul_bias<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, b,
-                                         plain.data(), x.ldc);
+        cohort::ops::matmul_bias<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                              b, plain.data(), x.ldc);
       else
-        cohort::matmul<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, 0.0f,
-                                    plain.data(), x.ldc);
+        cohort::ops::matmul<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                         0.0f, plain.data(), x.ldc);
       for (int i = 0; i < m; ++i)
         for (int j = 0; j < n; ++j) {
           const auto at = static_cast<std::size_t>(i * x.ldc + j);

@@ -17,6 +17,27 @@ namespace cohort {
 /// the optimizer.
 inline constexpr std::size_t chunk = 64;
 
+/// How far something is into a subtree, or how large it is: elements that are trained, elements that are
+/// frozen, padding included, and parameters. The two kinds lie in ranges of their own, so that gradients
+/// and optimizer state have no place for frozen ones.
+struct FlatCount {
+  std::size_t trained = 0, frozen = 0;
+  int params = 0;
+  constexpr std::size_t elements() const { return trained + frozen; }
+  constexpr FlatCount& operator+=(const FlatCount& o) {
+    trained += o.trained;
+    frozen += o.frozen;
+    params += o.params;
+    return *this;
+  }
+  friend constexpr FlatCount operator+(FlatCount a, const FlatCount& b) { return a += b; }
+  friend constexpr FlatCount operator*(int n, const FlatCount& p) {
+    const auto times = static_cast<std::size_t>(n);
+    return {times * p.trained, times * p.frozen, n * p.params};
+  }
+  friend constexpr bool operator==(const FlatCount&, const FlatCount&) = default;
+};
+
 /// One parameter: a name, static extents (row-major, last one contiguous), an initialiser, whether
 /// weight decay applies (by default to parameters of two and more dimensions, as nanoGPT does), and
 /// whether it is trained (nn::Frozen says no).
@@ -40,6 +61,7 @@ template <fixed_string S, class Init, bool Decays, bool Trains, int... E> struct
   static constexpr std::size_t numel = (std::size_t{1} * ... * static_cast<std::size_t>(E));
   static constexpr std::size_t padded = round_up(numel, chunk);
   static constexpr bool decays = Decays, trains = Trains;
+  static constexpr FlatCount size{Trains ? padded : 0, Trains ? 0 : padded, 1};
   static constexpr int cols = extents[rank - 1];
   static constexpr int rows = static_cast<int>(numel / static_cast<std::size_t>(cols));
 };
@@ -50,30 +72,7 @@ using Param = BasicParam<S, init::Default, (sizeof...(E) >= 2), true, E...>;
 template <class P, class I> using Initialised = typename P::template initialised_by<I>;
 template <class P> using NoDecay = typename P::without_decay;
 
-/// How far something is into a subtree, or how large it is: elements that are trained, elements that are
-/// frozen, padding included, and parameters. The two kinds lie in ranges of their own, so that gradients
-/// and optimizer state have no place for frozen ones.
-struct FlatCount {
-  std::size_t trained = 0, frozen = 0;
-  int params = 0;
-  constexpr std::size_t elements() const { return trained + frozen; }
-  constexpr FlatCount& operator+=(const FlatCount& o) {
-    trained += o.trained;
-    frozen += o.frozen;
-    params += o.params;
-    return *this;
-  }
-  friend constexpr FlatCount operator*(int n, const FlatCount& p) {
-    const auto times = static_cast<std::size_t>(n);
-    return {times * p.trained, times * p.frozen, n * p.params};
-  }
-  friend constexpr bool operator==(const FlatCount&, const FlatCount&) = default;
-};
-
 namespace detail {
-template <class P>
-inline constexpr FlatCount flat_count{P::trains ? P::padded : 0, P::trains ? 0 : P::padded, 1};
-
 template <int> struct none {};  // the I-th of an empty list
 
 template <class N, class... Named> consteval int index_of_name() {
@@ -87,18 +86,14 @@ template <class N, class... Named> consteval int index_of_name() {
 /// ...>;`
 template <class... P> struct Params {
   static constexpr int count = sizeof...(P);
-  static constexpr FlatCount size = [] {
-    FlatCount sum;
-    ((sum += detail::flat_count<P>), ...);
-    return sum;
-  }();
+  static constexpr FlatCount size = (FlatCount{} + ... + P::size);
   template <int I> using at = std::tuple_element_t<I, std::tuple<P...>>;
   template <class N> static constexpr int find = detail::index_of_name<N, P...>();
   /// Where parameter I begins.
   template <int I> static consteval FlatCount before() {
     FlatCount sum;
     int k = 0;
-    ((k++ < I ? void(sum += detail::flat_count<P>) : void()), ...);
+    ((k++ < I ? void(sum += P::size) : void()), ...);
     return sum;
   }
 };

@@ -117,7 +117,7 @@ struct TiedEmbedding<V, C, Body, Init> {
     ops::embedding_forward<V, C>(ctx.device(), rows, x.data, w, embedded.data);
     const auto body = cohort::forward(ctx, p["body"_p], embedded.view());
     const auto y = ctx.template make<V>(x.rows);
-    matmul<false, true>(ctx.device(), rows, V, C, body.y.data, C, w, C, T(0), y.data, V);
+    ops::matmul<false, true>(ctx.device(), rows, V, C, body.y.data, C, w, C, T(0), y.data, V);
     return Out{
         y, keep(ctx, "x"_p = x, "embedded"_p = embedded, "h"_p = body.y, "body"_p = body.saved)};
   }
@@ -126,12 +126,12 @@ struct TiedEmbedding<V, C, Body, Init> {
     const int rows = dy.rows.count();
     if constexpr (wants<G, "weight">) {
       const auto head = g["weight"_p].contribute();
-      matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
-                          head.first ? T(0) : T(1), head.data, C);
+      ops::matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
+                               head.first ? T(0) : T(1), head.data, C);
     }
     const auto dh = ctx.template make<C>(dy.rows);
-    matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C, T(0),
-                         dh.data, C);
+    ops::matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C, T(0),
+                              dh.data, C);
     const auto dx = cohort::backward(ctx, p["body"_p], saved["body"_p], dh.view(), g["body"_p]);
     if constexpr (wants<G, "weight">) {
       const auto table = g["weight"_p].contribute();

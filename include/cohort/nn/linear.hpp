@@ -45,19 +45,15 @@ struct Linear {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    const T* w = p["weight"_p].data();
-    const auto dx = ctx.template make<In>(dy.rows);
-    if constexpr (wants<G, "weight">) {
-      const auto dw = g["weight"_p].contribute();
-      if constexpr (has_bias) {
-        const auto db = g["bias"_p].contribute();
-        ops::column_sum<Out_>(ctx.device(), rows, dy.data, db.data, db.first);
-      }
-      ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, w, dy.data, dw.data,
-                                     dw.first, dx.data);
-    } else {  // frozen, and the bias with it
-      matmul<false, false>(ctx.device(), rows, In, Out_, dy.data, Out_, w, In, T(0), dx.data, In);
+    Contribution<T> dw{};
+    if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
+    if constexpr (has_bias && wants<G, "weight">) {  // frozen together or not at all
+      const auto db = g["bias"_p].contribute();
+      ops::column_sum<Out_>(ctx.device(), rows, dy.data, db.data, db.first);
     }
+    const auto dx = ctx.template make<In>(dy.rows);
+    ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(),
+                                   dy.data, dw.data, dw.first, dx.data);
     return dx;
   }
 };
@@ -71,6 +67,7 @@ struct Linear {
 template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
           class Init = init::UniformFanIn, class BiasInit = init::Zeros>
 struct LinearGelu {
+  static constexpr bool asks_what_is_wanted = true;
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Params = typename Linear<In, Out_, Bias, Init, BiasInit>::Params;
   using Input = Features<In>;
@@ -90,13 +87,13 @@ struct LinearGelu {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    const auto dw = g["weight"_p].contribute();
-    T* db = nullptr;
-    if constexpr (has_bias) db = g["bias"_p].contribute().data;
+    Contribution<T> dw{}, db{};
+    if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
+    if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);
     ops::linear_gelu_backward<In, Out_>(
         ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(), saved["slope"_p].data, dy.data,
-        dw.data, db, dw.first, dx.data, ctx.template scratch<T>(scratch_elements(dy.rows)));
+        dw.data, db.data, dw.first, dx.data, ctx.template scratch<T>(scratch_elements(dy.rows)));
     return dx;
   }
   template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {

@@ -40,12 +40,14 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
 
 /// dw (+)= dy^T x and dx = dy w.
 ///
-/// Shapes   as linear_forward; `first`: dw is overwritten, else added to. dx must not be dy.
+/// Shapes   as linear_forward; `first`: dw is overwritten, else added to. dw may be nullptr: only dx is
+///          wanted. dx must not be dy.
 /// Laws     with TiledGemm, blocks of 256 rows one after the other give the bits of all rows.
 template <int In, int Out, class G, class T>
 void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy, T* dw,
                      bool first, T* dx) {
-  matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, T(first ? 0 : 1), dw, In);
+  if (dw != nullptr)
+    matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, T(first ? 0 : 1), dw, In);
   matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, T(0), dx, In);
 }
 
@@ -75,7 +77,7 @@ template <int Out> constexpr std::size_t linear_gelu_scratch(int rows) {
   return static_cast<std::size_t>(std::min(row_block, rows)) * Out;
 }
 
-/// dw, db and dx of y = gelu(x w^T + bias) from the saved slope. db may be nullptr.
+/// dw, db and dx of y = gelu(x w^T + bias) from the saved slope. dw and db may be nullptr.
 ///
 /// Shapes   as linear_backward; db[Out]; scratch[linear_gelu_scratch<Out>(rows)].
 /// Laws     with TiledGemm dw and dx have the bits of gelu_backward and linear_backward; db is the

@@ -5,7 +5,7 @@
 #include <cohort/device/cpu.hpp>
 #include <cstddef>
 
-namespace cohort {
+namespace cohort::ops {
 
 /// c = beta * c + op(a) * op(b).
 ///
@@ -58,4 +58,4 @@ void matmul_then(const Cpu<Gemm>& cpu, int m, int n, int k, const T* a, int lda,
   }
 }
 
-}  // namespace cohort
+}  // namespace cohort::ops

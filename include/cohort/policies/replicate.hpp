@@ -90,6 +90,7 @@ struct Replicate {
     /// Makes all ranks start from rank 0's parameters.
     template <class C> void broadcast(C& comm) const { comm.broadcast(params(), whole, 0); }
     template <class C> void collect(C&, bool gradients, T* flat) const {
+      if (flat == nullptr) return;
       std::memcpy(flat, gradients ? grads() : params(), (gradients ? size() : whole) * sizeof(T));
     }
 

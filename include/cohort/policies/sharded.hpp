@@ -122,7 +122,8 @@ template <class Plan, class Comm> class ShardedStorage {
     if constexpr (!how::shards_params)
       world.broadcast(whole_params(), whole_at_[num_groups] + Plan::layout.frozen, 0);
   }
-  /// The whole parameters (or reduced gradients) in flat forward order, on every rank. Collective.
+  /// The whole parameters (or reduced gradients) in flat forward order; with nullptr this rank takes part
+  /// and keeps nothing. Collective.
   template <class C> void collect(C& world, bool gradients, T* flat) {
     HostMemory memory(largest() * sizeof(T));
     T* whole = memory.as<T>();
@@ -130,6 +131,7 @@ template <class Plan, class Comm> class ShardedStorage {
     for (int g = 0; g < num_groups; ++g) {
       const T* own = gradients ? own_grads(g) : own_params(g);
       if (per(g) > 0) comm.all_gather(own, whole, per(g));
+      if (flat == nullptr) continue;
       for_units(g, [&](int u, const UnitInfo& unit) {
         std::memcpy(flat + unit.offset, whole + Plan::shards.offset[u], unit.size * sizeof(T));
       });
@@ -141,11 +143,13 @@ template <class Plan, class Comm> class ShardedStorage {
   template <class C> void collect_frozen(C& comm, T* whole, T* flat) {
     if constexpr (!how::shards_params) {
       constexpr std::size_t begin = Plan::layout.size;
+      if (flat == nullptr) return;
       std::memcpy(flat + begin, whole_frozen(begin), Plan::layout.frozen * sizeof(T));
     } else {
       for (int g = 0; g < num_groups; ++g) {
         if (frozen_per(g) == 0) continue;
         comm.all_gather(static_cast<const T*>(own_frozen(g)), whole, frozen_per(g));
+        if (flat == nullptr) continue;
         for_units(g, [&](int u, const UnitInfo& unit) {
           std::memcpy(flat + unit.frozen_offset, whole + Plan::shards.frozen.offset[u],
                       unit.frozen_size * sizeof(T));

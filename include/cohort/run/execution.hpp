@@ -120,12 +120,15 @@ template <class Plan, class World, class Device> class Execution {
     });
   }
 
-  /// Every parameter by name, whole and without padding, on every rank. Collective.
-  std::vector<NamedTensor> gather_parameters() { return gathered(false); }
+  /// Every parameter by name, whole and without padding. Collective.
+  std::vector<NamedTensor> gather_parameters(Receivers to = Receivers::all_ranks) {
+    return gathered(false, to);
+  }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
-  /// Frozen parameters have none.
-  /// Collective.
-  std::vector<NamedTensor> gather_gradients() { return gathered(true); }
+  /// Frozen parameters have none. Collective.
+  std::vector<NamedTensor> gather_gradients(Receivers to = Receivers::all_ranks) {
+    return gathered(true, to);
+  }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
     detail::write_by_name<Plan>(rank(), storage_, name, values);
@@ -295,7 +298,11 @@ template <class Plan, class World, class Device> class Execution {
     world_.all_gather(&samples, all.data(), std::size_t{1});
     return *std::max_element(all.begin(), all.end());
   }
-  std::vector<NamedTensor> gathered(bool gradients) {
+  std::vector<NamedTensor> gathered(bool gradients, Receivers to) {
+    if (to == Receivers::rank_0 && rank() != 0) {
+      storage_.collect(world_, gradients, nullptr);
+      return {};
+    }
     std::vector<T> flat(Plan::layout.size + Plan::layout.frozen);
     storage_.collect(world_, gradients, flat.data());
     return detail::by_name<Plan>(flat.data(), gradients);

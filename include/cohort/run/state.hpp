@@ -18,6 +18,10 @@ struct NamedTensor {
   std::vector<float> values;
 };
 
+/// Who receives what is gathered by name. The other ranks take part, get an empty list and need
+/// memory for the largest group only.
+enum class Receivers { all_ranks, rank_0 };
+
 namespace detail {
 /// Copies every parameter's range, or every gradient's, out of a flat buffer in the order of `layout`.
 /// Frozen parameters have no gradient.
