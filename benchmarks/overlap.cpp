@@ -6,26 +6,11 @@
 #include <cohort/cohort.hpp>
 #include <cohort/comm/delayed.hpp>
 
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <unistd.h>
-#endif
-
 #include "strategies.hpp"
 
 using namespace cohort;
 
 namespace {
-
-/// A network card does not wait for a core. A worker does where compute threads hold all of them: each
-/// time it wakes, for the rest of somebody's time slice, some milliseconds. So it goes first, where the
-/// system permits that (root).
-void go_first() {
-#if defined(__linux__)
-  thread_local const int once = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), -15);
-  static_cast<void>(once);
-#endif
-}
 
 /// Every byte that a rank sends for a collective of floats, as the ledger counts them, takes so long: the
 /// rank sleeps, so that the time needs no core. What is too short for a sleep is left out.
@@ -39,7 +24,6 @@ struct Wire {
     if (kind == CollectiveKind::reduce_scatter) op.kind = OpKind::reduce_scatter;
     if (kind == CollectiveKind::broadcast || kind == CollectiveKind::barrier || count < 1024)
       return {};
-    if (worker) go_first();
     const auto ns = ns_per_byte * static_cast<double>(wire_bytes(op));
     return std::chrono::nanoseconds(ns < 20000 ? 0 : static_cast<std::int64_t>(ns));
   }

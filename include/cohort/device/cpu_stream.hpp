@@ -3,6 +3,7 @@
 // cohort/device/cpu_stream.hpp: the communication stream of a CPU rank: a worker, or inline.
 #pragma once
 #include <atomic>
+#include <cohort/device/time_slice.hpp>
 #include <cohort/plan/schedule.hpp>
 #include <cstdint>
 #include <exception>
@@ -102,6 +103,7 @@ template <class Plan, class Executor> class CpuStream {
     return true;
   }
   void work() {
+    detail::wake_up_soon();  // compute threads may hold every core
     std::uint32_t base = 0, done = 0;
     try {
       bool go = true;
