@@ -17,7 +17,6 @@ namespace {
 struct Wire {
   double ns_per_byte;
   int ranks;
-  bool worker;
   std::chrono::nanoseconds operator()(CollectiveKind kind, std::size_t count, std::uint64_t) const {
     IssuedOp op{OpKind::all_reduce, DType::f32, count, ranks};
     if (kind == CollectiveKind::all_gather) op.kind = OpKind::all_gather;
@@ -41,8 +40,7 @@ using Run = Trainer<Model, nn::CrossEntropy, DataParallel<How>, Buckets<768 << 1
 int main(int argc, char** argv) {
   const bench::Choice choice = bench::parse(argc, argv);
   const auto serve = [&](Threads& threads) {
-    Delayed world(threads.duplicate(),
-                  Wire{choice.wire, threads.size(), choice.stream == StreamMode::worker});
+    Delayed world(threads.duplicate(), Wire{choice.wire, threads.size()});
     const auto on = [&]<class How>() { bench::serve_steps<Run<How>>(world, choice); };
     if (!bench::for_strategy<Replicate, FullShard>(choice.strategy, {"Replicate", "FullShard"}, on))
       throw InvalidInput(-1, "overlap", "there is no strategy " + choice.strategy);

@@ -12,8 +12,8 @@ gathered during one layer's forward, about 2.7 ms of the step's 105, or gathered
 5.4 ms; at 2.5 ns a byte they take 1 ms each. What cannot hide: for Replicate the last bucket; for FullShard the first layer's
 gather, the last layer's second gather and the first layer's reduction.
 
-The program lets the workers' threads go before compute's (nice -15), which needs root: without it every collective waits for
-the end of a time slice, up to 3 ms, and FullShard's overlap drowns in that on a machine without a core for each thread."""
+On a machine without a core for each thread a worker that wakes up waits for the end of somebody's time slice, up to 3 ms;
+cohort's workers ask for short slices of their own (cohort/device/time_slice.hpp), which Linux has from 6.12 on."""
 
 import argparse
 import pathlib

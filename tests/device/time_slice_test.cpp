@@ -8,12 +8,14 @@
 #include <cstring>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/resource.h>
+#endif
+
 using namespace cohort;
 
 #if defined(__linux__) && defined(SYS_sched_setattr)
-
-#include <sched.h>
-#include <sys/resource.h>
 
 namespace {
 
