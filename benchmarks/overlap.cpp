@@ -16,13 +16,15 @@ namespace {
 /// rank sleeps, so that the time needs no core. What is too short for a sleep is left out.
 struct Wire {
   double ns_per_byte;
-  int ranks;
+  int ranks, wire_ranks;  // of the world, and that bytes are counted for
   std::chrono::nanoseconds operator()(CollectiveKind kind, std::size_t count, std::uint64_t) const {
-    IssuedOp op{OpKind::all_reduce, DType::f32, count, ranks};
+    IssuedOp op{OpKind::all_reduce, DType::f32, count, wire_ranks};
     if (kind == CollectiveKind::all_gather) op.kind = OpKind::all_gather;
     if (kind == CollectiveKind::reduce_scatter) op.kind = OpKind::reduce_scatter;
     if (kind == CollectiveKind::broadcast || kind == CollectiveKind::barrier || count < 1024)
       return {};
+    if (op.kind != OpKind::all_reduce)  // counted by part, and a part of more ranks is smaller
+      op.count = op.count * static_cast<std::size_t>(ranks) / static_cast<std::size_t>(wire_ranks);
     const auto ns = ns_per_byte * static_cast<double>(wire_bytes(op));
     return std::chrono::nanoseconds(ns < 20000 ? 0 : static_cast<std::int64_t>(ns));
   }
@@ -38,9 +40,11 @@ using Run = Trainer<Model, nn::CrossEntropy, DataParallel<How>, Buckets<768 << 1
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bench::Choice choice = bench::parse(argc, argv);
+  bench::Choice choice = bench::parse(argc, argv);
+  choice.wire_ranks = 2;  // one rank alone waits as long as one of two
   const auto serve = [&](Threads& threads) {
-    Delayed world(threads.duplicate(), Wire{choice.wire, threads.size()});
+    Delayed world(threads.duplicate(),
+                  Wire{choice.wire, threads.size(), std::max(choice.wire_ranks, threads.size())});
     const auto on = [&]<class How>() { bench::serve_steps<Run<How>>(world, choice); };
     if (!bench::for_strategy<Replicate, FullShard>(choice.strategy, {"Replicate", "FullShard"}, on))
       throw InvalidInput(-1, "overlap", "there is no strategy " + choice.strategy);

@@ -5,6 +5,7 @@
 #include "../examples/gpt_model.hpp"
 #include "step_server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string>
@@ -15,7 +16,8 @@ namespace bench {
 struct Choice {
   std::string strategy = "Replicate";
   cohort::StreamMode stream = cohort::StreamMode::automatic;
-  double wire = 0;  // ns a byte that a rank sends takes on top
+  double wire = 0;     // ns a byte that a rank sends takes on top
+  int wire_ranks = 1;  // the ranks that bytes are counted for, at least
 };
 inline Choice parse(int argc, char** argv) {
   Choice choice;
@@ -50,7 +52,9 @@ template <class Run, class World> void serve_steps(World& world, const Choice& c
               .stream = choice.stream});
   std::vector<int> x(rows), y(rows);
   std::uint64_t step = 0;
-  const std::string info = "{\"wire_bytes\": " + std::to_string(Run::plan.wire_bytes(run.sizes())) +
+  cohort::Sizes sizes = run.sizes();
+  sizes.ranks = std::max(sizes.ranks, choice.wire_ranks);
+  const std::string info = "{\"wire_bytes\": " + std::to_string(Run::plan.wire_bytes(sizes)) +
                            ", \"worker\": " + (run.has_worker() ? "true" : "false") + "}";
   serve(world, info, [&] {
     const auto place = step++ * 64 + static_cast<std::uint64_t>(world.rank());
