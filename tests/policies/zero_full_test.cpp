@@ -5,26 +5,17 @@
 #include <doctest/doctest.h>
 
 #include "full.hpp"
+#include "replicated.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
 
 namespace cohort::test {
-template <class Case, int N> Seen train_replicated(const Setup& setup) {
-  return train_sharded<ShardedRun<Case, Replicate, N>, Case>(setup)[0];
-}
 #define COHORT_REPLICATED(CASE)                                                                   \
   template Seen train_replicated<zoo::CASE, 1 + fast_micro_batches<zoo::CASE> % 3>(const Setup&); \
   template Seen train_replicated<zoo::CASE, 1 + (fast_micro_batches<zoo::CASE> + 1) % 3>(         \
       const Setup&);
-COHORT_REPLICATED(TiedGptCase)
-COHORT_REPLICATED(GptCase)
-COHORT_REPLICATED(OddMlpCase)
-COHORT_REPLICATED(BranchingCase)
-COHORT_REPLICATED(NestedRepeatCase)
-COHORT_REPLICATED(PartlyFrozenCase)
-COHORT_REPLICATED(SingleParameterCase)
-COHORT_REPLICATED(HugeAndTinyCase)
+COHORT_SHARDED_CASES(COHORT_REPLICATED)
 #undef COHORT_REPLICATED
 }  // namespace cohort::test
 

@@ -150,8 +150,8 @@ template <class L> class GradientProbe {
 };
 }  // namespace detail
 
-/// Compares L's backward, for every parameter that is trained and the input, with central differences of fourth
-/// order of its forward in fp64, on random values.
+/// Compares L's backward, for the input and every parameter that is trained, with central
+/// differences of fourth order of its forward in fp64, on random values.
 ///
 ///   static_assert(cohort::Layer<MyLayer>);
 ///   assert(cohort::check_gradients<MyLayer>().ok());
