@@ -21,8 +21,9 @@ template <int C> struct GatedMix {
     const auto gate = cohort::forward(ctx, p["gate"_p], x);
     const auto value = cohort::forward(ctx, p["value"_p], x);
     const auto y = ctx.like(x);  // (rows, C)
-    y.map() =
-        gate.y.map().cwiseProduct(value.y.map()) + x.map() * p["mix"_p].map().row(0).asDiagonal();
+    // wide() and assign() compute in fp32, whatever T is: the layer works in bf16 and fp16 as it is.
+    y.assign(gate.y.wide().cwiseProduct(value.y.wide()) +
+             x.wide() * p["mix"_p].wide().row(0).asDiagonal());
     return Out{y, keep(ctx, "x"_p = x, "gate_y"_p = gate.y, "value_y"_p = value.y,
                        "gate"_p = gate.saved, "value"_p = value.saved)};
   }
@@ -30,16 +31,16 @@ template <int C> struct GatedMix {
   template <class T>
   static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, C> dy,
                        const auto& g) {
-    g["mix"_p].map() += dy.map().cwiseProduct(s["x"_p].map()).colwise().sum();
+    g["mix"_p].map() += dy.wide().cwiseProduct(s["x"_p].wide()).colwise().sum();
     // Temporaries come from scratch and are declared below; results from ctx.make and ctx.like.
     const Tensor<T, C> dgate{ctx.template scratch<T>(dy.size()), dy.rows};   // (rows, C)
     const Tensor<T, C> dvalue{ctx.template scratch<T>(dy.size()), dy.rows};  // (rows, C)
-    dgate.map() = dy.map().cwiseProduct(s["value_y"_p].map());
-    dvalue.map() = dy.map().cwiseProduct(s["gate_y"_p].map());
+    dgate.assign(dy.wide().cwiseProduct(s["value_y"_p].wide()));
+    dvalue.assign(dy.wide().cwiseProduct(s["gate_y"_p].wide()));
     // Children in reverse order of forward.
     const auto dx = cohort::backward(ctx, p["value"_p], s["value"_p], dvalue.view(), g["value"_p]);
     const auto dx_gate = cohort::backward(ctx, p["gate"_p], s["gate"_p], dgate.view(), g["gate"_p]);
-    dx.map() += dx_gate.map() + dy.map() * p["mix"_p].map().row(0).asDiagonal();
+    dx.assign(dx.wide() + (dx_gate.wide() + dy.wide() * p["mix"_p].wide().row(0).asDiagonal()));
     return dx;
   }
   template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
@@ -47,6 +48,7 @@ template <int C> struct GatedMix {
   }
 };
 static_assert(Layer<GatedMix<32>>);
+static_assert(Layer<GatedMix<32>, DefaultCpu, bf16>);
 
 using Model =
     nn::Sequential<nn::Linear<2, 32>, nn::Repeat<3, nn::Residual<GatedMix<32>>>, nn::Linear<32, 2>>;

@@ -39,6 +39,8 @@ class LayerNorm(nn.Module):
 class Attention(nn.Module):
     """Causal self attention; c_attn's output is [q | k | v], each C wide, heads inside."""
 
+    core = staticmethod(F.scaled_dot_product_attention)
+
     def __init__(self, c):
         super().__init__()
         self.n_head = c.n_head
@@ -50,7 +52,7 @@ class Attention(nn.Module):
         q, k, v = (
             t.view(B, T, self.n_head, -1).transpose(1, 2) for t in self.c_attn(x).split(C, dim=2)
         )
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = self.core(q, k, v, is_causal=True)
         return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
 
 

@@ -25,6 +25,8 @@ def serve(info, run, followers=()):
         if not words or words[0] == "quit":
             break
         print(json.dumps([round(us, 3) for us in run([int(w) for w in words[1:]])]), flush=True)
+    for pipe in followers:
+        pipe.close()
     end_world()
 
 

@@ -10,12 +10,15 @@
 #include <cohort/optim/warmup_cosine.hpp>
 #include <cohort/policies/buckets.hpp>
 #include <cohort/policies/clip_grad_norm.hpp>
+#include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/policies/grad_accum.hpp>
 #include <cohort/policies/groups.hpp>
 #include <cohort/policies/hybrid_shard.hpp>
+#include <cohort/policies/mixed_precision.hpp>
 #include <cohort/policies/replicate.hpp>
 #include <cohort/policies/shard_gradients.hpp>
 #include <cohort/policies/shard_optimizer.hpp>
+#include <cohort/policies/stochastic_rounding.hpp>
 #include <cohort/run/execution.hpp>
 
 namespace cohort {
@@ -25,6 +28,9 @@ namespace detail {
 template <class... Ps> struct ChosenPolicies {
   using data = policy_for<slots::data, DataParallel<Replicate>, Ps...>;
   using accumulation = policy_for<slots::accumulation, GradAccum<1>, Ps...>;
+  using precision = policy_for<slots::precision, MixedPrecision<fp32>, Ps...>;
+  using scaling = policy_for<slots::scaling, NoScale, Ps...>;
+  using rounding = policy_for<slots::rounding, NearestRounding, Ps...>;
   using clipping = policy_for<slots::clipping, NoClip, Ps...>;
   using buckets = policy_for<slots::buckets, Buckets<>, Ps...>;
   using groups = policy_for<slots::groups, Groups<ByRepeat>, Ps...>;
@@ -32,11 +38,14 @@ template <class... Ps> struct ChosenPolicies {
   using schedule = policy_for<slots::schedule, optim::ConstantRate, Ps...>;
 };
 /// The same, in one spelling whatever the order of the list: equal choices are one type.
-template <class Data, class Accumulation, class Clipping, class Buckets, class Groups,
-          class Optimizer, class Schedule>
+template <class Data, class Accumulation, class Precision, class Scaling, class Rounding,
+          class Clipping, class Buckets, class Groups, class Optimizer, class Schedule>
 struct Slots {
   using data = Data;
   using accumulation = Accumulation;
+  using precision = Precision;
+  using scaling = Scaling;
+  using rounding = Rounding;
   using clipping = Clipping;
   using buckets = Buckets;
   using groups = Groups;
@@ -45,24 +54,33 @@ struct Slots {
 };
 template <class C>
 using slots_of =
-    Slots<typename C::data, typename C::accumulation, typename C::clipping, typename C::buckets,
-          typename C::groups, typename C::optimizer, typename C::schedule>;
+    Slots<typename C::data, typename C::accumulation, typename C::precision, typename C::scaling,
+          typename C::rounding, typename C::clipping, typename C::buckets, typename C::groups,
+          typename C::optimizer, typename C::schedule>;
 
 /// What a strategy demands of the rest of the list.
 template <class Model, class... Ps> struct Composition {
   using chosen = ChosenPolicies<Ps...>;
   using how = typename chosen::data::how;
   using groups = typename chosen::groups::how;
+  using compute = typename chosen::precision::compute;
+  using master = typename chosen::precision::master;
+  static constexpr bool has_fp16 =
+      std::is_same_v<compute, fp16> || std::is_same_v<typename chosen::precision::reduce, fp16>;
+  static constexpr bool scales = chosen::scaling::scales;
+  static constexpr bool rounds_what_is_16_bit =
+      !chosen::rounding::at_random || !std::is_same_v<master, fp32>;
   static constexpr bool reduces_what_it_shards =
       !chosen::accumulation::reduces_each || how::shards_gradients;
   static constexpr bool has_groups = [] {
     if constexpr (!how::shards_params || std::is_same_v<groups, One>)
       return true;
     else
-      return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(float)).count > 1;
+      return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(compute)).count > 1;
   }();
 };
 
+template <class... Ps> using compute_of = typename ChosenPolicies<Ps...>::precision::compute;
 }  // namespace detail
 
 /// There is something to train.
@@ -79,7 +97,65 @@ concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it
 template <class Model, class... Ps>
 concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
 
+/// The model's layers and the loss compile for the compute type of the list, not for fp32 only.
+template <class Model, class... Ps>
+concept ComputesIn = Layer<Model, DefaultCpu, detail::compute_of<Ps...>>;
+template <class Loss, class Model, class... Ps>
+concept LossComputesIn = LossFor<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
+/// fp16 gradients need a loss scale, others must not have one; the loss must take it.
+template <class Model, class... Ps>
+concept ScalesFp16 =
+    !detail::Composition<Model, Ps...>::has_fp16 || detail::Composition<Model, Ps...>::scales;
+template <class Model, class... Ps>
+concept ScalesFp16Only =
+    detail::Composition<Model, Ps...>::has_fp16 || !detail::Composition<Model, Ps...>::scales;
+template <class Loss, class Model, class... Ps>
+concept LossTakesScale = !detail::Composition<Model, Ps...>::scales ||
+                         ScalableLoss<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
+/// Random rounding is for parameters without fp32 masters.
+template <class Model, class... Ps>
+concept RoundsWithoutMasters = detail::Composition<Model, Ps...>::rounds_what_is_16_bit;
+
+template <class Model, class Loss, class... Ps>
+concept TypesGoTogether = ComputesIn<Model, Ps...> && LossComputesIn<Loss, Model, Ps...> &&
+    ScalesFp16<Model, Ps...> && ScalesFp16Only<Model, Ps...> &&
+    LossTakesScale<Loss, Model, Ps...> && RoundsWithoutMasters<Model, Ps...>;
+
 namespace detail {
+/// Exactly one sentence about types; none where they go together.
+template <class Model, class Loss, class... Ps> consteval bool explain_precision() {
+  if constexpr (!ComputesIn<Model, Ps...>) {
+    static_assert(
+        ComputesIn<Model, Ps...>,
+        "cohort: a layer of this model works in fp32 but not in the compute type of "
+        "MixedPrecision. Write its forward and backward for any element type T, with wide() and "
+        "assign() where it uses Eigen. [docs/writing_a_layer.md]");
+  } else if constexpr (!LossComputesIn<Loss, Model, Ps...>) {
+    static_assert(LossComputesIn<Loss, Model, Ps...>,
+                  "cohort: the loss works in fp32 but not in the compute type of MixedPrecision. "
+                  "Write it for outputs Tensor<const T, C> of any T; Features targets are fp32. "
+                  "[cohort/concepts/loss.hpp]");
+  } else if constexpr (!ScalesFp16<Model, Ps...>) {
+    static_assert(ScalesFp16<Model, Ps...>,
+                  "cohort: fp16 gradients underflow without a loss scale. Add DynamicLossScale<>, "
+                  "or use bf16, which needs none. [cohort/policies/dynamic_loss_scale.hpp]");
+  } else if constexpr (!ScalesFp16Only<Model, Ps...>) {
+    static_assert(ScalesFp16Only<Model, Ps...>,
+                  "cohort: DynamicLossScale is for fp16: bf16 and fp32 have the range that "
+                  "gradients need. Leave it out. [cohort/policies/dynamic_loss_scale.hpp]");
+  } else if constexpr (!LossTakesScale<Loss, Model, Ps...>) {
+    static_assert(LossTakesScale<Loss, Model, Ps...>,
+                  "cohort: with DynamicLossScale the loss must take its scale: add 'float scale' "
+                  "after the target of its forward, and multiply dy with it before dy is rounded. "
+                  "[cohort/concepts/loss.hpp]");
+  } else {
+    static_assert(RoundsWithoutMasters<Model, Ps...>,
+                  "cohort: StochasticRounding rounds parameters that have no fp32 masters. Write "
+                  "MixedPrecision<bf16, bf16> with it, or leave it out. "
+                  "[cohort/policies/stochastic_rounding.hpp]");
+  }
+  return true;
+}
 /// Exactly one sentence, the most basic first; none when a part of the model has said its own.
 template <class Model, class Loss, class... Ps> consteval bool explain() {
   if constexpr (holds_refused<Model>()) {
@@ -116,6 +192,8 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
         "cohort: GradAccum<N, ReduceEach> saves memory only where gradients are sharded. Use "
         "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
         "[cohort/policies/grad_accum.hpp]");
+  } else if constexpr (!TypesGoTogether<Model, Loss, Ps...>) {
+    return explain_precision<Model, Loss, Ps...>();
   } else {
     static_assert(
         HasGroupsToShard<Model, Ps...>,
@@ -153,6 +231,8 @@ struct RefusedRun {
   int rank() const { return 0; }
   int size() const { return 1; }
   std::int64_t steps_done() const { return 0; }
+  LossScale loss_scale() const { return {}; }
+  void set_loss_scale(LossScale) {}
   bool has_worker() const { return false; }
   MemoryBytes memory() const { return {}; }
   Sizes sizes() const { return {}; }
@@ -162,10 +242,11 @@ struct RefusedRun {
 /// A plan needs a model that is a layer, a loss for its output, and at most one policy in each
 /// slot.
 template <class Model, class Loss, class... Ps>
-concept Trainable =
-    (!detail::holds_refused<Model>()) &&
-    Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> && (Policy<Ps> && ...) &&
-    OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& HasGroupsToShard<Model, Ps...>;
+concept Trainable = (!detail::holds_refused<Model>()) &&
+                    Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> &&
+                    (Policy<Ps> && ...) &&
+                    OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
+                        Model, Loss, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {

@@ -7,7 +7,7 @@
 // starting and ending ranks and workers (std::thread, shared_ptr), the what() of a failure, and
 // numbers in its text (std::to_string hands vsnprintf on as a pointer).
 // root: ^\(anonymous namespace\)::one_step\(|_State_impl<.*CpuStream<.*::_M_run\(\)
-// allow: ^(void )?cohort::Threads::(run<|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(Execution|CpuStream)<[^{}]*>::(Execution|CpuStream)\([^{}]*\)( \[.*\])?$|__gnu_cxx::__to_xstring<
+// allow: ^(void )?cohort::Threads::(run<|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(detail::)?(Execution|CpuStream|Driver)<[^{}]*>::(Execution|CpuStream|Driver)\([^{}]*\)( \[.*\])?$|__gnu_cxx::__to_xstring<
 #include <cohort/cohort.hpp>
 
 namespace {

@@ -5,6 +5,12 @@
 
 #include <doctest/doctest.h>
 
+#if __has_include(<cuda_bf16.h>) && __has_include(<cuda_fp16.h>)
+#define COHORT_TEST_HAS_CUDA_TYPES 1  // their host definitions; no GPU and no library is needed
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#endif
+
 #include <Eigen/Core>
 #include <cmath>
 #include <concepts>
@@ -99,6 +105,38 @@ TEST_CASE_TEMPLATE("float16: rounding is to nearest, ties to even, by the defini
   });
   CHECK(wrong == 0);
 }
+
+#ifdef COHORT_TEST_HAS_CUDA_TYPES
+template <class T> struct Cuda;
+template <> struct Cuda<bf16> {
+  static float widen(std::uint16_t bits) {
+    return __bfloat162float(__nv_bfloat16(__nv_bfloat16_raw{bits}));
+  }
+  static std::uint16_t round(float x) {
+    return static_cast<__nv_bfloat16_raw>(__float2bfloat16_rn(x)).x;
+  }
+};
+template <> struct Cuda<fp16> {
+  static float widen(std::uint16_t bits) { return __half2float(__half(__half_raw{bits})); }
+  static std::uint16_t round(float x) { return static_cast<__half_raw>(__float2half_rn(x)).x; }
+};
+static_assert(sizeof(bf16) == sizeof(__nv_bfloat16) && sizeof(fp16) == sizeof(__half));
+
+TEST_CASE_TEMPLATE("float16: all 65,536 values, every tie and beside it, as CUDA defines them", T,
+                   bf16, fp16) {
+  int wrong = 0;
+  for (std::uint32_t b = 0; b < 0x10000; ++b) {
+    const auto bits = static_cast<std::uint16_t>(b);
+    const float ours = float(T::from_bits(bits)), theirs = Cuda<T>::widen(bits);
+    const bool nan = std::isnan(ours) && std::isnan(theirs);
+    wrong += !nan && std::bit_cast<std::uint32_t>(ours) != std::bit_cast<std::uint32_t>(theirs);
+  }
+  for_decisive_floats<T>([&](float x) {
+    if (!std::isnan(x)) wrong += T(x).bits != Cuda<T>::round(x);
+  });
+  CHECK(wrong == 0);
+}
+#endif
 
 TEST_CASE("float16: special values") {
   constexpr float inf = std::numeric_limits<float>::infinity();

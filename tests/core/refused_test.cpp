@@ -13,11 +13,6 @@ struct Accepted {
   using Input = Features<1>;
   using Output = Features<1>;
 };
-struct Mistake {
-  static void say() {}
-};
-static_assert(!detail::never<int> && !detail::never<>);
-static_assert(detail::said<Mistake>());
 static_assert(detail::holds_refused<detail::RefusedLayer>());
 static_assert(!detail::holds_refused<Accepted>());
 static_assert(detail::Refused::bytes({4, 8}) == 0);

@@ -118,3 +118,18 @@ TEST_CASE("grad view: contribute() first, then += through map(), adds") {
   m.g["bias"_p].map().array() += 1;
   CHECK(m.values[4] == 4);
 }
+
+TEST_CASE_TEMPLATE("view: wide gives parameters of 16 bits exactly, by name and in their shape", T,
+                   bf16, fp16) {
+  alignas(64) T values[832] = {};
+  for (int i = 0; i < 832; ++i) values[i] = T(0.37f * static_cast<float>(i) - 100);
+  const FlatView<Tree, ParamCursor<T>> p{{values}};
+  const auto w = p["a"_p]["weight"_p].wide();  // (5, 13)
+  static_assert(std::is_same_v<typename std::remove_cvref_t<decltype(w)>::Scalar, float>);
+  CHECK(w.rows() == 5);
+  CHECK(w.cols() == 13);
+  for (int r = 0; r < 5; ++r)
+    for (int c = 0; c < 13; ++c) CHECK(w(r, c) == float(values[64 + r * 13 + c]));
+  const Memory m;
+  CHECK(m.p["bias"_p].wide().data() == m.values);  // float: the map itself
+}

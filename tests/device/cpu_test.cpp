@@ -15,8 +15,8 @@ static_assert(std::is_empty_v<DefaultCpu> && std::is_same_v<DefaultCpu::gemm, De
 /// A product of the user's own: counts and computes C = A B^T only, as Linear's forward wants.
 struct CountingGemm {
   static inline int calls = 0;
-  template <bool TransA, bool TransB, class T>
-  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
+  template <bool TransA, bool TransB, class T, class O>
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, O* c,
                        int ldc) {
     static_assert(!TransA && TransB);
     ++calls;

@@ -65,6 +65,11 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
     again = run("gpt", "--data", text, "--ranks", 2, "--steps", 60, "--batch", 4, "--eval-every", 20, "--sample", 40)
     check(again.stdout == result.stdout, "gpt: the same seed says the same", again)
 
+    half = run("gpt_bf16", "--data", text, "--ranks", 2, "--steps", 60, "--batch", 4, "--eval-every", 20, "--sample", 40, "--log", log)
+    ours = [line["val_loss"] for line in map(json.loads, log.read_text().splitlines()) if "val_loss" in line]
+    check(half.returncode == 0 and len(ours) == 3, "gpt_bf16: trains on two ranks, sharded", half)
+    check(ours != values and all(abs(a - b) < 0.05 for a, b in zip(ours, values)), f"gpt_bf16: near fp32, not its bits: {ours} {values}")
+
     (place / "empty.txt").write_text("")
     (place / "short.txt").write_text("too short")
     for arguments, words in (

@@ -17,9 +17,10 @@ namespace {
 // Every group, and every bucket, is long enough to travel in shares rather than whole to everybody.
 using Model = nn::Sequential<nn::Repeat<3, nn::Sequential<nn::Linear<96, 96>, nn::ReLU<96>>>,
                              nn::Linear<96, 64>>;
-template <class How, int M = 1, class Mode = KeepUnsharded>
-using RunOf = Trainer<Model, nn::CrossEntropy, DataParallel<How>, GradAccum<M, Mode>,
+template <class How, int M = 1, class Mode = KeepUnsharded, class Precision = MixedPrecision<fp32>>
+using RunOf = Trainer<Model, nn::CrossEntropy, DataParallel<How>, GradAccum<M, Mode>, Precision,
                       Buckets<1 << 14, 1 << 15>, ClipGradNorm, optim::AdamW>;
+using Half = MixedPrecision<bf16, fp32>;
 constexpr int batch = 6;
 
 /// One rank's rows, the same on all.
@@ -63,12 +64,16 @@ struct Moves {
 template <class Run> std::int64_t formula(std::int64_t N, Moves moves) {
   using Plan = typename Run::plan_type;
   constexpr bool sharded = !std::is_same_v<typename Plan::data, Replicate>;
+  constexpr std::int64_t element = sizeof(typename Plan::reduce);  // gathers have the same size
+  static_assert(element == sizeof(typename Plan::compute));
   const std::int64_t S = Plan::shard_group(static_cast<int>(N)), copies = N / S;
   const std::int64_t loss =
       N * (N - 1) * 16;  // sum and weight in fp64, from everybody to everybody
-  if (!sharded) return 2 * (N - 1) * static_cast<std::int64_t>(Plan::layout.size) * 4 + loss;
-  const auto whole = static_cast<std::int64_t>(Plan::shards.shard(static_cast<int>(S))) * S * 4;
-  const auto root = static_cast<std::int64_t>(Plan::shards.padded(0, static_cast<int>(S))) * 4;
+  if (!sharded) return 2 * (N - 1) * static_cast<std::int64_t>(Plan::layout.size) * element + loss;
+  const auto whole =
+      static_cast<std::int64_t>(Plan::shards.shard(static_cast<int>(S))) * S * element;
+  const auto root =
+      static_cast<std::int64_t>(Plan::shards.padded(0, static_cast<int>(S))) * element;
   const std::int64_t norm = copies * S * (S - 1) * std::int64_t{ops::ExactSum::num_limbs} * 8;
   const std::int64_t inside =
       copies * (S - 1) * (moves.root * root + moves.others * (whole - root));
@@ -115,6 +120,12 @@ TEST_CASE("bytes: what MPI is handed is the formulas' and the plan's, every stra
     check_bytes<RunOf<FullShard, 3>>("FullShard, 3, unsharded", {2, 7});
     check_bytes<RunOf<FullShard, 3, ReduceEach>>("FullShard, each of 3", {4, 9});
   }
+  SUBCASE("in bf16, half of all that") {
+    check_bytes<RunOf<Replicate, 1, KeepUnsharded, Half>>("Replicate, bf16", {});
+    check_bytes<RunOf<ShardGradients, 3, ReduceEach, Half>>("ShardGradients, each of 3, bf16",
+                                                            {4, 4});
+    check_bytes<RunOf<FullShard, 2, KeepUnsharded, Half>>("FullShard, 2, bf16", {2, 5});
+  }
   SUBCASE("3P inside, 2P / F across") {
     if (num_processes() % 2 != 0) return;
     check_bytes<RunOf<HybridShard<2>>>("HybridShard", {2, 3});
@@ -140,7 +151,7 @@ template <class F> Heap heap_of(F f) {
   return heap;
 }
 
-/// Forming a run and three steps: the planned arenas, the (plan, options) pairs of all ranks before, and
+/// Forming a run and three steps: the planned arenas, what all ranks exchange of plan and options before, and
 /// where copies are split the channels for it: memory of the communicator, measured apart.
 template <class Run> void check_heap(const std::string& how) {
   if (!Allocations::available) return;
@@ -160,8 +171,8 @@ template <class Run> void check_heap(const std::string& how) {
     });
     const Sizes sizes{.ranks = world.size(), .batch = batch};
     const auto planned = static_cast<std::int64_t>(Run::plan.peak_bytes(sizes));
-    const std::int64_t pairs = 16 * world.size();
-    CHECK(heap.own == planned + pairs + axes.own);
+    const std::int64_t agreement = 24 * world.size();
+    CHECK(heap.own == planned + agreement + axes.own);
     CHECK(heap.peak >= planned);
     CHECK(heap.peak <= planned + axes.own + heap.others);
   });
@@ -174,6 +185,8 @@ TEST_CASE("bytes: the heap that a run takes is the planned peak, to the byte; st
   check_heap<RunOf<ShardGradients, 3, ReduceEach>>("ShardGradients, each of 3");
   check_heap<RunOf<FullShard>>("FullShard");
   check_heap<RunOf<FullShard, 3>>("FullShard, 3");
+  check_heap<RunOf<Replicate, 1, KeepUnsharded, Half>>("Replicate, bf16");
+  check_heap<RunOf<FullShard, 1, KeepUnsharded, Half>>("FullShard, bf16");
   if (num_processes() % 2 == 0) check_heap<RunOf<HybridShard<2>>>("HybridShard");
 }
 

@@ -65,9 +65,15 @@ TEST_CASE("training: threads == processes, bit for bit, inline and on a worker")
   }
 }
 
-TEST_CASE("training: several buckets, and gradients reduced in each micro-batch") {
+TEST_CASE("training: several buckets, gradients reduced in each micro-batch, 16-bit types") {
   using Mlp = zoo::OddMlpCase;
   using Gpt = zoo::GptCase;
+  using Half = MixedPrecision<bf16, fp32>;
+  same_as_threads<RunOf<Gpt, DataParallel<FullShard>, Half>, Gpt>();
+  same_as_threads<RunOf<Mlp, Half, GradAccum<2>, Buckets<256, 1024>>, Mlp>();
+  same_as_threads<
+      RunOf<Gpt, DataParallel<ShardOptimizer>, MixedPrecision<fp16, fp32>, DynamicLossScale<>>,
+      Gpt>();
   same_as_threads<RunOf<Mlp, Buckets<256, 1024>>, Mlp>();
   same_as_threads<RunOf<Gpt, DataParallel<FullShard>, GradAccum<3, ReduceEach>>, Gpt>();
 }

@@ -49,3 +49,15 @@ TEST_CASE("activations: evaluation gives the bits of training") {
   one.run(x, x);
   CHECK(one.evaluate(x) == one.y);
 }
+
+TEST_CASE_TEMPLATE("activations: 16 bits: computed in fp32, rounded once", T, bf16, fp16) {
+  const auto check = []<class L>(L) {
+    const InBoth<L, T> run({50, 2});
+    const double size = std::max(1.0, run.largest_x);  // the bounds of compare(), in fp32
+    CHECK(run.y_share(4 * unit<float> * size) <= 1);
+    CHECK(run.dx_share(12 * unit<float> * size * (1 + run.D)) <= 1);
+  };
+  check(nn::ReLU<7>{});
+  check(nn::Gelu<7>{});
+  check(nn::Gelu<7, ops::GeluTanh>{});
+}

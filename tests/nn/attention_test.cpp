@@ -101,3 +101,39 @@ TEST_CASE("attention: one token attends to itself: its value passes unchanged") 
   one.run({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {0, 0, 0, 0});
   CHECK(distance(one.y, std::vector<float>{9, 10, 11, 12}) <= 12 * 4 * unit<float>);
 }
+
+TEST_CASE_TEMPLATE("attention: 16 bits: scores, softmax and sums in fp32, results rounded once", T,
+                   bf16, fp16) {
+  const InBoth<nn::ScaledDotProduct<16, 2>, T> run({2, 19});
+  const double Q = run.largest_x;  // the bounds of compare(), in fp32
+  constexpr int D = 8, tokens = 19;
+  const double u = unit<float>, score = (D + 1) * D * Q * Q / std::sqrt(double(D)) * u;
+  const double probability = 2 * score + (tokens + 8) * u, slope = 2 * D * Q * run.D;
+  CHECK(run.y_share(Q * (probability + (tokens + 1) * u)) <= 1);
+  CHECK(run.dx_share(tokens * Q / std::sqrt(double(D)) * slope *
+                     (3 * probability + (tokens + D) * u)) <= 1);
+  check_accumulates<nn::Attention<8, 2>, T>({2, 5});
+}
+
+// Each part rounds its result once: their bounds are tested where they are defined.
+TEST_CASE_TEMPLATE("attention: in 16 bits too it is Linear, dot product, Linear, bit for bit", T,
+                   bf16, fp16) {
+  using Parts = nn::Sequential<nn::Linear<8, 24>, nn::ScaledDotProduct<8, 2>, nn::Linear<8, 8>>;
+  zoo::OneLayer<nn::Attention<8, 2>, T> whole({2, 5});
+  zoo::OneLayer<Parts, T> parts({2, 5});
+  whole.draw(4);
+  const std::pair<const char*, const char*> names[] = {{"qkv.weight", "0.weight"},
+                                                       {"qkv.bias", "0.bias"},
+                                                       {"projection.weight", "2.weight"},
+                                                       {"projection.bias", "2.bias"}};
+  for (const auto& [a, b] : names) parts.set(b, as<float>(whole.parameter(a)));
+  const auto x = zoo::normals<T>(80, 1), dy = zoo::normals<T>(80, 2);
+  whole.run(x, dy);
+  parts.run(x, dy);
+  CHECK(distance(whole.y, parts.y) == 0);
+  CHECK(distance(whole.dx, parts.dx) == 0);
+  for (const auto& [a, b] : names) {
+    CHECK(whole.gradient(a) == parts.gradient(b));
+    CHECK(!holds_all<T>(whole.gradient(a)));
+  }
+}

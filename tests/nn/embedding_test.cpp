@@ -101,3 +101,35 @@ TEST_CASE_TEMPLATE("tied embedding: the untied model with equal tables; gradient
   // The rows of one token (three at most) are added to the head's share one by one.
   CHECK(distance(tied.gradient("weight"), sum) <= 4 * unit<T> * (largest(a) * 3 + largest(b)));
 }
+
+TEST_CASE_TEMPLATE(
+    "embedding: 16 bits: rows copied, positions added once, gradients summed in fp32", T, bf16,
+    fp16) {
+  const InBoth<nn::Embedding<9, 6>, T> table({7, 1}, {3, 1, 3, 8, 0, 3, 1});
+  CHECK(distance(table.narrow.y, table.wide.y) == 0);
+  CHECK(table.gradient_error("weight") <= sum_error(3, table.D, 1));  // three rows of one token
+  const InBoth<nn::AddPosition<5, 6>, T> positions({7, 4});
+  CHECK(positions.y_share(unit<float> * (positions.largest_x + 1)) <= 1);
+  CHECK(distance(positions.narrow.dx, positions.wide.dx) == 0);
+  CHECK(positions.gradient_error("weight") <= sum_error(7, positions.D, 1));
+  check_accumulates<nn::Embedding<9, 6>, T>({3, 2});
+  check_accumulates<nn::AddPosition<5, 6>, T>({3, 4});
+  check_accumulates<Tied, T>({3, 4});
+}
+
+TEST_CASE_TEMPLATE("embedding: a tied table in 16 bits: both uses meet in one fp32 gradient", T,
+                   bf16, fp16) {
+  constexpr int V = 9, C = 6, rows = 7;
+  const InBoth<Tied, T> run({rows, 1}, {3, 1, 3, 8, 0, 3, 1});
+  const double W = run.weight("weight"), B = run.weight("body.weight"), D = run.D;
+  // The body's output h and its gradient dh are sums of C and V products, rounded to T once.
+  const double h = C * W * B + run.weight("body.bias"), dh = V * D * W;
+  const double h_error = half_ulp<T>(h) + sum_error(C + 1, W, B);
+  const double dh_error = half_ulp<T>(dh) + sum_error(V, D, W);
+  CHECK(run.y_share(C * W * h_error + sum_error(C, h, W)) <= 1);
+  const double dx_error = C * B * dh_error + sum_error(C, dh, B) + half_ulp<T>(C * dh * B);
+  CHECK(run.gradient_error("weight") <=
+        rows * (D * h_error + dx_error) + sum_error(rows, D, h) + sum_error(rows, C * dh * B, 1));
+  CHECK(run.gradient_error("body.weight") <= rows * W * dh_error + sum_error(rows, dh, W));
+  CHECK(run.gradient_error("body.bias") <= rows * dh_error + sum_error(rows, dh, 1));
+}

@@ -101,6 +101,25 @@ TEST_CASE("frozen: finite differences of what is left: dx, and what is trained b
   CHECK(check_gradients<zoo::PartlyFrozen>({.rows = {2, 4}, .tokens_below = 11}).ok());
 }
 
+// LayerNorm does not ask: its gradients go to a place in the gradients' type, of planned size.
+TEST_CASE_TEMPLATE("frozen: in 16 bits the place that nobody reads has fp32 elements", T, bf16,
+                   fp16) {
+  using L = nn::LayerNorm<70>;
+  static_assert(scratch_bytes<Frozen<L>, T>({1, 1}) == 128 * sizeof(float));
+  zoo::OneLayer<L, T> free({2, 3});
+  zoo::OneLayer<Frozen<L>, T> frozen({2, 3});
+  free.draw(3);
+  frozen.draw(3);
+  frozen.fill_gradients(7.0f);
+  const auto x = zoo::normals<T>(6 * 70, 1), dy = zoo::normals<T>(6 * 70, 2);
+  free.run(x, dy);
+  frozen.run(x, dy);
+  CHECK(distance(frozen.y, free.y) == 0);
+  CHECK(distance(frozen.dx, free.dx) == 0);
+  for (const auto& name : parameter_names<L>())
+    for (float v : frozen.gradient(name)) CHECK(v == 7.0f);
+}
+
 // ---------------------------------------------------------------- in a model
 
 template <class C> using RunOf = Trainer<typename C::Model, typename C::Loss, Buckets<256, 1024>>;

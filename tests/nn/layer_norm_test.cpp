@@ -75,3 +75,18 @@ TEST_CASE("layer_norm: a constant row becomes the bias") {
   one.run({3, 3, 3, 3}, {1, 2, 3, 4});
   CHECK(one.y == one.parameter("bias"));
 }
+
+TEST_CASE_TEMPLATE("layer_norm: 16 bits: statistics in fp32, results rounded once, gradients not",
+                   T, bf16, fp16) {
+  constexpr int wide = 70;
+  const InBoth<nn::LayerNorm<wide>, T> run({rows, 1});
+  // As in compare(): normal inputs, so R = 1 / deviation is below 1.5 over 70 of them.
+  const double R = 1.5, H = std::sqrt(double(wide)), W = run.weight("weight"), D = run.D;
+  const double relative = unit<float> * (wide + 8) * (1 + run.largest_x * R);
+  CHECK(run.y_share(relative * (W * (1 + H) + 1)) <= 1);
+  CHECK(run.dx_share(relative * R * W * D * (1 + H) * (1 + H)) <= 1);
+  CHECK(run.gradient_error("weight") <= relative * rows * D * (1 + H));
+  CHECK(run.gradient_error("bias") <= unit<float> * rows * rows * D);
+  check_accumulates<nn::LayerNorm<9>, T>({3, 4});
+  check_accumulates<nn::LayerNorm<70, nn::NoBias>, T>({3, 4});
+}

@@ -102,3 +102,48 @@ TEST_CASE("linear: LinearGelu against finite differences; it accumulates") {
   check_accumulates<nn::LinearGelu<5, 70>>({3, 4});
   check_accumulates<nn::LinearGelu<5, 3, nn::NoBias>>({3, 100});
 }
+
+TEST_CASE_TEMPLATE("linear: 16 bits: sums in fp32, outputs rounded once, gradients not at all", T,
+                   bf16, fp16) {
+  constexpr int rows = 6;
+  const InBoth<nn::Linear<40, 33>, T> run({rows, 1});
+  const double X = run.largest_x, W = run.weight("weight"), D = run.D;
+  CHECK(run.y_share(sum_error(41, X, W) + unit<float> * run.weight("bias")) <= 1);
+  CHECK(run.dx_share(sum_error(33, D, W)) <= 1);
+  CHECK(run.gradient_error("weight") <= sum_error(rows, D, X));
+  CHECK(run.gradient_error("bias") <= sum_error(rows, D, 1));
+  check_accumulates<nn::Linear<5, 70>, T>({3, 4});
+  check_accumulates<nn::Linear<5, 3, nn::NoBias>, T>({3, 4});
+}
+
+TEST_CASE_TEMPLATE("linear: LinearGelu in 16 bits gives the outputs of Linear and Gelu", T, bf16,
+                   fp16) {
+  zoo::OneLayer<nn::LinearGelu<10, 37>, T> fused({300, 1});
+  zoo::OneLayer<nn::Sequential<nn::Linear<10, 37>, nn::Gelu<37>>, T> two({300, 1});
+  fused.draw(3);
+  two.draw(3);
+  const auto x = zoo::normals<T>(300 * 10, 1), dy = zoo::normals<T>(300 * 37, 2);
+  fused.run(x, dy);
+  two.run(x, dy);
+  CHECK(distance(fused.y, two.y) == 0);
+  CHECK(distance(as<T>(as<float>(fused.evaluate(x))), fused.y) == 0);
+}
+
+TEST_CASE_TEMPLATE("linear: LinearGelu in 16 bits rounds what it passes on: x W, slope, dy slope",
+                   T, bf16, fp16) {
+  constexpr int rows = 6, In = 20, Out = 37;
+  const InBoth<nn::LinearGelu<In, Out>, T> run({rows, 1});
+  const double X = run.largest_x, W = run.weight("weight"), D = run.D;
+  // gelu has slopes below 1.13 and curvature below 0.8. z = x W + b, at most Z, is rounded before it.
+  double Z = 1.2 * largest(run.wide.y) + 1;  // |z| <= |gelu(z)| for z > 0; below 0 bounded by
+  Z = std::max(Z, std::sqrt(double(In)) * 5 * W * X / 2);  // 5 deviations of the sum
+  const double dz = half_ulp<T>(Z) + sum_error(In + 1, X, W), gelu = 4 * unit<float> * Z;
+  CHECK(run.y_share(1.13 * dz + gelu) <= 1);
+  // The slope is off by the curvature and its own rounding; its product with dy is rounded again.
+  const double slope = 0.8 * dz + half_ulp<T>(1.13) + 12 * unit<float> * Z;
+  const double d = D * slope + half_ulp<T>(D * (1.13 + slope));
+  CHECK(run.dx_share(Out * W * d + sum_error(Out, 1.2 * D, W)) <= 1);
+  CHECK(run.gradient_error("weight") <= rows * X * d + sum_error(rows, 1.2 * D, X));
+  CHECK(run.gradient_error("bias") <= rows * d + sum_error(rows, 1.2 * D, 1));
+  check_accumulates<nn::LinearGelu<5, 70>, T>({3, 4});
+}

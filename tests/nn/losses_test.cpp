@@ -98,3 +98,38 @@ TEST_CASE("losses: the announced bytes are those of one gradient") {
   CHECK(nn::MeanSquaredError<5>::gradient_bytes<ModelOf<5>, double>({3, 5}) ==
         Tensor<double, 5>::bytes({3, 5}));
 }
+
+TEST_CASE_TEMPLATE("losses: 16-bit outputs: totals in fp64, a scaled gradient rounded once", T,
+                   bf16, fp16) {
+  static_assert(ScalableLoss<nn::CrossEntropy, ModelOf<13>, DefaultCpu, T> &&
+                ScalableLoss<nn::MeanSquaredError<5>, ModelOf<5>, DefaultCpu, T>);
+  const auto x = zoo::normals<T>(10 * 13, 1);
+  const std::vector<int> labels = {0, 12, 5, -100, 7, 7, 1, 2, 3, 4};
+  Run<nn::CrossEntropy, 13, T> narrow{{10, 1}};
+  Run<nn::CrossEntropy, 13, double> wide{{10, 1}};
+  const auto x64 = as<double>(x);
+  const Tokens ids{labels.data(), narrow.rows};
+  const auto loss =
+      nn::CrossEntropy::forward(narrow.train, Tensor<const T, 13>{x.data(), {10, 1}}, ids, 1024.0f);
+  const auto exact = nn::CrossEntropy::forward(
+      wide.train, Tensor<const double, 13>{x64.data(), {10, 1}}, ids, 1024.0f);
+  const double row = unit<float> * (4 * largest(x) + 13 + 8 + 3);  // compare_cross_entropy's
+  CHECK(std::abs(loss.total.sum - exact.total.sum) <= 9 * row * (1 + 2 * largest(x)));
+  CHECK(loss.total.weight == 9);
+  const std::vector<T> dy(loss.dy.data, loss.dy.data + 130);
+  CHECK(once_rounded(dy, {exact.dy.data, exact.dy.data + 130}, 1024 * row) <= 1);
+
+  using Mean = nn::MeanSquaredError<5>;
+  Run<Mean, 5, T> run{{6, 1}};
+  const auto t = zoo::normals(30, 2);  // fp32: targets are not rounded to T
+  const auto mean = Mean::forward(run.train, Tensor<const T, 5>{x.data(), {6, 1}},
+                                  Tensor<const float, 5>{t.data(), {6, 1}}, 8.0f);
+  double sum = 0;
+  for (std::size_t i = 0; i < 30; ++i) {
+    const double difference = value(x[i]) - double(t[i]);
+    sum += difference * difference;
+    CHECK(std::abs(value(mean.dy.data[i]) - 16 * difference) <=
+          half_ulp<T>(16 * difference) + unit<float> * 16 * std::abs(difference));
+  }
+  CHECK(mean.total.sum == doctest::Approx(sum).epsilon(40 * 1.2e-16));
+}

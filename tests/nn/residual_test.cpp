@@ -57,3 +57,14 @@ TEST_CASE("residual: finite differences") {
   CHECK(check_gradients<nn::Residual<nn::AddPosition<4, 5>>>({.rows = {2, 4}}).ok());
   CHECK(check_gradients<nn::Residual<nn::Attention<4, 2>>>().ok());
 }
+
+TEST_CASE_TEMPLATE("residual: in 16 bits the inner result is rounded, then the sum", T, bf16,
+                   fp16) {
+  const InBoth<nn::Residual<Inner>, T> run({2, 3});
+  const double W = run.weight("inner.weight"), X = run.largest_x, D = run.D;
+  const double y = 5 * X * W + run.weight("inner.bias"), dx = 5 * D * W;
+  CHECK(run.y_share(half_ulp<T>(y) + sum_error(6, X, W) + unit<float> * (y + X)) <= 1);
+  CHECK(run.dx_share(half_ulp<T>(dx) + sum_error(5, D, W) + unit<float> * (dx + D)) <= 1);
+  CHECK(run.gradient_error("inner.weight") <= sum_error(6, D, X));  // dy itself, not a sum of it
+  CHECK(run.gradient_error("inner.bias") <= sum_error(6, D, 1));
+}

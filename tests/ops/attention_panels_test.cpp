@@ -55,3 +55,19 @@ TEST_CASE_TEMPLATE("attention_panels: a strip and its transpose hold the same nu
       if (d < D) REQUIRE(columns[d * strip + i] == want);
     }
 }
+
+TEST_CASE_TEMPLATE("attention_panels: 16-bit rows are widened into a panel and rounded out of it",
+                   T, bf16, fp16) {
+  constexpr int D = 21, width = ops::detail::padded<D, float>, strip = ops::detail::strip;
+  const auto from = normal<T>(5 * 30, 1);
+  std::vector<float> panel(strip * width, NAN);
+  ops::detail::copy_rows<D>(5, strip, from.data(), 30, panel.data());
+  std::vector<T> row(D + 1, T(7.0f));
+  for (int i = 0; i < strip; ++i) {
+    for (int d = 0; d < width; ++d)
+      REQUIRE(panel[i * width + d] == (i < 5 && d < D ? float(from[i * 30 + d]) : 0.0f));
+    ops::detail::store_row<D>(panel.data() + i * width, 0.3f, row.data());
+    for (int d = 0; d < D; ++d) REQUIRE(row[d].bits == T(panel[i * width + d] * 0.3f).bits);
+    REQUIRE(float(row[D]) == 7.0f);
+  }
+}

@@ -37,16 +37,19 @@ std::vector<double> reference(int samples, int tokens, const std::vector<double>
   return y;
 }
 
-template <class T> struct Result { std::vector<T> y, lse, dqkv; };
+template <class T> struct Result {
+  std::vector<T> y, dqkv;
+  std::vector<accumulator_t<T>> lse;
+};
 template <int H, int D, bool Causal, class T>
 Result<T> run(int samples, int tokens, const std::vector<T>& qkv, const std::vector<T>& dy) {
-  Result<T> r{std::vector<T>(dy.size()),
-              std::vector<T>(static_cast<std::size_t>(samples) * H * tokens),
-              std::vector<T>(qkv.size())};
-  std::vector<T> scratch(ops::attention_scratch<D, T>(tokens), T(NAN));  // whatever was there
+  using A = accumulator_t<T>;
+  Result<T> r{std::vector<T>(dy.size()), std::vector<T>(qkv.size()),
+              std::vector<A>(static_cast<std::size_t>(samples) * H * tokens)};
+  std::vector<A> scratch(ops::attention_scratch<D, T>(tokens), A(NAN));  // whatever was there
   ops::attention_forward<H, D, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), r.lse.data(),
                                        scratch.data());
-  std::fill(scratch.begin(), scratch.end(), T(NAN));
+  std::fill(scratch.begin(), scratch.end(), A(NAN));
   ops::attention_backward<H, D, Causal>(cpu, samples, tokens, qkv.data(), dy.data(), r.lse.data(),
                                         r.dqkv.data(), scratch.data());
   return r;
@@ -127,4 +130,29 @@ TEST_CASE("attention: large scores do not overflow") {
   const auto r = run<1, 32, true>(1, 20, qkv, dy);
   for (float v : r.y) REQUIRE(std::isfinite(v));
   for (float v : r.dqkv) REQUIRE(std::isfinite(v));
+}
+
+namespace {
+template <class T, int H, int D, bool Causal> void check_16_bits(int samples, int tokens) {
+  CAPTURE(D);
+  CAPTURE(tokens);
+  const std::size_t n = static_cast<std::size_t>(samples) * tokens * H * D;
+  const auto qkv = normal<T>(3 * n, 1), dy = normal<T>(n, 2);
+  const auto narrow = run<H, D, Causal>(samples, tokens, qkv, dy);
+  const auto single = run<H, D, Causal>(samples, tokens, as<float>(qkv), as<float>(dy));
+  CHECK(same_bits(narrow.y, as<T>(single.y)));
+  CHECK(same_bits(narrow.lse, single.lse));  // fp32: scores, softmax and sums over keys
+  CHECK(same_bits(narrow.dqkv, as<T>(single.dqkv)));
+  const auto exact = run<H, D, Causal>(samples, tokens, as<double>(qkv), as<double>(dy));
+  const double error = unit<float> * 4 * (10 * (D + 10) + tokens);  // as in check()
+  CHECK(once_rounded(narrow.y, exact.y, error) <= 1);
+  CHECK(once_rounded(narrow.dqkv, exact.dqkv, 10 * error) <= 1);
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("attention: 16 bits are fp32 inside, rounded once, and near fp64", T, bf16,
+                   fp16) {
+  check_16_bits<T, 2, 32, true>(2, 34);
+  check_16_bits<T, 1, 5, false>(1, 21);
+  check_16_bits<T, 2, 20, true>(1, 16);
 }

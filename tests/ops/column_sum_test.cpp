@@ -52,3 +52,24 @@ TEST_CASE("column_sum: a column's bits do not depend on the others or on alignme
     REQUIRE(one[0] == all[c]);
   }
 }
+
+TEST_CASE_TEMPLATE("column_sum: 16-bit rows are summed in fp32, against fp64", T, bf16, fp16) {
+  constexpr int C = 165, rows = 70;
+  const auto dy = normal<T>(rows * C, 1);
+  const auto wide = as<float>(dy);
+  std::vector<float> db(C, 5.0f), of_wide(C);
+  ops::column_sum<C>(cpu, rows, dy.data(), db.data(), true);
+  ops::column_sum<C>(cpu, rows, wide.data(), of_wide.data(), true);
+  CHECK(same_bits(db, of_wide));
+  int held_by_T = 0;
+  for (int c = 0; c < C; ++c) {
+    double want = 0, size = 0;
+    for (int r = 0; r < rows; ++r) want += value(dy[r * C + c]);
+    for (int r = 0; r < rows; ++r) size += std::fabs(value(dy[r * C + c]));
+    REQUIRE(std::fabs(db[c] - want) <= unit<float> * (32 + rows / 32.0) * size);  // as above
+    held_by_T += float(T(db[c])) == db[c];
+  }
+  CHECK(held_by_T < C / 2);  // not rounded to T on the way
+  ops::column_sum<C>(cpu, rows, dy.data(), db.data(), false);
+  for (int c = 0; c < C; ++c) REQUIRE(db[c] == 2 * of_wide[c]);
+}

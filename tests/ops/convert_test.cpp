@@ -60,6 +60,34 @@ TEST_CASE("round_at_random: over all random bits the mean is the number, to the 
   CHECK(std::isnan(float(ops::round_at_random(std::bit_cast<float>(0x7f800001u), 0xffff))));
 }
 
+TEST_CASE(
+    "convert_at_random: element (seed, stream, first + i) uses its 16 bits of Philox, at any "
+    "length") {
+  const Cpu<void> cpu{};
+  auto x = floats(700);
+  for (std::size_t i = 7; i < x.size(); i += 50) {
+    x[i] = std::numeric_limits<float>::infinity();
+    x[i + 1] = std::bit_cast<float>(0xff800001u);  // signalling NaN
+    x[i + 2] = std::bit_cast<float>(0x7fffffffu);  // adding to it would carry into the sign
+    x[i + 3] = 3e-41f;
+  }
+  int wrong = 0, nans = 0;
+  for (std::uint64_t first : {std::uint64_t{0}, std::uint64_t{5}, (std::uint64_t{1} << 35) - 9})
+    for (std::size_t n : {1, 8, 100, 128, 300, 699}) {
+      std::vector<bf16> y(n + 1, bf16(7.0f));
+      ops::convert_at_random(cpu, n, x.data(), y.data(), 9, 4, first);
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t index = first + i;
+        const std::uint32_t word = Philox(9)(4, index / 8)[index % 8 / 2];
+        wrong += y[i].bits != ops::round_at_random(x[i], word >> (16 * (index % 2))).bits;
+        nans += std::isnan(x[i]);
+      }
+      wrong += float(y[n]) != 7.0f;
+    }
+  CHECK(wrong == 0);
+  CHECK(nans > 0);
+}
+
 TEST_CASE("convert_at_random: shards of an array get the bits of the whole") {
   const Cpu<void> cpu{};
   std::vector<float> x(1000);

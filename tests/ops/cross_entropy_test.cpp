@@ -109,3 +109,55 @@ TEST_CASE("cross_entropy: a bad label is an error that names it") {
     CHECK(text.find("target " + std::to_string(bad) + " at row 1") != std::string::npos);
   }
 }
+
+TEST_CASE_TEMPLATE("cross_entropy: 16-bit logits: fp32 inside, scaled, rounded once, near fp64", T,
+                   bf16, fp16) {
+  constexpr int V = 65, rows = 7;
+  const auto x = normal<T>(rows * V, 1, 2.0);
+  const auto x32 = as<float>(x);
+  const auto x64 = as<double>(x);
+  auto targets = integers(rows, V, 2);
+  targets[3] = ops::ignored_label;
+  for (float scale : {1.0f, 1024.0f, 0.3f}) {
+    std::vector<T> d(x.size(), T(5.0f));
+    std::vector<float> d32(x.size());
+    std::vector<double> d64(x.size());
+    const auto loss = ops::cross_entropy_gradient<V>(cpu, rows, x.data(), targets.data(), d.data(),
+                                                     ops::ignored_label, scale);
+    const auto single = ops::cross_entropy_gradient<V>(cpu, rows, x32.data(), targets.data(),
+                                                       d32.data(), ops::ignored_label, scale);
+    const auto exact = ops::cross_entropy_gradient<V>(
+        cpu, rows, x64.data(), targets.data(), d64.data(), ops::ignored_label, double(scale));
+    CHECK(same_bits(d, as<T>(d32)));
+    CHECK(loss.sum == single.sum);  // neither rounded nor scaled
+    CHECK(loss.weight == 6);
+    CHECK(ops::cross_entropy<V>(cpu, rows, x.data(), targets.data()).sum == loss.sum);
+    // An exponent carries the rounding of x - max, below 16 units; the sum makes V / lanes + 8
+    // roundings; quotient, product and scale three more.
+    const double row = unit<float> * (16 + double(V) / ops::lanes<float> + 8 + 3);
+    CHECK(std::fabs(loss.sum - exact.sum) <= 6 * row);
+    CHECK(once_rounded(d, d64, scale * row) <= 1);
+  }
+}
+
+TEST_CASE("cross_entropy: a scale of one changes no bit; another is multiplied in, exact if 2^n") {
+  const auto x = normal<float>(3 * 65, 1);
+  const auto targets = integers(3, 65, 2);
+  std::vector<float> plain(x.size()), one(x.size()), scaled(x.size());
+  ops::cross_entropy_gradient<65>(cpu, 3, x.data(), targets.data(), plain.data());
+  ops::cross_entropy_gradient<65>(cpu, 3, x.data(), targets.data(), one.data(), -100, 1.0f);
+  ops::cross_entropy_gradient<65>(cpu, 3, x.data(), targets.data(), scaled.data(), -100, 0x1p15f);
+  CHECK(same_bits(plain, one));
+  for (std::size_t i = 0; i < x.size(); ++i) REQUIRE(scaled[i] == plain[i] * 0x1p15f);
+}
+
+TEST_CASE("cross_entropy: a scale keeps the small probabilities that fp16 would lose") {
+  const std::vector<fp16> x = {fp16(18.0f), fp16(0.0f)};  // exp(-18) = 1.5e-8, below 2^-25
+  const std::int32_t target = 0;
+  std::vector<fp16> d(2);
+  ops::cross_entropy_gradient<2>(cpu, 1, x.data(), &target, d.data());
+  CHECK(float(d[1]) == 0.0f);
+  ops::cross_entropy_gradient<2>(cpu, 1, x.data(), &target, d.data(), -100, 0x1p14f);
+  const double want = 0x1p14 / (1 + std::exp(18.0));
+  CHECK(std::fabs(float(d[1]) - want) <= unit<fp16> * want * 1.01);
+}

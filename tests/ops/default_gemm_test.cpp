@@ -109,3 +109,20 @@ TEST_CASE("default_gemm: no product reaches the heap") {
   count.stop();
   CHECK(count.all_threads().count == 0);
 }
+
+TEST_CASE_TEMPLATE("default_gemm: no product of 16-bit types reaches the heap", T, bf16, fp16) {
+  if (!test::Allocations::available) return;
+  const std::vector<T> x(512 * 300, T(1.0f));
+  std::vector<float> sums(512 * 128);
+  std::vector<T> rounded(48 * 512);
+  test::Allocations count;
+  ops::matmul<true, false>(DefaultCpu{}, 512, 128, 48, x.data(), 512, x.data(), 128, 0, sums.data(),
+                           128);
+  ops::matmul<false, true>(DefaultCpu{}, 48, 512, 300, x.data(), 300, x.data(), 300, 0,
+                           rounded.data(), 512);
+  ops::matmul<false, false>(DefaultCpu{}, 48, 128, 600, x.data(), 600, x.data(), 128, 0,
+                            rounded.data(), 128);
+  count.stop();
+  CHECK(count.all_threads().count == 0);
+  CHECK(sums[0] == 48);
+}

@@ -50,3 +50,21 @@ TEST_CASE("embedding: a token outside the vocabulary is an error that names it, 
     CHECK(y == std::vector<float>(5 * 4, 9.0f));
   }
 }
+
+TEST_CASE_TEMPLATE("embedding: 16-bit rows are copied; their gradients are summed in fp32", T, bf16,
+                   fp16) {
+  constexpr int V = 11, C = 21, rows = 40;
+  const auto weight = normal<T>(V * C, 1), dy = normal<T>(rows * C, 2);
+  const auto tokens = integers(rows, V, 3);
+  std::vector<T> y(rows * C);
+  ops::embedding_forward<V, C>(cpu, rows, tokens.data(), weight.data(), y.data());
+  for (int r = 0; r < rows; ++r)
+    REQUIRE(same_bits(y.data() + r * C, weight.data() + tokens[r] * C, C));
+  std::vector<float> dw(V * C, 99.0f), want(V * C, 99.0f);
+  const auto wide = as<float>(dy);
+  for (bool first : {true, false}) {
+    ops::embedding_backward<V, C>(cpu, rows, tokens.data(), dy.data(), dw.data(), first);
+    ops::embedding_backward<V, C>(cpu, rows, tokens.data(), wide.data(), want.data(), first);
+    CHECK(same_bits(dw, want));
+  }
+}

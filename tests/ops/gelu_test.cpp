@@ -101,3 +101,34 @@ TEST_CASE_TEMPLATE("gelu: value and slope together have the bits of each alone, 
     CHECK(same_bits(slope, dx));
   }
 }
+
+TEST_CASE_TEMPLATE("gelu: 16-bit values are the fp32 ones rounded once, and near fp64", T, bf16,
+                   fp16) {
+  const auto check = []<class How>(How how) {
+    const auto x = normal<T>(1003, 1, 3.0), dy = normal<T>(1003, 2);
+    const auto x32 = as<float>(x), dy32 = as<float>(dy);
+    const std::size_t n = x.size();
+    std::vector<T> y(n), dx(n), both(n), slope(n);
+    std::vector<float> y32(n), dx32(n), slope32(n);
+    ops::gelu_forward<How>(cpu, n, x.data(), y.data());
+    ops::gelu_backward<How>(cpu, n, x.data(), dy.data(), dx.data());
+    ops::gelu_forward<How>(cpu, n, x.data(), both.data(), slope.data());
+    ops::gelu_forward<How>(cpu, n, x32.data(), y32.data(), slope32.data());
+    ops::gelu_backward<How>(cpu, n, x32.data(), dy32.data(), dx32.data());
+    CHECK(same_bits(y, as<T>(y32)));
+    CHECK(same_bits(both, y));
+    CHECK(same_bits(slope, as<T>(slope32)));
+    CHECK(same_bits(dx, as<T>(dx32)));
+    for (std::size_t i = 0; i < n; ++i) {  // the bounds of check_form in fp32, then one rounding
+      const double size = std::max(1.0, std::fabs(value(x[i]))), d = value(dy[i]);
+      const double want = exact(how, value(x[i])), want_dx = d * ::slope(how, value(x[i]));
+      const double error = 4 * unit<float> * size;
+      const double dx_error = std::fabs(d) * (12 * unit<float> * size + 1e-11);
+      REQUIRE(std::fabs(value(y[i]) - want) <= error + half_ulp<T>(std::fabs(want) + error));
+      REQUIRE(std::fabs(value(dx[i]) - want_dx) <=
+              dx_error + half_ulp<T>(std::fabs(want_dx) + dx_error));
+    }
+  };
+  check(ops::GeluErf{});
+  check(ops::GeluTanh{});
+}

@@ -56,3 +56,14 @@ TEST_CASE("grad_norm: the coefficient is PyTorch's, and NaN is kept") {
   CHECK(ops::clip_coefficient(INFINITY, 1.0) == 0.0);
   CHECK(std::isnan(ops::clip_coefficient(NAN, 1.0)));
 }
+
+TEST_CASE_TEMPLATE("grad_norm: the norm of 16-bit gradients is that of the same numbers in fp32", T,
+                   bf16, fp16) {
+  for (std::size_t n : {1, 63, 64, 65, 1000}) {
+    const auto g = normal<T>(n, 1);
+    ops::ExactSum narrow, wide;
+    ops::add_square_sum(cpu, n, g.data(), narrow);
+    ops::add_square_sum(cpu, n, as<float>(g).data(), wide);
+    CHECK(narrow.value() == wide.value());
+  }
+}

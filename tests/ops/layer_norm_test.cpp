@@ -122,3 +122,65 @@ TEST_CASE("layer_norm: a constant row gives the bias; in place gives the same bi
                               &rstd);
   CHECK(same_bits(y, in_place));
 }
+
+namespace {
+template <class T> struct Results {
+  std::vector<T> y, dx;
+  std::vector<accumulator_t<T>> mean, rstd, dw, db;
+};
+template <int C, class T>
+Results<T> run(const std::vector<T>& x, const std::vector<T>& w, const std::vector<T>& b,
+               const std::vector<T>& dy) {
+  using A = accumulator_t<T>;
+  const std::size_t rows = x.size() / C;
+  Results<T> r{std::vector<T>(x.size()), std::vector<T>(x.size()), std::vector<A>(rows),
+               std::vector<A>(rows),     std::vector<A>(C),        std::vector<A>(C)};
+  ops::layer_norm_forward<C>(cpu, static_cast<int>(rows), x.data(), w.data(), b.data(), r.y.data(),
+                             r.mean.data(), r.rstd.data());
+  ops::layer_norm_backward<C>(cpu, static_cast<int>(rows), x.data(), w.data(), r.mean.data(),
+                              r.rstd.data(), dy.data(), r.dx.data(), r.dw.data(), r.db.data(),
+                              true);
+  return r;
+}
+
+template <int C, class T> void check_16_bits(double offset) {
+  const int rows = 6;
+  auto x = normal<T>(rows * C, 1);
+  for (T& v : x) v = T(float(v) + static_cast<float>(offset));
+  const auto w = normal<T>(C, 2), b = normal<T>(C, 3), dy = normal<T>(rows * C, 4);
+  const auto narrow = run<C>(x, w, b, dy);
+  const auto single = run<C>(as<float>(x), as<float>(w), as<float>(b), as<float>(dy));
+  CHECK(
+      same_bits(narrow.y, as<T>(single.y)));  // statistics and sums are fp32, results rounded once
+  CHECK(same_bits(narrow.dx, as<T>(single.dx)));
+  CHECK(same_bits(narrow.mean, single.mean));
+  CHECK(same_bits(narrow.rstd, single.rstd));
+  CHECK(same_bits(narrow.dw, single.dw));
+  CHECK(same_bits(narrow.db, single.db));
+
+  const auto exact = run<C>(as<double>(x), as<double>(w), as<double>(b), as<double>(dy));
+  // With X = max |x|, R = max rstd, W and D the largest weight and dy, and normal values below H = 4.5
+  // here: sums over C are off by C units, the mean by C units of X, which R amplifies; the normal
+  // value enters backward squared. Sums over rows make a rounding a row.
+  const auto most = [](const auto& v) {
+    double top = 0;
+    for (auto e : v) top = std::max(top, std::fabs(value(e)));
+    return top;
+  };
+  const double H = 4.5, R = most(exact.rstd), W = most(w), D = most(dy);
+  const double relative = unit<float> * (C + 8) * (1 + most(x) * R);
+  CHECK(once_rounded(narrow.y, exact.y, relative * (W * (1 + H) + most(b))) <= 1);
+  CHECK(once_rounded(narrow.dx, exact.dx, relative * R * W * D * (1 + H) * (1 + H)) <= 1);
+  CHECK(max_error(narrow.dw, exact.dw) <= relative * rows * D * (1 + H));
+  CHECK(max_error(narrow.db, exact.db) <= unit<float> * rows * rows * D);
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("layer_norm: 16 bits are fp32 inside, rounded once, and near fp64", T, bf16,
+                   fp16) {
+  for (double offset : {0.0, 8.0}) {
+    check_16_bits<128, T>(offset);
+    check_16_bits<65, T>(offset);
+    check_16_bits<24, T>(offset);
+  }
+}

@@ -94,3 +94,50 @@ TEST_CASE("linear: sums over no rows are zero, or stay") {
   CHECK(dw == std::vector<float>(Out * In));
   CHECK(db == std::vector<float>(Out));
 }
+
+TEST_CASE_TEMPLATE("linear: 16-bit rows give float gradients, with the bits of all rows", T, bf16,
+                   fp16) {
+  for (int rows : {1, 256, 600}) {
+    const Case<float> c(rows);
+    const auto narrow = [](const std::vector<float>& v) {
+      std::vector<T> out;
+      for (float x : v) out.push_back(T(x));
+      return out;
+    };
+    const std::vector<T> x = narrow(c.x), w = narrow(c.w), dy = narrow(c.dy), bias = narrow(c.bias);
+    std::vector<float> dw(Out * In), blocks(dw);
+    std::vector<T> dx(c.size(In)), y(c.size(Out)), gelu(y), slope(y), scratch(y);
+    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), dy.data(), dw.data(), true,
+                                  dx.data());
+    bool good = true;
+    for (int o = 0; o < Out; ++o)
+      for (int i = 0; i < In; ++i) {
+        double sum = 0, size = 0;
+        for (int r = 0; r < rows; ++r) {
+          const double term = double(float(dy[r * Out + o])) * double(float(x[r * In + i]));
+          sum += term, size += std::fabs(term);
+        }
+        // Sums of `rows` products in float, one rounding each: nothing is rounded to 16 bits.
+        good = good && std::fabs(dw[o * In + i] - sum) <= (rows + 3) * unit<float> * size + 1e-35;
+      }
+    CHECK(good);
+    for (int row = 0; row < rows; row += ops::row_block)
+      ops::linear_backward<In, Out>(device, std::min(ops::row_block, rows - row),
+                                    x.data() + row * In, w.data(), dy.data() + row * Out,
+                                    blocks.data(), row == 0, dx.data() + row * In);
+    CHECK(same_bits(blocks, dw));
+    ops::linear_forward<In, Out>(device, rows, x.data(), w.data(), bias.data(), y.data());
+    ops::gelu_forward<ops::GeluErf>(device, c.size(Out), y.data(), y.data());
+    ops::linear_gelu_forward<ops::GeluErf, In, Out>(device, rows, x.data(), w.data(), bias.data(),
+                                                    gelu.data(), slope.data());
+    CHECK(same_bits(gelu, y));
+    std::vector<float> db(Out), dw_gelu(Out * In);
+    std::vector<T> d(c.size(Out));
+    ops::linear_gelu_backward<In, Out>(device, rows, x.data(), w.data(), slope.data(), dy.data(),
+                                       dw_gelu.data(), db.data(), true, dx.data(), scratch.data());
+    ops::multiply(device, c.size(Out), dy.data(), slope.data(), d.data());
+    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), d.data(), dw.data(), true,
+                                  dx.data());
+    CHECK(same_bits(dw_gelu, dw));
+  }
+}

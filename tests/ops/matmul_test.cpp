@@ -8,7 +8,7 @@
 #include <cohort/ops/matmul.hpp>
 #include <vector>
 
-#include "gemm_reference.hpp"
+#include "gemm_narrow.hpp"
 
 using cohort::Cpu;
 using gemm_test::Problem;
@@ -86,4 +86,68 @@ TEST_CASE_TEMPLATE("matmul_then: every element is handed over once, when it is f
         }
     }
   }
+}
+
+TEST_CASE_TEMPLATE("matmul: 16-bit operands, a 16-bit or float result, bias and callback", T,
+                   cohort::bf16, cohort::fp16) {
+  using cohort::ops::matmul, cohort::ops::matmul_bias, cohort::ops::matmul_then;
+  const Cpu<cohort::TiledGemm> device;
+  const int m = 29, n = 70, k = 300;
+  const gemm_test::NarrowProblem<false, true, T, T> x(m, n, k);
+  std::vector<T> c = x.c, biased = x.c, then = x.c;
+  std::vector<float> wide(x.c.size());
+  matmul<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, 1, c.data(), x.ldc);
+  CHECK(x.worst(c, 1.0f, false) <= 1);
+  matmul_bias<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, x.bias.data(),
+                           biased.data(), x.ldc);
+  CHECK(x.worst(biased, 0.0f, true) <= 1);
+  int elements = 0;
+  matmul_then<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, x.bias.data(),
+                           then.data(), x.ldc,
+                           [&](int, int rows, int, int columns) { elements += rows * columns; });
+  CHECK(elements == m * n);
+  matmul_bias<false, true>(device, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb, x.bias.data(),
+                           wide.data(), x.ldc);
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      const auto at = x.at(i, j, x.ldc);
+      REQUIRE(then[at].bits == biased[at].bits);
+      REQUIRE(T(wide[at]).bits == biased[at].bits);
+    }
+}
+
+namespace {
+
+/// A backend with nothing but multiply.
+struct Plain {
+  template <bool TransA, bool TransB, class T, class O = T>
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                       cohort::accumulator_t<T> beta, O* c, int ldc) {
+    cohort::TiledGemm::multiply<TransA, TransB, T, O>(m, n, k, a, lda, b, ldb, beta, c, ldc);
+  }
+};
+
+template <class O, class T>
+concept Stores = requires(const T* a, O* c) {
+  cohort::ops::matmul<false, false>(Cpu<Plain>{}, 1, 1, 1, a, 1, a, 1, 0, c, 1);
+};
+static_assert(Stores<float, float> && Stores<double, double>);
+static_assert(Stores<cohort::bf16, cohort::bf16> && Stores<float, cohort::bf16>);
+static_assert(!Stores<cohort::fp16, cohort::bf16> && !Stores<double, float>);
+
+}  // namespace
+
+TEST_CASE(
+    "matmul: a backend that only multiplies gives the same bits, bias and callback included") {
+  const int m = 29, n = 70, k = 300;
+  const gemm_test::NarrowProblem<false, true, cohort::bf16, cohort::bf16> x(m, n, k);
+  std::vector<cohort::bf16> plain = x.c, fused = x.c;
+  int elements = 0;
+  const auto count = [&](int, int rows, int, int columns) { elements += rows * columns; };
+  cohort::ops::matmul_then<false, true>(Cpu<Plain>{}, m, n, k, x.a.data(), x.lda, x.b.data(), x.ldb,
+                                        x.bias.data(), plain.data(), x.ldc, count);
+  CHECK(elements == m * n);
+  cohort::ops::matmul_bias<false, true>(Cpu<cohort::TiledGemm>{}, m, n, k, x.a.data(), x.lda,
+                                        x.b.data(), x.ldb, x.bias.data(), fused.data(), x.ldc);
+  for (std::size_t i = 0; i < plain.size(); ++i) REQUIRE(plain[i].bits == fused[i].bits);
 }

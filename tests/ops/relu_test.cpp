@@ -32,3 +32,17 @@ TEST_CASE("relu: the saved output serves backward as well as the input") {
   ops::relu_backward(cpu, 333, y.data(), dy.data(), from_y.data());
   CHECK(same_bits(from_x, from_y));
 }
+
+TEST_CASE_TEMPLATE("relu: 16-bit values pass or become 0, bit by bit", T, bf16, fp16) {
+  auto x = normal<T>(200, 1);
+  x[3] = T(0.0f), x[4] = T(-0.0f), x[5] = T(NAN), x[6] = T(-INFINITY);
+  const auto dy = normal<T>(200, 2);
+  std::vector<T> y(200), dx(200);
+  ops::relu_forward(cpu, 200, x.data(), y.data());
+  ops::relu_backward(cpu, 200, x.data(), dy.data(), dx.data());
+  for (std::size_t i = 0; i < 200; ++i) {
+    const float v = float(x[i]);
+    REQUIRE((v < 0 ? y[i].bits == 0 : y[i].bits == x[i].bits));
+    REQUIRE(dx[i].bits == (v <= 0 ? T(0.0f) : dy[i]).bits);
+  }
+}

@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "support/rounding.hpp"
+
 namespace cohort::testing {
 
 struct NoGemm {};  // the ops tested here multiply no matrices
@@ -42,14 +44,11 @@ template <class T, class R>
 double max_error(const std::vector<T>& got, const std::vector<R>& want) {
   double worst = got.size() == want.size() ? 0 : INFINITY;
   for (std::size_t i = 0; i < got.size() && i < want.size(); ++i) {
-    const double error = std::fabs(double(got[i]) - double(want[i]));
+    const double error = std::fabs(value(got[i]) - value(want[i]));
     if (!(error <= worst)) worst = error;  // NaN becomes the answer, and no test accepts it
   }
   return worst;
 }
-
-/// Half of the distance between 1 and the next T: the relative error of one rounding.
-template <class T> inline constexpr double unit = sizeof(T) == 4 ? 5.9604645e-8 : 1.1102230e-16;
 
 /// (f(x + h e_i) - f(x - h e_i)) / 2h for every i. f is smooth at x: the error is h^2 f''' / 6 + unit f / h.
 template <class F>

@@ -48,3 +48,48 @@ TEST_CASE("vector: for_vectors covers a row exactly") {
   CHECK(seen == 100);
   CHECK(calls == (100 + ops::lanes<float> - 1) / ops::lanes<float>);
 }
+
+TEST_CASE_TEMPLATE(
+    "vector: the first n of a 16-bit row: their bits, fill behind them, no other write", T, bf16,
+    fp16) {
+  constexpr int lanes = ops::lanes<float>;
+  for (int n = 0; n < lanes; ++n)
+    for (float fill : {0.0f, -INFINITY}) {
+      const auto from = normal<T>(static_cast<std::size_t>(n), n + 1);  // ends behind element n
+      const Vec<float> v = ops::load_first(from.data(), n, fill);
+      std::vector<T> to(lanes, T(77.0f));
+      ops::store_first(to.data(), v, n);
+      for (int i = 0; i < lanes; ++i) {
+        REQUIRE(v[i] == (i < n ? float(from[static_cast<std::size_t>(i)]) : fill));
+        REQUIRE(to[static_cast<std::size_t>(i)].bits ==
+                (i < n ? from[static_cast<std::size_t>(i)] : T(77.0f)).bits);
+      }
+    }
+}
+
+TEST_CASE_TEMPLATE("vector: map over 16-bit arrays computes in float, rounds once, at any length",
+                   T, bf16, fp16) {
+  for (std::size_t offset = 0; offset < 3; ++offset)
+    for (std::size_t n = 0; n < 70; ++n) {
+      const auto x = normal<T>(offset + n, 1), z = normal<T>(offset + n, 2);
+      std::vector<T> y(offset + n + 1, T(-1.0f));
+      ops::map(
+          n, [](auto u, auto v) { return ops::fma(u, v, u * 0.37f); }, y.data() + offset,
+          x.data() + offset, z.data() + offset);
+      for (std::size_t i = 0; i < n; ++i) {
+        const float u = float(x[offset + i]), v = float(z[offset + i]);
+        REQUIRE(y[offset + i].bits == T(ops::fma(u, v, u * 0.37f)).bits);
+      }
+      REQUIRE(y[offset + n].bits == T(-1.0f).bits);
+    }
+}
+
+TEST_CASE("vector: a row of the accumulator type is itself, another is copied in full") {
+  const auto x = normal<float>(37, 1);
+  float wide[37] = {};
+  CHECK(ops::widened<37>(x.data(), wide) == x.data());
+  CHECK(wide[0] == 0);
+  const auto y = as<bf16>(x);
+  CHECK(ops::widened<37>(y.data(), wide) == wide);
+  for (std::size_t i = 0; i < 37; ++i) CHECK(wide[i] == float(y[i]));
+}

@@ -98,3 +98,25 @@ TEST_CASE("print: every place where a collective can wait has words") {
   CHECK(cohort::detail::marker_name<M>(M::backward_ended(1), 2) == "end of backward of unit 1");
   CHECK(cohort::detail::marker_name<M>(M::backward_ended(0), 2) == "end of backward of unit 0");
 }
+
+TEST_CASE("print: types and the memory of masters are shown where they are not fp32") {
+  using Model = nn::Sequential<nn::Linear<3, 5>, nn::Linear<5, 70, nn::NoBias>>;
+  using Half = Trainer<Model, nn::CrossEntropy, MixedPrecision<bf16, fp32>>;
+  const std::string text = printed<Half>({.ranks = 4, .batch = 6});
+  CHECK(text.find("precision: compute bf16, masters f32, gradients f32, reduced in bf16\n") !=
+        std::string::npos);
+  // 128 + 384 elements: 2 bytes of parameter, 4 of master; the one bucket in bf16.
+  CHECK(text.find("   parameters                1024 B") != std::string::npos);
+  CHECK(text.find("   masters                   2048 B") != std::string::npos);
+  CHECK(text.find("   reduced type              1024 B") != std::string::npos);
+  CHECK(text.find("   all_reduce     bucket 0             512 bf16") != std::string::npos);
+  using Scaled = Trainer<Model, nn::CrossEntropy, MixedPrecision<fp16, fp32>, DynamicLossScale<>>;
+  CHECK(printed<Scaled>({.ranks = 4, .batch = 6}).find("reduced in fp16, loss scaled\n") !=
+        std::string::npos);
+  using Bare = Trainer<Model, nn::CrossEntropy, MixedPrecision<bf16, bf16>, StochasticRounding>;
+  const std::string bare = printed<Bare>({.ranks = 4, .batch = 6});
+  CHECK(bare.find(", rounded at random\n") != std::string::npos);
+  CHECK(bare.find("masters  ") == std::string::npos);
+  using Plain = Trainer<Model, nn::CrossEntropy>;
+  CHECK(printed<Plain>({.ranks = 4, .batch = 6}).find("precision") == std::string::npos);
+}

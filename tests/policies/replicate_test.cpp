@@ -141,7 +141,7 @@ template <class Case> void check_calls_of(int ranks) {
   using Run = RunOf<Case>;
   constexpr int steps = 2;
   std::vector<Collective> expected,
-      formation{{CollectiveKind::all_gather, DType::i64, 2, 0},  // plan and options
+      formation{{CollectiveKind::all_gather, DType::i64, 3, 0},  // plan and options
                 {CollectiveKind::broadcast, DType::f32,
                  Run::plan_type::layout.size + Run::plan_type::layout.frozen, 0}};  // parameters
   for (int step = 0; step < steps; ++step)

@@ -93,10 +93,10 @@ template <> struct GroupsFor<zoo::BranchingCase> {  // one group holds a whole c
 
 /// Small buckets so that Replicate has several, and clipping, so that the norm is exchanged.
 template <class Case, class How, int N = 1, class Mode = KeepUnsharded,
-          class Optimizer = optim::AdamW>
+          class Optimizer = optim::AdamW, class... More>
 using ShardedRun =
     Trainer<typename Case::Model, typename Case::Loss, DataParallel<How>, GradAccum<N, Mode>,
-            Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type, Optimizer>;
+            Buckets<256, 1024>, ClipGradNorm, typename GroupsFor<Case>::type, Optimizer, More...>;
 
 /// What one rank saw of a training.
 struct Seen {
@@ -372,12 +372,13 @@ struct LateAdamW : optim::AdamW {
   }
 };
 /// Law 7: a delay of any update changes no bit.
-template <class Case, class How, int N> void check_late_updates(int ranks) {
+template <class Case, class How, int N, class... More> void check_late_updates(int ranks) {
   CAPTURE(ranks);
-  using Late = ShardedRun<Case, How, N, KeepUnsharded, LateAdamW>;
+  using Late = ShardedRun<Case, How, N, KeepUnsharded, LateAdamW, More...>;
+  using Run = ShardedRun<Case, How, N, KeepUnsharded, optim::AdamW, More...>;
   for (StreamMode stream : both_streams) {
     const Setup setup{.ranks = ranks, .steps = 5, .stream = stream};
-    const auto expected = train_sharded<ShardedRun<Case, How, N>, Case>(setup);
+    const auto expected = train_sharded<Run, Case>(setup);
     CHECK(all_same(train_sharded<Late, Case>(setup), expected[0]));
   }
 }

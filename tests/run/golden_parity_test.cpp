@@ -6,46 +6,16 @@
 
 #include <doctest/doctest.h>
 
-#include "../golden/golden.hpp"
+#include "../golden/gpt.hpp"
 
 using namespace cohort;
 
 namespace {
 
-constexpr int vocabulary = 61, block = 16, layers = 2, heads = 2, channels = 32, rows = 12;
+using golden::Block, golden::Tied, golden::Untied, golden::torch_name, golden::is_key_bias,
+    golden::Distance, golden::rows, golden::block, golden::layers, golden::channels,
+    golden::vocabulary;
 
-template <class Bias, class Gelu>
-using Block =
-    nn::Sequential<nn::Residual<nn::Sequential<nn::LayerNorm<channels, Bias>,
-                                               nn::Attention<channels, heads, nn::Causal, Bias>>>,
-                   nn::Residual<nn::Sequential<
-                       nn::LayerNorm<channels, Bias>, nn::Linear<channels, 4 * channels, Bias>,
-                       nn::Gelu<4 * channels, Gelu>, nn::Linear<4 * channels, channels, Bias>>>>;
-
-/// No biases, exact GELU, head tied to the token table.
-struct Tied {
-  using Model =
-      nn::TiedEmbedding<vocabulary, channels,
-                        nn::Sequential<nn::AddPosition<block, channels>,
-                                       nn::Repeat<layers, Block<nn::NoBias, ops::GeluErf>>,
-                                       nn::LayerNorm<channels, nn::NoBias>>>;
-  static constexpr const char *file = "tied", *start_file = "tied";
-  static std::string name(const std::string& ours) {
-    if (ours == "weight") return "transformer.wte.weight";
-    return ours.starts_with("body.") ? ours.substr(5) : ours;
-  }
-  static constexpr const char* children[] = {"wpe", "h", "ln_f"};
-};
-/// Biases, tanh GELU, a head of its own.
-struct Untied {
-  using Model =
-      nn::Sequential<nn::Embedding<vocabulary, channels>, nn::AddPosition<block, channels>,
-                     nn::Repeat<layers, Block<nn::WithBias, ops::GeluTanh>>,
-                     nn::LayerNorm<channels>, nn::Linear<channels, vocabulary, nn::NoBias>>;
-  static constexpr const char *file = "untied", *start_file = "untied";
-  static std::string name(const std::string& ours) { return ours; }
-  static constexpr const char* children[] = {"wte", "wpe", "h", "ln_f", "lm_head"};
-};
 /// The same with requires_grad_(False) on the token table and on the attention of every block.
 struct PartlyFrozen : Untied {
   template <class B> struct HalfFrozen;
@@ -59,31 +29,9 @@ struct PartlyFrozen : Untied {
   static constexpr const char* file = "frozen";
 };
 
-/// Our parameter's name in nanoGPT: "2.1.0.inner.1.qkv.bias" -> "transformer.h.1.attn.c_attn.bias".
-template <class Variant> std::string torch_name(const std::string& ours) {
-  const std::string name = Variant::name(ours);
-  if (name.starts_with("transformer.")) return name;
-  const std::string child = Variant::children[name[0] - '0'], rest = name.substr(2);
-  if (child != "h") return (child == "lm_head" ? "" : "transformer.") + child + "." + rest;
-  static constexpr std::pair<const char*, const char*> inside[] = {
-      {"0.inner.0.", "ln_1."},
-      {"0.inner.1.qkv.", "attn.c_attn."},
-      {"0.inner.1.projection.", "attn.c_proj."},
-      {"1.inner.0.", "ln_2."},
-      {"1.inner.1.", "mlp.c_fc."},
-      {"1.inner.3.", "mlp.c_proj."}};
-  for (const auto& [from, to] : inside) {
-    const std::string tail = rest.substr(2);
-    if (tail.starts_with(from))
-      return "transformer.h." + rest.substr(0, 2) + to + tail.substr(std::string(from).size());
-  }
-  return "no such name: " + ours;
-}
-
 template <class Variant> golden::Golden load(const std::string& part) {
   const char* file = part == "start" ? Variant::start_file : Variant::file;
-  return golden::Golden::load(std::string(COHORT_TEST_DIR) + "/golden/gpt_" + file + "_" + part +
-                              ".bin");
+  return golden::load(std::string("gpt_") + file + "_" + part);
 }
 
 /// One rank's view of the twenty steps; all ranks' views are compared first.
@@ -96,37 +44,16 @@ template <class Variant, int N>
 using RunOf = Trainer<typename Variant::Model, nn::CrossEntropy, DataParallel<Replicate>,
                       GradAccum<N>, ClipGradNorm, optim::AdamW>;
 
-template <class Variant, int N>
-typename RunOf<Variant, N>::options options_of(const golden::Golden& notes, int ranks) {
-  typename RunOf<Variant, N>::options options{};
-  options.batch = rows / ranks;
-  options.tokens = block;
-  options.learning_rate = notes.number("lr");
-  options.optimizer = {notes.number("beta1"), notes.number("beta2"), notes.number("eps"),
-                       notes.number("decay")};
-  options.clip.max_norm = notes.number("clip");
-  return options;
-}
-
 template <class Variant, int N> Trained train_rank(Threads& world, const golden::Golden& start) {
   Trained out;
-  auto run =
-      RunOf<Variant, N>::on(world, options_of<Variant, N>(load<Variant>("grad"), world.size()));
-  for (const NamedTensor& p : run.gather_parameters())
-    run.set_parameter(p.name, start.as<float>("start." + torch_name<Variant>(p.name)));
-  const auto tokens = start.as<int>("tokens");  // [steps, rows, block + 1]
+  using Run = RunOf<Variant, N>;
+  auto run = Run::on(world, golden::options_of<Run>(load<Variant>("grad"), world.size()));
+  golden::set_start<Variant>(run, start);
+  const auto tokens = start.as<int>("tokens");
   const int steps = static_cast<int>(start.number("steps")), mine = rows / world.size();
-  std::vector<int> inputs, targets;
   for (int step = 0; step < steps; ++step) {
-    inputs.clear();
-    targets.clear();
-    for (int row = world.rank() * mine; row < (world.rank() + 1) * mine; ++row) {
-      const auto first = tokens.begin() + (step * rows + row) * (block + 1);
-      inputs.insert(inputs.end(), first, first + block);
-      targets.insert(targets.end(), first + 1, first + 1 + block);
-    }
-    out.reports.push_back(
-        run.step({inputs.data(), {mine, block}}, {targets.data(), {mine, block}}));
+    const golden::GptRows batch(tokens, step, world.rank() * mine, mine);
+    out.reports.push_back(run.step(batch.x(), batch.y()));
     if (step == 0) out.first_gradients = run.gather_gradients();
   }
   out.parameters = run.gather_parameters();
@@ -142,23 +69,6 @@ template <class Variant, int N> Trained train(int ranks, const golden::Golden& s
     for (std::size_t i = 0; i < other.parameters.size(); ++i)
       CHECK(other.parameters[i].values == out[0].parameters[i].values);
   return out[0];
-}
-
-/// Root of the mean square, and the largest, of a list of errors.
-struct Distance {
-  double squares = 0, largest = 0, count = 0;
-  void add(double error) {
-    squares += error * error;
-    largest = std::max(largest, std::abs(error));
-    ++count;
-  }
-  double rms() const { return std::sqrt(squares / count); }
-};
-
-/// The key third of the bias of queries, keys and values has no true gradient (softmax ignores it),
-/// and Adam makes steps of its rounding: left out, here and in the script's distances.
-bool is_key_bias(const NamedTensor& p, std::size_t k) {
-  return p.name.ends_with("qkv.bias") && k >= channels && k < 2 * channels;
 }
 
 /// Has this parameter a gradient?

@@ -145,7 +145,8 @@ inline bool same_bits(const std::vector<NamedTensor>& a, const std::vector<Named
 inline bool same_bits(const StepReport& a, const StepReport& b) {
   return a.step == b.step && a.loss == b.loss && a.weight == b.weight &&
          a.grad_norm == b.grad_norm && a.clip_coefficient == b.clip_coefficient &&
-         a.learning_rate == b.learning_rate;
+         a.learning_rate == b.learning_rate && a.loss_scale == b.loss_scale &&
+         a.skipped == b.skipped;
 }
 /// Reports of all steps, parameters and gradients.
 inline bool same_bits(const Trace& a, const Trace& b) {

@@ -46,14 +46,14 @@ template <int C> struct Scale {
 
   static auto forward(auto& ctx, const auto& p, auto x) {
     const auto y = ctx.like(x);
-    y.map().array() = x.map().array().rowwise() * p["weight"_p].map().array().row(0);
+    y.assign(x.wide().array().rowwise() * p["weight"_p].wide().array().row(0));
     return Out{y, keep(ctx, "x"_p = x)};
   }
   static auto backward(auto& ctx, const auto& p, const auto& saved, auto dy, const auto& g) {
     const auto x = saved["x"_p];
-    g["weight"_p].map().array() += (dy.map().array() * x.map().array()).colwise().sum();
+    g["weight"_p].map().array() += (dy.wide().array() * x.wide().array()).colwise().sum();
     const auto dx = ctx.like(dy);
-    dx.map().array() = dy.map().array().rowwise() * p["weight"_p].map().array().row(0);
+    dx.assign(dy.wide().array().rowwise() * p["weight"_p].wide().array().row(0));
     return dx;
   }
 };
@@ -72,16 +72,16 @@ template <int C> struct TwoBranches {
     const auto left = cohort::forward(ctx, p["left"_p], x);
     const auto right = cohort::forward(ctx, p["right"_p], x);
     const auto y = ctx.like(x);
-    y.map() = p["gain"_p].data()[0] * left.y.map() + right.y.map();
+    y.assign(p["gain"_p].wide()(0) * left.y.wide() + right.y.wide());
     return Out{y, keep(ctx, "ly"_p = left.y, "left"_p = left.saved, "right"_p = right.saved)};
   }
   static auto backward(auto& ctx, const auto& p, const auto& s, auto dy, const auto& g) {
     const auto dx = cohort::backward(ctx, p["right"_p], s["right"_p], dy, g["right"_p]);
-    g["gain"_p].data()[0] += (dy.map().array() * s["ly"_p].map().array()).sum();
+    g["gain"_p].data()[0] += (dy.wide().array() * s["ly"_p].wide().array()).sum();
     const auto dleft = ctx.like(dy);
-    dleft.map() = p["gain"_p].data()[0] * dy.map();
+    dleft.assign(p["gain"_p].wide()(0) * dy.wide());
     const auto more = cohort::backward(ctx, p["left"_p], s["left"_p], dleft.view(), g["left"_p]);
-    dx.map() += more.map();
+    dx.assign(dx.wide() + more.wide());
     return dx;
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {

@@ -19,6 +19,7 @@ namespace cohort::zoo {
 ///   layer.run(x, dy);   // fills y, dx and gradients; throws what the layer throws
 template <class L, class T = float> class OneLayer {
  public:
+  using D = accumulator_t<T>;  // of gradients
   using Train = Context<DefaultCpu, T, Phase::train>;
   using Back = Context<DefaultCpu, T, Phase::backward>;
   using Evaluate = Context<DefaultCpu, T, Phase::evaluate>;
@@ -40,7 +41,7 @@ template <class L, class T = float> class OneLayer {
   OneLayer(Rows rows, Bytes bytes)
       : rows_(rows),
         params_(flat_size<L>() * sizeof(T)),
-        grads_(flat_size<L>() * sizeof(T)),
+        grads_(flat_size<L>() * sizeof(D)),
         activations_("activation", bytes.activations),
         backward_("backward", bytes.backward),
         scratch_("scratch", bytes.scratch),
@@ -61,11 +62,11 @@ template <class L, class T = float> class OneLayer {
   std::vector<T> parameter(const std::string& name) const {
     return range(params_.template as<T>(), name);
   }
-  std::vector<T> gradient(const std::string& name) const {
-    return range(grads_.template as<T>(), name);
+  std::vector<D> gradient(const std::string& name) const {
+    return range(grads_.template as<D>(), name);
   }
   /// What the gradient buffer holds before run(): first contributions must overwrite it.
-  void fill_gradients(T value) { std::fill_n(grads_.template as<T>(), flat_size<L>(), value); }
+  void fill_gradients(D value) { std::fill_n(grads_.template as<D>(), flat_size<L>(), value); }
   /// The next run overwrites gradients; without this call it adds, as later micro-batches do.
   void begin_step() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
 
@@ -79,7 +80,7 @@ template <class L, class T = float> class OneLayer {
     const Train ctx(device_, activations_, scratch_);
     const Back back(device_, backward_, scratch_);
     const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
-    const FlatView<L, GradCursor<T>> g({grads_.template as<T>(), touched_.data()});
+    const FlatView<L, GradCursor<D>> g({grads_.template as<D>(), touched_.data()});
     const auto r = cohort::forward(ctx, p, input(x));
     y.assign(r.y.data, r.y.data + r.y.size());
     const Tensor<const T, L::Output::extent> seed{dy.data(), rows_};
@@ -117,9 +118,9 @@ template <class L, class T = float> class OneLayer {
     if (found == flat_size<L>()) throw InvalidInput(-1, "OneLayer", "no parameter " + name);
     return found;
   }
-  static std::vector<T> range(const T* flat, const std::string& name) {
+  template <class E> static std::vector<E> range(const E* flat, const std::string& name) {
     const std::size_t begin = offset_of(name);
-    std::vector<T> out;
+    std::vector<E> out;
     each([&]<class P>(int, std::size_t offset) {
       if (offset == begin) out.assign(flat + begin, flat + begin + P::numel);
     });

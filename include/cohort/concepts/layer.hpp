@@ -57,7 +57,8 @@ template <class L, class D = DefaultCpu, class T = float>
 concept HasBackward = KeepsOnlyActivations<L, D, T> &&
     requires(Context<D, T, Phase::backward>& ctx, const FlatView<L, ParamCursor<T>>& p,
              decltype(std::declval<detail::forward_probe<L, D, T>>().saved) saved,
-             value_of<typename L::Output, T> dy, const FlatView<L, GradCursor<T>>& g) {
+             value_of<typename L::Output, T> dy,
+             const FlatView<L, GradCursor<accumulator_t<T>>>& g) {
   L::backward(ctx, p, saved, dy, g);
 };
 

@@ -24,11 +24,21 @@ concept HasTarget = requires {
 template <class Loss, class Model, class D = DefaultCpu, class T = float>
 concept LossFor = HasTarget<Loss> &&
     requires(Context<D, T, Phase::train>& train, Context<D, T, Phase::evaluate>& evaluate,
-             value_of<typename Model::Output, T> y, value_of<typename Loss::Target, T> target) {
+             value_of<typename Model::Output, T> y,
+             value_of<typename Loss::Target, accumulator_t<T>> target) {
   Loss::forward(train, y, target).dy;
   Loss::forward(train, y, target).total.weight;
   Loss::evaluate(evaluate, y, target).sum;
   Loss::template gradient_bytes<Model, T>(Rows{1, 1});
+};
+
+/// A loss whose gradient can be scaled before it is rounded: forward(ctx, y, target, float scale) gives
+/// scale times the gradient, while sum and weight stay as they are (policies/dynamic_loss_scale.hpp).
+template <class Loss, class Model, class D = DefaultCpu, class T = float>
+concept ScalableLoss = LossFor<Loss, Model, D, T> &&
+    requires(Context<D, T, Phase::train>& train, value_of<typename Model::Output, T> y,
+             value_of<typename Loss::Target, accumulator_t<T>> target) {
+  Loss::forward(train, y, target, 1.0f).dy;
 };
 
 }  // namespace cohort

@@ -10,6 +10,9 @@ namespace cohort {
 namespace slots {
 struct data {};          // how parameters, gradients and optimizer state lie on the ranks
 struct accumulation {};  // how many micro-batches make one update
+struct precision {};     // the types of compute, masters and reductions
+struct scaling {};       // what fp16 gradients are multiplied with on their way
+struct rounding {};      // how parameters without masters are rounded
 struct clipping {};      // what happens to gradients before the update
 struct buckets {};       // what Replicate reduces together
 struct groups {};        // what is gathered and reduced together

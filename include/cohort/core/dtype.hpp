@@ -9,6 +9,9 @@
 
 namespace cohort {
 
+/// The name of float beside bf16 and fp16: MixedPrecision<bf16, fp32>.
+using fp32 = float;
+
 /// Element types as values, for plans, traces and messages. Kernels use the C++ types.
 enum class DType : std::uint8_t { f64, f32, bf16, fp16, i64, i32, u8 };
 

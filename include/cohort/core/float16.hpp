@@ -3,6 +3,7 @@
 // cohort/core/float16.hpp: the 16-bit floating-point types: storage and conversions, no arithmetic.
 #pragma once
 #include <bit>
+#include <concepts>
 #include <cstdint>
 
 namespace cohort {
@@ -53,7 +54,8 @@ struct fp16 {
   constexpr explicit operator float() const {
     const std::uint32_t shifted = (bits & 0x7fffu) << 13;  // exponent still biased by 15
     const std::uint32_t normal = shifted + (112u << 23);
-    const std::uint32_t beyond = shifted | 0x7f800000;  // infinities and NaNs
+    const std::uint32_t quiet = shifted > 0x0f800000 ? 0x00400000 : 0;  // as processors make NaNs
+    const std::uint32_t beyond = shifted | 0x7f800000 | quiet;          // infinities and NaNs
     // 2^-14 + m 2^-24 is exact, and so is the difference.
     const float tiny = std::bit_cast<float>(shifted + (113u << 23)) - 0x1p-14f;
     const std::uint32_t finite = shifted < 0x00800000 ? std::bit_cast<std::uint32_t>(tiny) : normal;
@@ -74,6 +76,10 @@ struct fp16 {
     return static_cast<std::uint16_t>(sign | (magnitude > 0x7f800000 ? nan : bounded));
   }
 };
+
+/// The storage types: 16 bits, no arithmetic.
+template <class T>
+concept Float16 = std::same_as<T, bf16> || std::same_as<T, fp16>;
 
 static_assert(sizeof(bf16) == 2 && sizeof(fp16) == 2);
 static_assert(bf16(1.0f).bits == 0x3f80 && float(fp16(65519.0f)) == 65504.0f);

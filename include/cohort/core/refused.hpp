@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/core/refused.hpp: one mistake, one sentence: how it is said, and what stands in for what
-// was refused.
+// cohort/core/refused.hpp: one mistake, one sentence: what stands in for what was refused.
 #pragma once
 #include <cohort/core/params.hpp>
+#include <cohort/core/said.hpp>
 
 namespace cohort::detail {
-
-/// False as soon as a type is known: the condition of a static_assert that is the whole message.
-template <class...> inline constexpr bool never = false;
-
-/// Says M::say(), a static_assert, at the end of the translation unit: the function is used and its
-/// return type is declared, so that compilers instantiate it last and alone. Said in place, the
-/// sentence would carry the whole stack of constraints under which the mistake was met.
-template <class M> constexpr bool said(bool now = false) {
-  if (now) M::say();
-  return true;
-}
 
 /// Stands in for the saved value of a forward that was refused.
 struct Refused {
@@ -51,7 +40,8 @@ template <class T> struct RefusedView {
     bool first = true;
   };
   static T* data() { return nullptr; }
-  static auto map() { return Eigen::Map<Eigen::MatrixX<T>>(nullptr, 0, 0); }
+  static auto map() { return Eigen::Map<Eigen::MatrixX<accumulator_t<T>>>(nullptr, 0, 0); }
+  static auto wide() { return map(); }
   static Contribution contribute() { return {}; }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <Eigen/Core>
 #include <cohort/core/dtype.hpp>
+#include <cohort/core/said.hpp>
 #include <cstddef>
 #include <type_traits>
 
@@ -25,15 +26,37 @@ struct Rows {
   friend constexpr bool operator==(const Rows&, const Rows&) = default;
 };
 
+namespace detail {
+/// What Eigen calls for each element of a 16-bit array, which it sees as unsigned integers.
+template <Float16 T> struct WidenedBits {
+  float operator()(std::uint16_t bits) const { return float(T::from_bits(bits)); }
+};
+template <Float16 T> struct RoundedBits {
+  std::uint16_t operator()(float value) const { return T(value).bits; }
+};
+template <class T> struct NoMapOf16Bits {
+  static void say() {
+    static_assert(!Float16<T>,
+                  "cohort: 16-bit elements have no arithmetic and so no map(). Read them with "
+                  "wide(), which gives fp32 values, and write a tensor with assign(expression), "
+                  "which rounds each value once. [cohort/core/tensor.hpp]");
+  }
+};
+}  // namespace detail
+
 /// A borrowed view of [rows, C] elements, row-major, contiguous.
 ///
 /// Tensor<T, C> is a fresh result and owns its place in an arena (its bytes are counted);
 /// Tensor<const T, C> is an alias of somebody's result and counts nothing.
+///
+/// Units    wide() and assign() speak accumulator_t<T>: T itself, or fp32 when T has 16 bits.
 template <class T, int C> struct Tensor {
   using value_type = std::remove_const_t<T>;
+  using wide_type = accumulator_t<value_type>;
   static constexpr int extent = C;
-  using Matrix =
-      Eigen::Matrix<value_type, Eigen::Dynamic, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+  template <class U>
+  using MatrixOf = Eigen::Matrix<U, Eigen::Dynamic, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+  using Matrix = MatrixOf<value_type>;
 
   T* data = nullptr;
   Rows rows{};
@@ -41,9 +64,32 @@ template <class T, int C> struct Tensor {
   constexpr std::size_t size() const { return static_cast<std::size_t>(rows.count()) * C; }
   constexpr Tensor<const value_type, C> view() const { return {data, rows}; }
   constexpr operator Tensor<const T, C>() const requires(!std::is_const_v<T>) { return view(); }
+  /// The elements themselves, for T with arithmetic: float and double.
   auto map() const {  // (rows, C)
     using M = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
-    return Eigen::Map<M>(data, rows.count(), C);
+    if constexpr (Float16<value_type>) {
+      detail::said<detail::NoMapOf16Bits<value_type>>();
+      return Eigen::Map<MatrixOf<float>>(nullptr, rows.count(), C);
+    } else {
+      return Eigen::Map<M>(data, rows.count(), C);
+    }
+  }
+  /// An Eigen expression of the values, read-only and exact.
+  auto wide() const {  // (rows, C)
+    if constexpr (Float16<value_type>)
+      return bits().unaryExpr(detail::WidenedBits<value_type>{});
+    else
+      return view().map();
+  }
+  /// Writes an Eigen expression of such values and rounds each once. As in Eigen, an element's value
+  /// may depend on this tensor's element at the same place; on others only after .eval().
+  template <class E>
+  void assign(const Eigen::DenseBase<E>& values) const
+      requires(!std::is_const_v<T> && std::is_same_v<typename E::Scalar, wide_type>) {
+    if constexpr (Float16<value_type>)
+      bits() = values.derived().unaryExpr(detail::RoundedBits<value_type>{});
+    else
+      map() = values.derived();
   }
   /// Samples [first, first + count): what one micro-batch sees.
   constexpr Tensor samples(int first, int count) const {
@@ -53,6 +99,15 @@ template <class T, int C> struct Tensor {
   static constexpr std::size_t bytes(Rows rows) {
     if (std::is_const_v<T>) return 0;
     return round_up(sizeof(T) * C * static_cast<std::size_t>(rows.count()), alignment);
+  }
+
+ private:
+  /// The same memory as unsigned integers.
+  auto bits() const {
+    using U = std::conditional_t<std::is_const_v<T>, const std::uint16_t, std::uint16_t>;
+    using M = MatrixOf<std::uint16_t>;
+    return Eigen::Map<std::conditional_t<std::is_const_v<T>, const M, M>>(
+        reinterpret_cast<U*>(data), rows.count(), C);
   }
 };
 

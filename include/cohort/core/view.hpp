@@ -31,11 +31,31 @@ template <class T, class P> class ParamView : public Borrowed {
   explicit ParamView(const T* at) : at_(at) {}
   ParamView(const ParamView&) = delete;  // cohort: a parameter view is borrowed: use p again
   const T* data() const { return at_; }
+  /// The values themselves, for T with arithmetic: float and double.
   auto map() const {  // (rows, cols): all leading extents x the last one
-    return Eigen::Map<const detail::ParamMatrix<T, P>, Eigen::Aligned64>(at_);
+    if constexpr (Float16<T>) {
+      detail::said<detail::NoMapOf16Bits<T>>();
+      return Eigen::Map<const detail::ParamMatrix<float, P>>(nullptr);
+    } else {
+      return elements();
+    }
+  }
+  /// An Eigen expression of the values in accumulator_t<T>, exact.
+  auto wide() const {
+    if constexpr (Float16<T>)
+      return elements().unaryExpr(detail::WidenedBits<T>{});
+    else
+      return elements();
   }
 
  private:
+  /// 16-bit values as unsigned integers.
+  auto elements() const {
+    using E = std::conditional_t<Float16<T>, std::uint16_t, T>;
+    return Eigen::Map<const detail::ParamMatrix<E, P>, Eigen::Aligned64>(
+        reinterpret_cast<const E*>(at_));
+  }
+
   const T* at_;
 };
 

@@ -6,7 +6,8 @@
 namespace cohort {
 
 /// A CPU core set on which one rank computes. Gemm is the matrix product it uses: a type with
-/// `template <bool TransA, bool TransB, class T> static void multiply(...)` (ops/gemm_*.hpp).
+/// `template <bool TransA, bool TransB, class T, class O> static void multiply(...)`, O the type of the
+/// result (ops/gemm_*.hpp).
 template <class Gemm> struct Cpu { using gemm = Gemm; };
 
 struct DefaultGemm;                   // ops/default_gemm.hpp

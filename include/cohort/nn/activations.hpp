@@ -8,7 +8,7 @@
 
 namespace cohort::nn {
 
-/// y = max(x, 0).
+/// y = max(x, 0), exact in every type.
 template <int C> struct ReLU {
   using Input = Features<C>;
   using Output = Features<C>;
@@ -28,6 +28,7 @@ template <int C> struct ReLU {
 
 /// y = x Phi(x): exact by default (PyTorch's nn.GELU()), Gelu<C, ops::GeluTanh> for the tanh form
 /// (GPT-2).
+/// Units    16-bit T: computed in fp32, rounded once.
 /// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 template <int C, class How = ops::GeluErf> struct Gelu {
   using Input = Features<C>;

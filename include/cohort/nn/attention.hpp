@@ -36,6 +36,7 @@ struct ScaledDotProduct : cohort::detail::RefusedLayer {
 /// Shapes   x [samples * tokens, 3 C] = queries, keys, values side by side; y [samples * tokens,
 ///          C]. Keeps the log-sum-exp of each head's rows; probabilities are recomputed in
 ///          backward.
+/// Units    16-bit T: scores, softmax, log-sum-exp and every sum are fp32; y and dx are rounded once.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135.
 template <int C, int Heads, class Mask>
 requires HeadsDivideWidth<C, Heads>
@@ -72,6 +73,8 @@ struct ScaledDotProduct<C, Heads, Mask> {
 
 /// Linear -> ScaledDotProduct -> Linear: Attention<C, Heads>, Attention<C, Heads, Bidirectional,
 /// NoBias>. Init and ProjectionInit initialise the weights of the first and the last.
+///
+/// Units    16-bit T: each of the three rounds its result once; inside they are fp32.
 template <int C, int Heads, class Mask = Causal, class Bias = WithBias,
           class Init = init::UniformFanIn, class ProjectionInit = Init>
 struct Attention {

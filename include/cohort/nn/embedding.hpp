@@ -12,6 +12,7 @@ namespace cohort::nn {
 /// y[row] = weight[token]: PyTorch's nn.Embedding.
 ///
 /// Shapes   tokens [rows], weight [V, C], y [rows, C].
+/// Units    16-bit T: rows are copied; the gradient is summed in fp32.
 /// Errors   run time: InvalidInput for a token outside [0, V).
 template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
   static constexpr bool asks_what_is_wanted = true;
@@ -39,6 +40,7 @@ template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
 /// y = x + weight[position], position = row within its sample: learned absolute positions.
 ///
 /// Shapes   x, y [samples * tokens, C], weight [MaxTokens, C].
+/// Units    16-bit T: added in fp32, rounded once; the gradient is summed in fp32.
 /// Errors   run time: InvalidInput when a sample has more than MaxTokens rows.
 template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosition {
   static constexpr bool asks_what_is_wanted = true;
@@ -99,6 +101,7 @@ struct TiedEmbedding : cohort::detail::RefusedLayer {
 /// logits = Body(weight[tokens]) weight^T. The table is one parameter with two uses in one unit.
 ///
 /// Shapes   tokens [rows], weight [V, C], Body: [rows, C] -> [rows, C], logits [rows, V].
+/// Units    16-bit T: both uses of the table add to one fp32 gradient; logits are rounded once.
 /// Source   Press and Wolf 2017, arXiv:1608.05859.
 template <int V, int C, class Body, class Init>
 requires BodyOfWidth<Body, C>
@@ -117,7 +120,8 @@ struct TiedEmbedding<V, C, Body, Init> {
     ops::embedding_forward<V, C>(ctx.device(), rows, x.data, w, embedded.data);
     const auto body = cohort::forward(ctx, p["body"_p], embedded.view());
     const auto y = ctx.template make<V>(x.rows);
-    ops::matmul<false, true>(ctx.device(), rows, V, C, body.y.data, C, w, C, T(0), y.data, V);
+    ops::matmul<false, true>(ctx.device(), rows, V, C, body.y.data, C, w, C, accumulator_t<T>(0),
+                             y.data, V);
     return Out{
         y, keep(ctx, "x"_p = x, "embedded"_p = embedded, "h"_p = body.y, "body"_p = body.saved)};
   }
@@ -127,11 +131,11 @@ struct TiedEmbedding<V, C, Body, Init> {
     if constexpr (wants<G, "weight">) {
       const auto head = g["weight"_p].contribute();
       ops::matmul<true, false>(ctx.device(), V, C, rows, dy.data, V, saved["h"_p].data, C,
-                               head.first ? T(0) : T(1), head.data, C);
+                               accumulator_t<T>(head.first ? 0 : 1), head.data, C);
     }
     const auto dh = ctx.template make<C>(dy.rows);
-    ops::matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C, T(0),
-                              dh.data, C);
+    ops::matmul<false, false>(ctx.device(), rows, C, V, dy.data, V, p["weight"_p].data(), C,
+                              accumulator_t<T>(0), dh.data, C);
     const auto dx = cohort::backward(ctx, p["body"_p], saved["body"_p], dh.view(), g["body"_p]);
     if constexpr (wants<G, "weight">) {
       const auto table = g["weight"_p].contribute();

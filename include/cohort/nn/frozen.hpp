@@ -119,7 +119,8 @@ template <class L> consteval std::size_t sink_size() {
 /// Comm     FullShard and HybridShard gather them for forward and for backward, apart from what is
 ///          trained in the same group; no strategy reduces them.
 /// Cost     L's forward and dx. A backward that asks wants<G, name> computes no gradient of them; one
-///          that does not ask writes it to scratch of the size of the layer's largest parameter.
+///          that does not ask writes it to scratch of the size of the layer's largest parameter, fp32
+///          when T has 16 bits.
 /// Errors   compile time: L is no layer; a model of frozen layers only (Trainer says so).
 /// Laws     what is trained has the bits of the thawed model whose frozen parameters are put back after
 ///          every step (tests/nn/frozen_test.cpp); PyTorch's values (tests/run/golden_parity_test.cpp).
@@ -134,20 +135,20 @@ struct Frozen<L> : detail::FrozenShape<L> {
   template <class Ctx, class P, class X> static auto forward(Ctx& ctx, const P& p, X x) {
     return L::forward(ctx, p, x);
   }
-  template <class Ctx, class P, class S, class D, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, D dy, const G& g) {
-    using T = typename Ctx::scalar;
+  template <class Ctx, class P, class S, class Dy, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g) {
+    using D = accumulator_t<typename Ctx::scalar>;
     constexpr std::size_t size = detail::sink_size<L>();
     if constexpr (size == 0) {
       return L::backward(ctx, p, saved, dy, g);
     } else {
-      T* sink = ctx.template scratch<T>(size);
-      return L::backward(ctx, p, saved, dy, detail::UnreadGradients<T, G>(g, sink));
+      D* sink = ctx.template scratch<D>(size);
+      return L::backward(ctx, p, saved, dy, detail::UnreadGradients<D, G>(g, sink));
     }
   }
   template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
     return round_up(cohort::detail::own_scratch<L, T>(rows), alignment) +
-           detail::sink_size<L>() * sizeof(T);
+           detail::sink_size<L>() * sizeof(accumulator_t<T>);
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
     return cohort::backward_bytes<L, T>(rows);

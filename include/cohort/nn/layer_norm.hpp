@@ -12,6 +12,7 @@ namespace cohort::nn {
 ///
 /// Shapes   x, y [rows, C], weight, bias [C]; keeps mean and 1/deviation of each row in fp32 (fp64
 ///          for double).
+/// Units    16-bit T: everything inside is fp32, y and dx are rounded once; gradients stay fp32.
 /// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 template <int C, class Bias = WithBias> struct LayerNorm {
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;

@@ -17,6 +17,7 @@ struct NoBias {};
 /// of the weight as the fourth argument.
 ///
 /// Shapes   x [rows, In], weight [Out, In], bias [Out], y [rows, Out].
+/// Units    16-bit T: products are summed in fp32, y and dx rounded once; gradients stay fp32.
 /// Cost     forward 2 rows In Out operations, backward twice that.
 /// Laws     tests/nn/linear_test.cpp (finite differences in fp64, PyTorch values).
 template <int In, int Out_, class Bias = WithBias, class Init = init::UniformFanIn,
@@ -45,7 +46,7 @@ struct Linear {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    Contribution<T> dw{};
+    decltype(g["weight"_p].contribute()) dw{};
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
     if constexpr (has_bias && wants<G, "weight">) {  // frozen together or not at all
       const auto db = g["bias"_p].contribute();
@@ -62,8 +63,10 @@ struct Linear {
 /// gelu's input, so backward evaluates no exponential and both passes stay in cache.
 ///
 /// Shapes   as Linear. Keeps the slope [rows, Out]: the bytes of Linear and Gelu together.
+/// Units    16-bit T: sums, gelu and gradients are fp32; what is rounded twice, Laws say.
 /// Laws     the bits of Sequential<Linear, Gelu>, but for the bias's gradient (tests/nn/
-///          linear_test.cpp).
+///          linear_test.cpp). In 16 bits x W^T + b is rounded before gelu and y after it, as in the two
+///          layers; dweight, dbias and dx, unlike theirs, see the slope rounded, then dy slope rounded.
 template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
           class Init = init::UniformFanIn, class BiasInit = init::Zeros>
 struct LinearGelu {
@@ -87,7 +90,7 @@ struct LinearGelu {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    Contribution<T> dw{}, db{};
+    decltype(g["weight"_p].contribute()) dw{}, db{};
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
     if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);

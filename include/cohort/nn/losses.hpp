@@ -9,7 +9,8 @@
 
 namespace cohort::nn {
 
-/// What a loss returns in training: dy is the gradient of total.sum, not divided by anything.
+/// What a loss returns in training: dy is `scale` times the gradient of total.sum, not divided by
+/// anything. The scale keeps small gradients in the range of fp16: it is multiplied before dy is rounded.
 template <class T, int C> struct LossGradient {
   Tensor<T, C> dy;
   ops::LossSum total;
@@ -18,15 +19,16 @@ template <class T, int C> struct LossGradient {
 /// -log softmax(y)[target], natural logarithm; rows with target -100 weigh nothing.
 ///
 /// Shapes   y [rows, V], targets [rows].
+/// Units    softmax and its sum are fp32 (fp64 for double), total is fp64, dy is rounded to T once.
 /// Errors   run time: InvalidInput for a target outside [0, V) other than -100.
 /// Source   torch.nn.functional.cross_entropy.
 struct CrossEntropy {
   using Target = Tokens;
   template <class Ctx, class T, int V>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, float scale = 1) {
     const auto dy = ctx.like(y);
-    const auto total =
-        ops::cross_entropy_gradient<V>(ctx.device(), y.rows.count(), y.data, target.data, dy.data);
+    const auto total = ops::cross_entropy_gradient<V>(
+        ctx.device(), y.rows.count(), y.data, target.data, dy.data, ops::ignored_label, scale);
     return LossGradient<T, V>{dy, total};
   }
   template <class Ctx, class T, int V>
@@ -40,18 +42,21 @@ struct CrossEntropy {
 
 /// Sum of (y - target)^2 over all elements; its weight is their number.
 ///
-/// Shapes   y, targets [rows, C].
+/// Shapes   y [rows, C] of T, targets [rows, C] of accumulator_t<T>: fp32 for 16-bit y.
+/// Units    differences are fp32 (fp64 for double), total is fp64, dy is rounded to T once.
 template <int C> struct MeanSquaredError {
   using Target = Features<C>;
   template <class Ctx, class T>
-  static auto forward(Ctx& ctx, Tensor<const T, C> y, Tensor<const T, C> target) {
+  static auto forward(Ctx& ctx, Tensor<const T, C> y, Tensor<const accumulator_t<T>, C> target,
+                      float scale = 1) {
     const auto dy = ctx.like(y);
     const auto total = ops::mean_squared_error_gradient<C>(ctx.device(), y.rows.count(), y.data,
-                                                           target.data, dy.data);
+                                                           target.data, dy.data, scale);
     return LossGradient<T, C>{dy, total};
   }
   template <class Ctx, class T>
-  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, C> y, Tensor<const T, C> target) {
+  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, C> y,
+                               Tensor<const accumulator_t<T>, C> target) {
     return ops::mean_squared_error<C>(ctx.device(), y.rows.count(), y.data, target.data);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {

@@ -26,6 +26,7 @@ template <class L> struct Residual : cohort::detail::RefusedLayer {
 /// A skip connection around one layer.
 ///
 /// Shapes   x, y [rows, C].
+/// Units    16-bit T: inner's result and the sum, taken in fp32, are each rounded once.
 /// Source   He et al. 2015, arXiv:1512.03385.
 template <class L>
 requires SameInAndOut<L>

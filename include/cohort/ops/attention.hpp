@@ -176,6 +176,7 @@ template <int HeadDim, class T> constexpr std::size_t attention_scratch(int toke
 /// Cost     2 products (backward 5, since probabilities are recomputed: at 64 tokens that costs what
 ///          storing and reading them would, and memory stays O(tokens)); blocks above the diagonal skipped.
 /// Laws     a row's bits depend on its own sample only; with Causal, on its own and earlier tokens only.
+///          16-bit q, k, v are widened once a head: all inside is fp32, y and dqkv are rounded once.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; saving lse: Dao 2023, arXiv:2307.08691.
 template <int Heads, int HeadDim, bool Causal, class G, class T>
 void attention_forward(const Cpu<G>&, int samples, int tokens, const T* qkv, T* y,

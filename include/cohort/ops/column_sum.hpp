@@ -36,7 +36,7 @@ void sum_columns(int rows, const T* dy, D* db, bool first) {
 
 /// db[c] (+)= sum over rows of dy[row, c].
 ///
-/// Shapes   dy[rows, C], db[C]. `first`: db is overwritten, else added to.
+/// Shapes   dy[rows, C], db[C]: fp32 for 16-bit dy. `first`: db is overwritten, else added to.
 /// Laws     rows are added in order within blocks of 32 rows, whose sums are added in order; columns
 ///          never meet, so neither alignment nor C can change a bit.
 template <int C, class G, class T, class D>

@@ -87,12 +87,13 @@ LossSum cross_entropy(const Cpu<G>&, int rows, const T* logits, const std::int32
   return loss;
 }
 
-/// The same, and its gradient: dlogits = softmax(logits) - onehot(target), 0 for ignored rows. The
-/// caller divides by the global weight later. dlogits may be logits.
+/// The same, and its gradient: dlogits = scale (softmax(logits) - onehot(target)), 0 for ignored rows.
+/// The caller divides by the global weight later. dlogits may be logits. 16-bit logits are widened
+/// first: exponentials, their sum and the scaled gradient are fp32, and dlogits is rounded once.
 template <int V, class G, class T>
 LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
                                const std::int32_t* targets, T* dlogits,
-                               std::int32_t ignored = ignored_label) {
+                               std::int32_t ignored = ignored_label, accumulator_t<T> scale = 1) {
   detail::check_targets<V>(rows, targets, ignored);
   using A = accumulator_t<T>;
   alignas(register_bytes) A e[V];
@@ -102,10 +103,11 @@ LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
       for (int c = 0; c < V; ++c) dlogits[c] = T(0);
       continue;
     }
-    const A top = detail::row_max<V>(logits), at_target = A(logits[targets[row]]);
-    const A sum = detail::exp_sum<V>(logits, top,
-                                     [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
-    const A inverse = A(1) / sum;
+    const A* x = widened<V>(logits, e);
+    const A top = detail::row_max<V>(x), at_target = x[targets[row]];
+    const A sum =
+        detail::exp_sum<V>(x, top, [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
+    const A inverse = scale / sum;
     e[targets[row]] -= sum;
     for_vectors<V, A>([&](int c, auto count) {
       store(dlogits + c, load(static_cast<const A*>(e) + c, count) * inverse, count);

@@ -7,6 +7,7 @@
 #include <cohort/ops/vector.hpp>
 #include <cstddef>
 
+/// 16-bit elements are worked on in fp32 and rounded once, when they are stored.
 namespace cohort::ops {
 
 /// y = a + b. y may be a or b.
@@ -15,10 +16,10 @@ template <class G, class T> void add(const Cpu<G>&, std::size_t n, const T* a, c
       n, [](auto u, auto v) { return u + v; }, y, a, b);
 }
 
-/// a += b.
-template <class G, class T> void add_to(const Cpu<G>&, std::size_t n, T* a, const T* b) {
+/// a += b; a may be an fp32 gradient and b of 16 bits.
+template <class G, class D, class T> void add_to(const Cpu<G>&, std::size_t n, D* a, const T* b) {
   map(
-      n, [](auto u, auto v) { return u + v; }, a, static_cast<const T*>(a), b);
+      n, [](auto u, auto v) { return u + v; }, a, static_cast<const D*>(a), b);
 }
 
 /// y = a b, element by element. y may be a or b.

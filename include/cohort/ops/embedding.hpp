@@ -8,6 +8,7 @@
 #include <cohort/ops/vector.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace cohort::ops {
@@ -25,6 +26,17 @@ template <int V, class G> void check_tokens(const Cpu<G>&, int rows, const std::
                          "). Check the tokenizer, or make the embedding larger.");
 }
 
+namespace detail {
+template <std::size_t Bytes> void copy_bytes(const void* from, void* to) {
+  constexpr std::size_t whole = Bytes / register_bytes * register_bytes;
+  const auto* in = static_cast<const char*>(from);
+  auto* out = static_cast<char*>(to);
+  for (std::size_t i = 0; i < whole; i += register_bytes)
+    std::memcpy(out + i, in + i, register_bytes);
+  std::memcpy(out + whole, in + whole, Bytes - whole);
+}
+}  // namespace detail
+
 /// y[row] = weight[tokens[row]].
 ///
 /// Shapes   weight[V, C], tokens[rows], y[rows, C].
@@ -35,11 +47,14 @@ void embedding_forward(const Cpu<G>& cpu, int rows, const std::int32_t* tokens, 
   check_tokens<V>(cpu, rows, tokens);
   for (int row = 0; row < rows; ++row, y += C) {
     const T* from = weight + std::ptrdiff_t(tokens[row]) * C;
-    for (int c = 0; c < C; ++c) y[c] = from[c];
+    if constexpr (Float16<T>)  // g++ 12 copies structures one by one
+      detail::copy_bytes<C * sizeof(T)>(from, y);
+    else
+      for (int c = 0; c < C; ++c) y[c] = from[c];
   }
 }
 
-/// dweight[tokens[row]] += dy[row], rows in order. `first`: the whole of dweight is zeroed before.
+/// dweight[tokens[row]] += dy[row], rows in order, in fp32 for 16-bit dy. `first`: the whole of dweight is zeroed before.
 /// Tokens were checked by the forward.
 template <int V, int C, class G, class T, class D>
 void embedding_backward(const Cpu<G>&, int rows, const std::int32_t* tokens, const T* dy,

@@ -13,7 +13,9 @@
 #pragma GCC diagnostic pop
 #endif
 #include <algorithm>
+#include <cohort/core/dtype.hpp>
 #include <cstddef>
+#include <type_traits>
 
 namespace cohort {
 
@@ -49,6 +51,7 @@ template <class T> class EigenBlocking : public Eigen::internal::level3_blocking
 ///          op(a) is m x k (TransA: a is stored k x m); op(b) is k x n (TransB: b is stored n x k).
 ///          beta == 0 does not read c.
 /// Cost     no heap, no threads; scratch_bytes per calling thread and element type.
+/// Errors   compile time: 16-bit element types.
 /// Laws     the sum over k has one order per kernel path; a row's path depends on its place
 ///          among m mod 4, so splitting rows keeps bits only in multiples of 4 (TiledGemm: always).
 /// Source   Goto and van de Geijn 2008; Eigen/src/Core/products/GeneralMatrixMatrix.h.
@@ -57,9 +60,22 @@ struct EigenGemm {
   static constexpr std::size_t scratch_bytes =
       detail::EigenBlocking<T>::bytes_left + detail::EigenBlocking<T>::bytes_right;
 
+  template <bool TransA, bool TransB, class T, class O = T>
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                       accumulator_t<T> beta, O* c, int ldc) {
+    if constexpr (std::is_floating_point_v<T>) {
+      run<TransA, TransB, T>(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    } else {
+      static_assert(std::is_floating_point_v<T>,
+                    "cohort: EigenGemm multiplies float and double. Use DefaultGemm or TiledGemm "
+                    "for 16-bit types. [cohort/ops/gemm_tiled.hpp]");
+    }
+  }
+
+ private:
   template <bool TransA, bool TransB, class T>
-  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
-                       int ldc) {
+  static void run(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
+                  int ldc) {
     if (m <= 0 || n <= 0) return;
     if (beta != T(1)) {
       for (int i = 0; i < m; ++i) {

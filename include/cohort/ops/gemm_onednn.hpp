@@ -10,8 +10,8 @@
 
 namespace cohort {
 
-/// The matrix product of the CPU device through oneDNN (float), else as TiledGemm (double: oneDNN
-/// has no dgemm). A reference for benchmarks; TiledGemm is the default.
+/// The matrix product of the CPU device through oneDNN (float), else as TiledGemm (double and 16-bit
+/// types: dnnl_sgemm knows neither). A reference for benchmarks; TiledGemm is the default.
 ///
 /// Shapes   as TiledGemmOf::multiply.
 /// Cost     heap: yes, oneDNN's own buffers and generated code, outside the plan's ledger. Threads:
@@ -19,9 +19,9 @@ namespace cohort {
 /// Errors   a status other than success throws ContractBroken.
 /// Source   oneDNN 2.6, dnnl_sgemm.
 struct OneDnnGemm {
-  template <bool TransA, bool TransB, class T>
-  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
-                       int ldc) {
+  template <bool TransA, bool TransB, class T, class O = T>
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                       accumulator_t<T> beta, O* c, int ldc) {
     if constexpr (std::is_same_v<T, float>) {
       if (m <= 0 || n <= 0) return;
       if (k <= 0) return detail::scale_rows(m, n, beta, c, ldc);
@@ -31,7 +31,7 @@ struct OneDnnGemm {
         throw ContractBroken(-1, "dnnl_sgemm", "oneDNN refused the product. Use TiledGemm.");
       }
     } else {
-      TiledGemm::multiply<TransA, TransB, T>(m, n, k, a, lda, b, ldb, beta, c, ldc);
+      TiledGemm::multiply<TransA, TransB, T, O>(m, n, k, a, lda, b, ldb, beta, c, ldc);
     }
   }
 };

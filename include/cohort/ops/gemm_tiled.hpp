@@ -3,7 +3,9 @@
 // cohort/ops/gemm_tiled.hpp: matrix products by register tiles: no library, no heap, no threads.
 #pragma once
 #include <algorithm>
+#include <cohort/ops/gemm_bf16.hpp>
 #include <cohort/ops/gemm_tile.hpp>
+#include <cohort/ops/gemm_widened.hpp>
 #include <cstddef>
 #include <type_traits>
 
@@ -71,10 +73,21 @@ void multiply_pass(const Pass<T>& pass, const T* packed, F done) {
   if (rest & 1) strip(std::integral_constant<int, 1>{});
 }
 
-/// c = beta * c, without reading c where beta is 0.
-template <class T> void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
-  for (int i = 0; i < m; ++i, c += ldc) {
-    for (int j = 0; j < n; ++j) c[j] = beta == T(0) ? T(0) : beta * c[j];
+/// The product of 16-bit T: primary as float.
+template <class T, Dot How, class Float> struct narrow_gemm { using type = WidenedGemm<Float>; };
+#if defined(COHORT_HAS_PAIRS)
+template <Dot How, class Float>
+requires(How != Dot::widened) struct narrow_gemm<bf16, How, Float> {
+  using type = Bf16Gemm<How>;
+};
+#endif
+
+/// Bytes of thread-local memory of a product of T.
+template <class T, int Bytes, class Narrow> constexpr std::size_t product_scratch() {
+  if constexpr (Float16<T>) {
+    return sizeof(typename Narrow::Blocks) + Tile<float, Bytes>::scratch;
+  } else {
+    return Tile<T, Bytes>::scratch;
   }
 }
 
@@ -90,45 +103,64 @@ template <class T> void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ld
 /// Cost     no heap, no threads, no start-up; scratch_bytes<T> of thread-local memory per thread
 ///          and element type, touched on first use. a is read where it lies, so is a row-major b
 ///          with m <= 1024; else b is packed per 256 steps of k and 2 KiB of columns.
+///          16-bit types: Bf16Gemm (ops/gemm_bf16.hpp), WidenedGemm (ops/gemm_widened.hpp).
 /// Laws     an element of c is ((beta c + s0) + s1) + ..., si the sum of k = 256 i .. 256 i + 255
 ///          in ascending order by multiply-adds from 0: the same bits for any m, n, leading
 ///          dimension, alignment and split of the rows or columns (tests/ops/gemm_tiled_test.cpp).
 /// Source   Goto and van de Geijn 2008; Van Zee and van de Geijn 2015 (BLIS).
-template <int Bytes> struct TiledGemmOf {
-  template <class T> static constexpr std::size_t scratch_bytes = detail::Tile<T, Bytes>::scratch;
+template <int Bytes, detail::Dot How = detail::widest_dot> struct TiledGemmOf {
+  template <class T> using Narrow = typename detail::narrow_gemm<T, How, TiledGemmOf>::type;
+  template <class T>
+  static constexpr std::size_t scratch_bytes = detail::product_scratch<T, Bytes, Narrow<T>>();
 
-  template <bool TransA, bool TransB, class T>
-  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb, T beta, T* c,
-                       int ldc) {
+  template <bool TransA, bool TransB, class T, class O = T>
+  static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                       accumulator_t<T> beta, O* c, int ldc) {
     if (m <= 0 || n <= 0) return;
-    if (k <= 0 || (beta != T(0) && beta != T(1))) detail::scale_rows(m, n, beta, c, ldc);
-    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, beta != T(0), nullptr},
-                           [](int, int, int, int) {});
+    const auto done = [](int, int, int, int) {};
+    if constexpr (Float16<T>) {
+      narrow<TransA, TransB, T, O>({m, n, k, a, lda, b, ldb, beta, nullptr, c, ldc}, done);
+    } else {
+      if (k <= 0 || (beta != T(0) && beta != T(1))) detail::scale_rows(m, n, beta, c, ldc);
+      run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, beta != T(0), nullptr}, done);
+    }
   }
 
   /// c = op(a) * op(b) + bias, bias[n] on every row (or nullptr), in the same pass.
-  template <bool TransA, bool TransB, class T>
+  template <bool TransA, bool TransB, class T, class O = T>
   static void multiply_bias(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
-                            const T* bias, T* c, int ldc) {
+                            const T* bias, O* c, int ldc) {
     multiply_then<TransA, TransB>(m, n, k, a, lda, b, ldb, bias, c, ldc, [](int, int, int, int) {});
   }
 
   /// The same, and done(row, rows, column, columns) for each piece of c when it is final and still
   /// in L1. The pieces are disjoint and cover c.
-  template <bool TransA, bool TransB, class T, class F>
+  template <bool TransA, bool TransB, class T, class O = T, class F>
   static void multiply_then(int m, int n, int k, const T* a, int lda, const T* b, int ldb,
-                            const T* bias, T* c, int ldc, F done) {
+                            const T* bias, O* c, int ldc, F done) {
     if (m <= 0 || n <= 0) return;
-    if (k <= 0) {
-      for (int i = 0; i < m; ++i) {
-        for (int j = 0; j < n; ++j) c[i * std::ptrdiff_t{ldc} + j] = bias ? bias[j] : T(0);
+    if constexpr (Float16<T>) {
+      narrow<TransA, TransB, T, O>({m, n, k, a, lda, b, ldb, 0.0f, bias, c, ldc}, done);
+    } else {
+      if (k <= 0) {
+        for (int i = 0; i < m; ++i) {
+          for (int j = 0; j < n; ++j) c[i * std::ptrdiff_t{ldc} + j] = bias ? bias[j] : T(0);
+        }
+        done(0, m, 0, n);
       }
-      done(0, m, 0, n);
+      run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, false, bias}, done);
     }
-    run<TransA, TransB, T>({m, n, k, a, lda, b, ldb, c, ldc, false, bias}, done);
   }
 
  private:
+  template <bool TransA, bool TransB, class T, class O, class F>
+  static void narrow(const detail::Narrow<T, O>& all, F done) {
+    if (all.k > 0)
+      Narrow<T>::template run<TransA, TransB>(all, done);
+    else
+      detail::WidenedGemm<TiledGemmOf>::template run<TransA, TransB>(all, done);
+  }
+
   template <bool TransA, bool TransB, class T, class F>
   static void run(const detail::Pass<T>& all, F done) {
     using namespace detail;

@@ -34,21 +34,26 @@ template <int C, class A, class F, class... T>
 /// Shapes   x, y [rows, C]; weight, bias [C], bias may be nullptr; saved mean, rstd [rows].
 /// Laws     two passes over a row that stays in L1: the variance is the mean of squared differences,
 ///          divided by C as PyTorch does. A row's bits do not depend on the other rows. y may be x.
+///          Of 16-bit elements all that is fp32, and y is rounded once.
 /// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 template <int C, class G, class T>
 void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, const T* bias, T* y,
                         accumulator_t<T>* mean, accumulator_t<T>* rstd,
                         accumulator_t<T> epsilon = accumulator_t<T>(1e-5)) {
   using A = accumulator_t<T>;
+  alignas(register_bytes) A wide_x[C], wide_w[C], wide_b[C];  // for 16 bits: widened once
+  const A* w = widened<C>(weight, wide_w);
+  const A* b = bias ? widened<C>(bias, wide_b) : nullptr;
   for (int row = 0; row < rows; ++row, x += C, y += C) {
-    const A m = detail::row_sum<C, A>([](auto sum, auto v) { return sum + v; }, x) / A(C);
+    const A* v = widened<C>(x, wide_x);
+    const A m = detail::row_sum<C, A>([](auto sum, auto e) { return sum + e; }, v) / A(C);
     const A variance =
-        detail::row_sum<C, A>([m](auto sum, auto v) { return fma(v - m, v - m, sum); }, x) / A(C);
+        detail::row_sum<C, A>([m](auto sum, auto e) { return fma(e - m, e - m, sum); }, v) / A(C);
     const A r = A(1) / std::sqrt(variance + epsilon);
     for_vectors<C, A>([&](int c, auto count) {
-      const Vec<A> normal = (load(x + c, count) - m) * r;
-      const Vec<A> shift = bias ? load(bias + c, count) : Vec<A>{};
-      store(y + c, fma(normal, load(weight + c, count), shift), count);
+      const Vec<A> normal = (load(v + c, count) - m) * r;
+      const Vec<A> shift = b ? load(b + c, count) : Vec<A>{};
+      store(y + c, fma(normal, load(w + c, count), shift), count);
     });
     mean[row] = m;
     rstd[row] = r;
@@ -59,19 +64,23 @@ void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, co
 ///
 /// Shapes   x, dy, dx [rows, C]; weight, dweight, dbias [C], dbias may be nullptr; mean, rstd [rows].
 ///          `first`: dweight and dbias are overwritten, else added to. dx may be dy.
-/// Cost     two row sums; 2 C accumulators on the stack.
+/// Cost     two row sums; 2 C accumulators on the stack, 5 C for 16-bit elements.
+/// Laws     of 16-bit elements dx is rounded once; dweight and dbias stay fp32.
 template <int C, class G, class T, class D>
 void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
                          const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
                          T* dx, D* dweight, D* dbias, bool first) {
   using A = accumulator_t<T>;
   alignas(register_bytes) A dw[C] = {}, db[C] = {};
+  alignas(register_bytes) A wide_x[C], wide_dy[C], wide_w[C];  // for 16 bits: widened once
+  const A* w = widened<C>(weight, wide_w);
   for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C) {
+    const A *v = widened<C>(x, wide_x), *dv = widened<C>(dy, wide_dy);
     const A m = mean[row], r = rstd[row];
     Vec<A> sum{}, dot{};
     for_vectors<C, A>([&](int c, auto count) {
-      const Vec<A> d = load(dy + c, count), normal = (load(x + c, count) - m) * r;
-      const Vec<A> g = d * load(weight + c, count);
+      const Vec<A> d = load(dv + c, count), normal = (load(v + c, count) - m) * r;
+      const Vec<A> g = d * load(w + c, count);
       sum += g;
       dot = fma(g, normal, dot);
       store(dw + c, fma(d, normal, load(dw + c, count)), count);
@@ -79,8 +88,8 @@ void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
     });
     const A c1 = sum_lanes<A>(sum) / A(C), c2 = sum_lanes<A>(dot) / A(C);
     for_vectors<C, A>([&](int c, auto count) {
-      const Vec<A> normal = (load(x + c, count) - m) * r;
-      const Vec<A> g = fma(load(dy + c, count), load(weight + c, count), broadcast(-c1));
+      const Vec<A> normal = (load(v + c, count) - m) * r;
+      const Vec<A> g = fma(load(dv + c, count), load(w + c, count), broadcast(-c1));
       store(dx + c, fma(normal, -c2, g) * r, count);
     });
   }

@@ -3,6 +3,7 @@
 // cohort/ops/linear.hpp: the products of a dense layer, alone and with gelu behind it.
 #pragma once
 #include <algorithm>
+#include <cohort/core/dtype.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/column_sum.hpp>
 #include <cohort/ops/elementwise.hpp>
@@ -35,20 +36,21 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
   if (bias)
     matmul_bias<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out);
   else
-    matmul<false, true>(cpu, rows, Out, In, x, In, w, In, T(0), y, Out);
+    matmul<false, true>(cpu, rows, Out, In, x, In, w, In, 0, y, Out);
 }
 
 /// dw (+)= dy^T x and dx = dy w.
 ///
 /// Shapes   as linear_forward; `first`: dw is overwritten, else added to. dw may be nullptr: only dx is
-///          wanted. dx must not be dy.
+///          wanted. dx must not be dy. dw is of the accumulator type: float, not rounded, for 16-bit T.
 /// Laws     with TiledGemm, blocks of 256 rows one after the other give the bits of all rows.
 template <int In, int Out, class G, class T>
-void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy, T* dw,
-                     bool first, T* dx) {
+void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, bool first, T* dx) {
+  using D = accumulator_t<T>;
   if (dw != nullptr)
-    matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, T(first ? 0 : 1), dw, In);
-  matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, T(0), dx, In);
+    matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
+  matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, 0, dx, In);
 }
 
 /// y = gelu(x w^T + bias) and, unless slope is nullptr, the slope of gelu there, which is all that
@@ -84,7 +86,8 @@ template <int Out> constexpr std::size_t linear_gelu_scratch(int rows) {
 ///          sum of the blocks' column sums, in order.
 template <int In, int Out, class G, class T>
 void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* slope,
-                          const T* dy, T* dw, T* db, bool first, T* dx, T* scratch) {
+                          const T* dy, accumulator_t<T>* dw, accumulator_t<T>* db, bool first,
+                          T* dx, T* scratch) {
   detail::for_row_blocks(rows, [&](int row, int count) {
     const std::ptrdiff_t at = std::ptrdiff_t(row) * Out, in = std::ptrdiff_t(row) * In;
     const bool begins = first && row == 0;

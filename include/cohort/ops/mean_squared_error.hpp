@@ -12,16 +12,16 @@ namespace cohort::ops {
 
 /// The sum of (y - target)^2 and the number of elements, rows * C.
 ///
-/// Shapes   y, target [rows, C].
+/// Shapes   y, target [rows, C]; targets of 16-bit y are fp32.
 /// Laws     fp64, eight lanes by column within a row, rows in order.
 template <int C, class G, class T>
-LossSum mean_squared_error(const Cpu<G>&, int rows, const T* y, const T* target) {
+LossSum mean_squared_error(const Cpu<G>&, int rows, const T* y, const accumulator_t<T>* target) {
   using A = accumulator_t<T>;
   double sum = 0;
   for (int row = 0; row < rows; ++row, y += C, target += C) {
     double lane[8] = {};
     for (int c = 0; c < C; ++c) {
-      const double difference = double(A(y[c])) - double(A(target[c]));
+      const double difference = double(A(y[c])) - double(target[c]);
       lane[c % 8] = fma(difference, difference, lane[c % 8]);
     }
     sum +=
@@ -30,14 +30,17 @@ LossSum mean_squared_error(const Cpu<G>&, int rows, const T* y, const T* target)
   return {sum, double(rows) * C};
 }
 
-/// The same, and its gradient dy = 2 (y - target), not divided by anything. dy may be y.
+/// The same, and its gradient dy = scale 2 (y - target), not divided by anything: scaled in
+/// accumulator_t<T>, then rounded once. dy may be y.
 template <int C, class G, class T>
-LossSum mean_squared_error_gradient(const Cpu<G>& cpu, int rows, const T* y, const T* target,
-                                    T* dy) {
-  using A = accumulator_t<T>;
+LossSum mean_squared_error_gradient(const Cpu<G>& cpu, int rows, const T* y,
+                                    const accumulator_t<T>* target, T* dy,
+                                    accumulator_t<T> scale = 1) {
   const LossSum loss = mean_squared_error<C>(cpu, rows, y, target);
-  for (std::ptrdiff_t i = 0; i < std::ptrdiff_t(rows) * C; ++i)
-    dy[i] = T(A(2) * (A(y[i]) - A(target[i])));
+  const accumulator_t<T> factor = 2 * scale;
+  map(
+      static_cast<std::size_t>(rows) * C, [factor](auto u, auto v) { return (u - v) * factor; }, dy,
+      y, target);
   return loss;
 }
 

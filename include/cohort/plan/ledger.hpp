@@ -18,22 +18,26 @@ struct Sizes {
 /// step; the rest is this rank's own state from the first step to the last.
 struct PersistentBytes {
   std::size_t parameters = 0, gradients = 0, optimizer = 0, tables = 0, gathered = 0;
-  std::size_t frozen = 0;  // part of parameters that has no gradient
+  std::size_t frozen = 0;   // part of parameters that has no gradient
+  std::size_t masters = 0;  // where parameters are not what the optimizer updates
+  std::size_t wire = 0;     // gradients in the type they are reduced in, where that is another one
 };
 
 /// Bytes on one rank by class; each class is one arena of exactly this size.
 struct MemoryBytes {
   std::size_t parameters = 0, gradients = 0, optimizer = 0;
-  std::size_t tables = 0;       // weight-decay flags, one byte a chunk
+  std::size_t tables = 0;       // of chunks: decay flags, places in the layout
   std::size_t activations = 0;  // results and kept values of forward, and the loss's gradient
   std::size_t backward = 0;     // gradients of activations
   std::size_t scratch = 0;
   std::size_t gathered =
       0;  // whole parameters and gradients of groups, of strategies that shard them
-  std::size_t frozen = 0;  // part of parameters that has no gradient
+  std::size_t frozen = 0;   // part of parameters that has no gradient
+  std::size_t masters = 0;  // what the optimizer updates, where parameters have another type
+  std::size_t wire = 0;     // gradients in the type they are reduced in, where that is another one
   constexpr std::size_t total() const {
     return parameters + gradients + optimizer + tables + activations + backward + scratch +
-           gathered;
+           gathered + masters + wire;
   }
 };
 

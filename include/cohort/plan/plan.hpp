@@ -3,6 +3,7 @@
 // cohort/plan/plan.hpp: the plan of a step as one constexpr value: layout, groups, buckets,
 // schedule, bytes.
 #pragma once
+#include <algorithm>
 #include <cohort/core/call.hpp>
 #include <cohort/core/footprint.hpp>
 #include <cohort/plan/buckets.hpp>
@@ -53,16 +54,21 @@ using activations_of =
 /// constexpr: print(plan) shows them, static_assert tests them, and the trainer executes these very
 /// tables.
 ///
-/// Slots is the set of chosen policies (trainer.hpp): data, accumulation, buckets, groups,
+/// Slots is the set of chosen policies (trainer.hpp): data, accumulation, precision, buckets, groups,
 /// optimizer.
 template <class Model, class Loss, class Slots, class Device> struct Plan {
-  using scalar = float;
   using model = Model;
   using loss = Loss;
   using slots = Slots;
+  using device = Device;
+  using compute =
+      typename Slots::precision::compute;            // of activations, and of parameters for layers
+  using master = typename Slots::precision::master;  // of what the optimizer updates
+  using reduce = typename Slots::precision::reduce;  // of gradients between ranks
+  using gradient = accumulator_t<compute>;           // of main gradients and moments
   using data = typename Slots::data::how;
   using cut = typename Slots::groups::how::cut;
-  using activations = detail::activations_of<Model, Device, scalar>;
+  using activations = detail::activations_of<Model, Device, compute>;
 
   static_assert(
       num_params<Model>() > 0,
@@ -73,15 +79,22 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
                 "Take nn::Frozen "
                 "off a layer. [cohort/plan/plan.hpp]");
 
+  static constexpr bool has_masters = !std::is_same_v<compute, master>;
+  static constexpr bool casts_reductions = !std::is_same_v<reduce, gradient>;
+  static constexpr bool scales_loss = Slots::scaling::scales;
+  static constexpr bool rounds_at_random = Slots::rounding::at_random;
+  /// An overflow in any rank's gradients is found in the norm's sum.
+  static constexpr bool needs_norm = Slots::clipping::needs_norm || scales_loss;
+
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
   static constexpr Layout<Model, cut> layout{};
   static constexpr int num_units = layout.num_units;
   using markers = Markers<num_units>;
-  static constexpr auto groups = Slots::groups::how::assign(layout, sizeof(scalar));
+  static constexpr auto groups = Slots::groups::how::assign(layout, sizeof(compute));
   static constexpr auto shards = make_shards(layout, groups);
   static constexpr auto buckets =
-      make_buckets(layout, Slots::buckets::first_bytes, Slots::buckets::cap_bytes, sizeof(scalar));
+      make_buckets(layout, Slots::buckets::first_bytes, Slots::buckets::cap_bytes, sizeof(reduce));
   template <MicroBatch M> static constexpr auto program = data::template program<Plan, M>();
   /// How many operations must be done before each unit may compute (device/cpu_stream.hpp waits).
   template <MicroBatch M>
@@ -103,12 +116,30 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .gradients = p.gradients,
             .optimizer = p.optimizer,
             .tables = p.tables,
-            .activations =
-                activations::bytes(rows) + Loss::template gradient_bytes<Model, scalar>(rows),
-            .backward = round_up(backward_bytes<Model, scalar>(rows).peak, alignment),
-            .scratch = scratch_bytes<Model, scalar>(rows),
+            .activations = input_bytes(rows) + activations::bytes(rows) +
+                           Loss::template gradient_bytes<Model, compute>(rows),
+            .backward = round_up(backward_bytes<Model, compute>(rows).peak, alignment),
+            .scratch = std::max(scratch_bytes<Model, compute>(rows), update_bytes),
             .gathered = p.gathered,
-            .frozen = p.frozen};
+            .frozen = p.frozen,
+            .masters = p.masters,
+            .wire = p.wire};
+  }
+  /// Tables of a shard: does decay apply to the chunk, and, for random rounding, which one it is.
+  static constexpr std::size_t table_bytes(std::size_t elements) {
+    const std::size_t chunks = elements / chunk;
+    return round_up(chunks, alignment) +
+           (rounds_at_random ? round_up(chunks * sizeof(std::uint32_t), alignment) : 0);
+  }
+  /// Elements that the optimizer updates before their copies are written, while they are in cache.
+  static constexpr std::size_t update_piece = 16384;
+  /// Scratch in which parameters without fp32 masters are updated.
+  static constexpr std::size_t update_bytes =
+      std::is_same_v<master, gradient> ? 0 : update_piece * sizeof(gradient);
+  /// What the input takes that is given in fp32 and computed with in another type.
+  static constexpr std::size_t input_bytes(Rows rows) {
+    if (std::is_same_v<compute, gradient>) return 0;
+    return detail::gradient_bytes<typename Model::Input, compute>(rows);
   }
   static constexpr std::size_t peak_bytes(Sizes s) { return memory(s).total(); }
 
@@ -160,6 +191,9 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       }
     });
     h = detail::mix(h, static_cast<std::uint64_t>(data::shard_ranks));
+    for (const DType type : {dtype_of<compute>, dtype_of<master>, dtype_of<reduce>})
+      h = detail::mix(h, static_cast<std::uint64_t>(type));
+    h = detail::mix(h, 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = persistent_bytes(1);
     return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
   }

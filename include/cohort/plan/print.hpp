@@ -99,6 +99,13 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
     out << "frozen: " << P::layout.num_frozen_elements()
         << " of the parameters have no gradient and no optimizer state\n";
   }
+  if (sizeof(typename P::compute) < sizeof(float) || P::casts_reductions) {
+    out << "precision: compute " << name(dtype_of<typename P::compute>) << ", masters "
+        << name(dtype_of<typename P::master>) << ", gradients "
+        << name(dtype_of<typename P::gradient>) << ", reduced in "
+        << name(dtype_of<typename P::reduce>) << (P::scales_loss ? ", loss scaled" : "")
+        << (P::rounds_at_random ? ", rounded at random" : "") << "\n";
+  }
   out << "step: " << s.ranks << " ranks x " << s.batch << " samples x " << s.tokens
       << " tokens = " << P::effective_batch(s) << " samples, " << P::micro_batches << " micro-batch"
       << (P::micro_batches == 1 ? "" : "es") << " of " << P::micro_batch(s) << "\n";
@@ -119,9 +126,11 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   };
   row("parameters", m.parameters);
   if (m.frozen > 0) row("  frozen part", m.frozen);
+  if (m.masters > 0) row("masters", m.masters);
   row("gradients", m.gradients);
   row("optimizer", m.optimizer);
   if (m.gathered > 0) row("gathered", m.gathered);
+  if (m.wire > 0) row("reduced type", m.wire);
   row("tables", m.tables);
   row("activations", m.activations);
   row("backward", m.backward);

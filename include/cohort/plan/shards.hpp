@@ -28,6 +28,10 @@ template <int U> struct RangeTable {
     for (int g = 0; g < groups; ++g) sum += per_rank(g, ranks);
     return sum;
   }
+  /// The largest group, padded.
+  constexpr std::size_t largest(int ranks) const {
+    return padded(0, ranks) > slot(ranks) ? padded(0, ranks) : slot(ranks);
+  }
   /// The largest group but the root, padded: what a slot for gathered gradients holds.
   constexpr std::size_t slot(int ranks) const {
     std::size_t most = 0;

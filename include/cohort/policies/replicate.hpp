@@ -7,7 +7,7 @@
 #include <cohort/optim/shard.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/policies/data_parallel.hpp>
-#include <cstring>
+#include <cohort/policies/wire.hpp>
 
 namespace cohort {
 
@@ -32,7 +32,7 @@ struct Replicate {
       for (int b = 0; b < Plan::buckets.count; ++b) {
         const Bucket& bucket = Plan::buckets[b];
         p.add({OpKind::all_reduce, b, markers::backward_ended(bucket.unit), bucket.count(),
-               dtype_of<typename Plan::scalar>});
+               dtype_of<typename Plan::reduce>});
       }
       p.add({OpKind::loss, 0, markers::backward_ended(0), 2, DType::f64});
     }
@@ -40,65 +40,102 @@ struct Replicate {
   }
 
   template <class Plan> static constexpr PersistentBytes persistent_bytes(int) {
-    const std::size_t each = Plan::layout.size * sizeof(typename Plan::scalar);
-    const std::size_t frozen = Plan::layout.frozen * sizeof(typename Plan::scalar);
-    return {.parameters = each + frozen,
-            .gradients = each,
-            .optimizer = each * Plan::slots::optimizer::moments,
-            .tables = round_up(Plan::layout.size / chunk, alignment),
-            .frozen = frozen};
+    constexpr std::size_t size = Plan::layout.size, C = sizeof(typename Plan::compute);
+    constexpr std::size_t D = sizeof(typename Plan::gradient);
+    return {.parameters = (size + Plan::layout.frozen) * C,
+            .gradients = size * D,
+            .optimizer = size * D * Plan::slots::optimizer::moments,
+            .tables = Plan::table_bytes(size),
+            .frozen = Plan::layout.frozen * C,
+            .masters = Plan::has_masters ? size * sizeof(typename Plan::master) : 0,
+            .wire = detail::Wire<Plan>::bytes(largest_bucket<Plan>())};
   }
 
   /// Owns one rank's parameters, gradients and moments, and runs the strategy's collectives on
   /// them.
   template <class Plan, class Comm> class Storage {
    public:
-    using T = typename Plan::scalar;
+    using C = typename Plan::compute;
+    using M = typename Plan::master;
+    using D = typename Plan::gradient;
     explicit Storage(Comm& world)
         : params_(bytes(world).parameters),
+          masters_(bytes(world).masters),
           grads_(bytes(world).gradients),
-          moments_(bytes(world).optimizer) {}
+          moments_(bytes(world).optimizer),
+          wire_(largest_bucket<Plan>(), world.size()) {}
 
     /// Where a unit's parameters and gradients are now.
-    T* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
-    T* frozen(int unit) const { return params() + Plan::layout.units[unit].frozen_offset; }
-    T* grad(int unit) const { return grads() + Plan::layout.units[unit].offset; }
+    C* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
+    C* frozen(int unit) const { return params() + Plan::layout.units[unit].frozen_offset; }
+    D* grad(int unit) const { return grads() + Plan::layout.units[unit].offset; }
 
-    /// The range that this rank's optimizer updates: all of it.
+    /// The range that this rank's optimizer updates: all of it; and the parameters that follow it, where
+    /// they are copies.
     static constexpr std::size_t size() { return Plan::layout.size; }
     template <class F> void for_each_shard(const std::uint8_t* decays, F f) const {
-      f(Shard<T>{params(), grads(), moments_.template as<T>(), decays, size(), size()});
+      f(Shard<M>{masters(), grads(), moments_.template as<D>(), decays, size(), size()},
+        Plan::has_masters ? params() : nullptr);
     }
     /// Where the element at `offset` of the flat order stands in that range: every element is here.
     static constexpr std::ptrdiff_t local(std::size_t offset, int) {
       return static_cast<std::ptrdiff_t>(offset);
     }
-    T* params() const { return params_.template as<T>(); }
-    T* grads() const { return grads_.template as<T>(); }
-    T* param_at(const ParamInfo& p, std::size_t k) const { return params() + p.offset + k; }
+    C* params() const { return params_.template as<C>(); }
+    M* masters() const {
+      if constexpr (Plan::has_masters)
+        return masters_.template as<M>();
+      else
+        return params();
+    }
+    D* grads() const { return grads_.template as<D>(); }
+    static constexpr bool holds(const ParamInfo&, std::size_t) { return true; }
+    /// Sets one element of a parameter.
+    void write(const ParamInfo& p, std::size_t k, float value) const {
+      if (Plan::has_masters && p.trains) masters()[p.offset + k] = M(value);
+      params()[p.offset + k] = C(value);
+    }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
     static constexpr bool restarts_gradients = false;
 
     void run(const Op& op, Comm& comm) const {
       const Bucket& bucket = Plan::buckets[op.id];
-      comm.all_reduce(grads() + bucket.begin, bucket.count());
+      wire_.all_reduce(comm, grads() + bucket.begin, bucket.count());
     }
     static void gather(int, Comm&) {}
     static void zero_padding(int) {}
     static void begin_micro_batch(bool) {}
     /// Makes all ranks start from rank 0's parameters.
-    template <class C> void broadcast(C& comm) const { comm.broadcast(params(), whole, 0); }
-    template <class C> void collect(C&, bool gradients, T* flat) const {
+    template <class W> void broadcast(W& comm) const {
+      if constexpr (!Plan::has_masters) return comm.broadcast(params(), whole, 0);
+      comm.broadcast(masters(), size(), 0);
+      detail::copy_converted<Plan>(size(), static_cast<const M*>(masters()), params());
+      if (whole > size()) comm.broadcast(params() + size(), whole - size(), 0);
+    }
+    template <class W> void collect(W&, bool gradients, float* flat) const {
       if (flat == nullptr) return;
-      std::memcpy(flat, gradients ? grads() : params(), (gradients ? size() : whole) * sizeof(T));
+      if (gradients)
+        return detail::copy_converted<Plan>(size(), grads_.template as<const D>(), flat);
+      detail::copy_converted<Plan>(size(), static_cast<const M*>(masters()), flat);
+      detail::copy_converted<Plan>(whole - size(), static_cast<const C*>(params()) + size(),
+                                   flat + size());
     }
 
    private:
     static constexpr std::size_t whole = Plan::layout.size + Plan::layout.frozen;
     static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
-    HostMemory params_, grads_, moments_;
+    HostMemory params_, masters_, grads_, moments_;
+    detail::Wire<Plan> wire_;
   };
+
+ private:
+  template <class Plan> static constexpr std::size_t largest_bucket() {
+    std::size_t most = 0;
+    for (int b = 0; b < Plan::buckets.count; ++b)
+      most = Plan::buckets[b].count() > most ? Plan::buckets[b].count() : most;
+    return most;
+  }
 };
 
 static_assert(Policy<DataParallel<Replicate>>);

@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/ops/exact_sum.hpp>
 #include <cohort/plan/plan.hpp>
+#include <cohort/policies/wire.hpp>
 
 namespace cohort::detail {
 
@@ -36,14 +37,18 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   template <class Plan> static constexpr PersistentBytes persistent_bytes(int ranks) {
     const auto& s = Plan::shards;
     const std::size_t shard = s.shard(ranks), whole = shard * static_cast<std::size_t>(ranks);
-    constexpr std::size_t T = sizeof(typename Plan::scalar);
+    constexpr std::size_t C = sizeof(typename Plan::compute), M = sizeof(typename Plan::master);
+    constexpr std::size_t D = sizeof(typename Plan::gradient);
     const std::size_t frozen = shards_params ? s.frozen.shard(ranks) : Plan::layout.frozen;
-    return {.parameters = ((shards_params ? shard : whole) + frozen) * T,
-            .gradients = (shards_gradients ? shard : whole) * T,
-            .optimizer = shard * T * Plan::slots::optimizer::moments,
-            .tables = round_up(shard / chunk, alignment),
-            .gathered = (gathered_params<Plan>(ranks) + gathered_gradients<Plan>(ranks)) * T,
-            .frozen = frozen * T};
+    const std::size_t kept = shards_params ? (Plan::has_masters ? 0 : shard) : whole;
+    return {.parameters = (kept + frozen) * C,
+            .gradients = (shards_gradients ? shard : whole) * D,
+            .optimizer = shard * D * Plan::slots::optimizer::moments,
+            .tables = Plan::table_bytes(shard),
+            .gathered = gathered_params<Plan>(ranks) * C + gathered_gradients<Plan>(ranks) * D,
+            .frozen = frozen * C,
+            .masters = Plan::has_masters ? shard * M : 0,
+            .wire = Wire<Plan>::bytes(s.largest(ranks))};
   }
   /// Elements that hold parameters (gradients) of whole groups beside this rank's shards: every group,
   /// or the root's and two slots that the others use in turn.
@@ -66,7 +71,7 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   }
   /// Trained and frozen parameters of a group are slices of their own, gathered one after the other.
   template <class Plan, class P> static constexpr void add_gather(P& p, int g, int after) {
-    constexpr DType type = dtype_of<typename Plan::scalar>;
+    constexpr DType type = dtype_of<typename Plan::compute>;
     const auto& s = Plan::shards;
     if (s.size[g] > 0) p.add({OpKind::all_gather, g, after, s.size[g], type, Axis::shard});
     if (shards_params && s.frozen.size[g] > 0)
@@ -85,17 +90,17 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   }
   template <class Plan, MicroBatch M, class P> static constexpr void add_reduction(P& p, int g) {
     const int after = Plan::markers::backward_ended(Plan::shards.first_unit[g]);
-    p.add({OpKind::reduce_scatter, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
+    p.add({OpKind::reduce_scatter, g, after, Plan::shards.size[g], dtype_of<typename Plan::reduce>,
            Axis::shard});
     if (Plan::data::shard_ranks > 0 && is_last(M)) {
-      p.add({OpKind::all_reduce, g, after, Plan::shards.size[g], dtype_of<typename Plan::scalar>,
+      p.add({OpKind::all_reduce, g, after, Plan::shards.size[g], dtype_of<typename Plan::reduce>,
              Axis::replicate});
     }
   }
   template <class Plan, class P> static constexpr void add_update(P& p, int G) {
     using markers = typename Plan::markers;
     p.add({OpKind::loss, 0, markers::backward_ended(0), 2, DType::f64});
-    if (Plan::slots::clipping::needs_norm) {
+    if (Plan::needs_norm) {
       p.add({OpKind::norm, 0, markers::squared, ops::ExactSum::num_limbs, DType::i64, Axis::shard});
     }
     for (int g = 0; g <= G && !shards_params; ++g) add_gather<Plan>(p, g, markers::updated);

@@ -4,15 +4,15 @@
 // plan.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cohort/concepts/communicator.hpp>
 #include <cohort/ops/grad_norm.hpp>
-#include <cohort/optim/shard.hpp>
-#include <cohort/run/formation.hpp>
+#include <cohort/policies/wire.hpp>
+#include <cohort/run/driver.hpp>
+#include <cohort/run/loss_scaler.hpp>
 #include <cohort/run/options.hpp>
 #include <cohort/run/state.hpp>
-#include <cohort/run/stores.hpp>
+#include <cohort/run/update.hpp>
 
 namespace cohort {
 
@@ -25,11 +25,12 @@ namespace cohort {
 template <class Plan, class World, class Device> class Execution {
  public:
   using plan_type = Plan;
-  using T = typename Plan::scalar;
+  using T = typename Plan::compute;
+  using D = typename Plan::gradient;
   using Model = typename Plan::model;
   using Loss = typename Plan::loss;
-  using Input = value_of<typename Model::Input, T>;
-  using Target = value_of<typename Loss::Target, T>;
+  using Input = value_of<typename Model::Input, D>;
+  using Target = value_of<typename Loss::Target, D>;
   using Output = value_of<typename Model::Output, T>;
   using Slots = typename Plan::slots;
 
@@ -37,16 +38,18 @@ template <class Plan, class World, class Device> class Execution {
 
   Execution(World& world, const Options<Slots>& options)
       : world_(world),
-        options_(detail::agreed<Plan>(world, options)),
-        storage_(world),
+        scaler_(detail::agreed_rows<Plan>(world, options),
+                detail::Wire<Plan>::divisor(world.size())),
+        options_(options),
+        driver_(world, options.stream),
         tables_(memory().tables),
         activations_("activation", memory().activations),
         backward_("backward", memory().backward),
-        scratch_("scratch", memory().scratch),
-        stream_(*this, detail::wants_worker(options.stream, world), world.spins()) {
-    detail::mark_decaying<Plan>(storage_, decays());
-    detail::initialise<Plan>(storage_, options_.seed, world_.rank());
-    storage_.broadcast(world_);
+        scratch_("scratch", memory().scratch) {
+    detail::mark_decaying<Plan>(storage(), decays());
+    if constexpr (Plan::rounds_at_random) detail::number_chunks<Plan>(storage(), chunk_numbers());
+    detail::initialise<Plan>(storage(), options_.seed, world_.rank());
+    storage().broadcast(world_);
   }
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
@@ -56,7 +59,7 @@ template <class Plan, class World, class Device> class Execution {
   StepReport step(Input x, Target y) {
     check_batch(x.rows, y.rows);
     return guarded("step", [&] {
-      local_ = {};
+      driver_.loss() = {};
       if constexpr (Plan::micro_batches == 1) {
         micro_batch<MicroBatch::only>(x, y, 0);
       } else {
@@ -82,10 +85,11 @@ template <class Plan, class World, class Device> class Execution {
     if (x.rows.samples > 0) check_rows(x.rows, y.rows);
     return guarded("evaluate", [&] {
       LossSum local;
-      for (int first = 0; first < most_rows_of_any(x.rows.samples); first += most_samples()) {
+      const int most = detail::samples_of_any<Plan>(world_, x.rows.samples);
+      for (int first = 0; first < most; first += most_samples()) {
         const int count = std::min(most_samples(), x.rows.samples - first);
         if (count <= 0) {
-          gather_all();  // other ranks still have rows, and need this rank's shards
+          driver_.gather_all();  // other ranks still have rows, and need this rank's shards
           continue;
         }
         const auto ctx = evaluation();
@@ -122,75 +126,33 @@ template <class Plan, class World, class Device> class Execution {
 
   /// Every parameter by name, whole and without padding. Collective.
   std::vector<NamedTensor> gather_parameters(Receivers to = Receivers::all_ranks) {
-    return gathered(false, to);
+    return detail::gather_by_name<Plan>(storage(), world_, false, to);
   }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
   /// Frozen parameters have none. Collective.
   std::vector<NamedTensor> gather_gradients(Receivers to = Receivers::all_ranks) {
-    return gathered(true, to);
+    return detail::gather_by_name<Plan>(storage(), world_, true, to, unscale_);
   }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
-    detail::write_by_name<Plan>(rank(), storage_, name, values);
+    detail::write_by_name<Plan>(rank(), storage(), name, values);
   }
 
   int rank() const { return world_.rank(); }
   int size() const { return world_.size(); }
   std::int64_t steps_done() const { return steps_; }
+  /// The loss scale of the next step, for checkpoints; all ranks must set the same.
+  LossScale loss_scale() const { return scaler_.state(); }
+  void set_loss_scale(LossScale state) requires(Plan::scales_loss) { scaler_.set(state); }
   const Options<Slots>& options() const { return options_; }
-  bool has_worker() const { return stream_.has_worker(); }
+  bool has_worker() const { return driver_.has_worker(); }
   MemoryBytes memory() const { return Plan::memory(sizes()); }
   Sizes sizes() const { return {world_.size(), options_.batch, options_.tokens}; }
-  auto& storage() { return storage_; }
-
-  /// Hooks that views fire (run/stores.hpp).
-  void before_forward(int unit) {
-    if (evaluating_) return gather(unit);
-    reached(Plan::markers::forward(unit), unit);
-    stream_.wait(waits_->forward[unit]);
-  }
-  void before_backward(int unit) {
-    reached(Plan::markers::backward(unit), unit);
-    stream_.wait(waits_->backward[unit]);
-  }
-  void after_backward(int unit) {
-    const UnitInfo& u = Plan::layout.units[unit];
-    for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
-      const ParamInfo& p = Plan::layout.params[i];
-      if (touched_[i] || !p.trains) continue;  // else no contribution in the first micro-batch
-      std::memset(static_cast<void*>(storage_.grad(unit) + (p.offset - u.offset)), 0,
-                  p.numel * sizeof(T));
-      touched_[i] = 1;
-    }
-    if constexpr (Storage::restarts_gradients) storage_.zero_padding(unit);
-    reached(Plan::markers::backward_ended(unit), unit);
-  }
-  ParamCursor<T> params_of_unit(int unit) const {
-    return {storage_.param(unit), storage_.frozen(unit)};
-  }
-  GradCursor<T> grads_of_unit(int unit) {
-    return {storage_.grad(unit), touched_.data() + Plan::layout.units[unit].first_param};
-  }
-  /// Runs one planned operation; called by the stream, on its thread.
-  void run_op(const Op& op) {
-    if (op.kind == OpKind::loss) {
-      world_.all_reduce(&local_.sum, std::size_t{2});
-    } else if (op.kind == OpKind::norm) {
-      if constexpr (Storage::norm_is_partial) {
-        storage_.norm_axis(world_).all_reduce(squares_.limbs().data(), squares_.limbs().size());
-      }
-    } else {
-      storage_.run(op, world_);
-    }
-  }
-  void fail(std::exception_ptr cause) { world_.abort(cause); }
+  auto& storage() { return driver_.storage(); }
 
  private:
-  static_assert(sizeof(LossSum) == 2 * sizeof(double), "sum and weight are reduced as one pair");
-  using Params = detail::ParamStore<Execution>;
-  using Grads = detail::GradStore<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
-  using Storage = typename Plan::data::template Storage<Plan, World>;
+  using Driver = detail::Driver<Plan, World>;
 
   /// A failure inside f reaches every rank, and this run is over.
   template <class F> auto guarded(const char* operation, F f) {
@@ -207,140 +169,132 @@ template <class Plan, class World, class Device> class Execution {
   int most_samples() const { return options_.batch / Plan::micro_batches; }
 
   std::uint8_t* decays() const { return tables_.template as<std::uint8_t>(); }
+  /// Behind the flags, where parameters are rounded at random.
+  std::uint32_t* chunk_numbers() const {
+    const std::size_t flags = round_up(driver_.storage().size() / chunk, alignment);
+    return reinterpret_cast<std::uint32_t*>(decays() + (Plan::rounds_at_random ? flags : 0));
+  }
   Ctx<Phase::evaluate> evaluation() {
     activations_.release({});
     return {device_, activations_, scratch_};
   }
   auto run_forward(const Ctx<Phase::evaluate>& ctx, Input x) {
-    evaluating_ = true;
-    group_ = -1;
-    const Params params{this};
-    const auto y = cohort::forward(ctx, detail::top_view<Model>(params), x).y;
-    evaluating_ = false;
+    driver_.begin_evaluation();
+    const auto y = cohort::forward(ctx, driver_.parameters(), computed_with(ctx, x)).y;
+    driver_.end_evaluation();
     return y;
   }
 
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
     const int samples = x.rows.samples / Plan::micro_batches;
-    if (is_first(M) || Storage::restarts_gradients) touched_.fill(0);
-    storage_.begin_micro_batch(is_first(M));
-    waits_ = &Plan::template waits<M>;
-    marker_ = 0;
-    stream_.template begin<M>();
-    reached(Plan::markers::begin, -1);
+    driver_.template begin<M>();
     activations_.release({});
     const Ctx<Phase::train> ctx(device_, activations_, scratch_);
     const Ctx<Phase::backward> back(device_, backward_, scratch_);
-    const Params params{this};
-    const Grads grads{this};
-    const auto p = detail::top_view<Model>(params);
-    const auto g = detail::top_view<Model>(grads);
+    const auto p = driver_.parameters();
 
-    const auto out = cohort::forward(ctx, p, x.samples(index * samples, samples));
-    reached(Plan::markers::forward_ended, -1);
-    const auto loss = Loss::forward(ctx, out.y, y.samples(index * samples, samples));
-    local_ += loss.total;
+    const auto out =
+        cohort::forward(ctx, p, computed_with(ctx, x.samples(index * samples, samples)));
+    driver_.reached(Plan::markers::forward_ended);
+    const auto loss = loss_of(ctx, out.y, y.samples(index * samples, samples));
+    driver_.loss() += loss.total;
     backward_.release({});
-    cohort::backward(back, p, out.saved, loss.dy.view(), g);
-    if (marker_ != Plan::markers::squared) detail::throw_unit_order(rank(), marker_, -1);
-    if constexpr (!is_last(M)) stream_.finish();
+    cohort::backward(back, p, out.saved, loss.dy.view(), driver_.gradients());
+    driver_.check_all_units();
+    if constexpr (!is_last(M)) driver_.finish();
+  }
+
+  /// The input in the type that layers compute with.
+  template <class Ctx> static auto computed_with(const Ctx& ctx, Input x) {
+    if constexpr (std::is_same_v<Input, value_of<typename Model::Input, T>>) {
+      return x;
+    } else {
+      const auto cast = ctx.like(x);
+      ops::convert(ctx.device(), x.size(), x.data, cast.data);
+      return cast.view();
+    }
+  }
+  template <class Y> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Target target) const {
+    if constexpr (Plan::scales_loss)
+      return Loss::forward(ctx, y, target, scaler_.seed());
+    else
+      return Loss::forward(ctx, y, target);
   }
 
   StepReport update() {
-    stream_.wait(waits_->reduced);
-    StepReport r{.step = steps_ + 1, .loss = local_.mean(), .weight = local_.weight};
-    if (local_.weight == 0) {
+    driver_.wait_for_reductions();
+    const LossSum total = driver_.loss();
+    StepReport r{.step = steps_ + 1, .loss = total.mean(), .weight = total.weight};
+    if (total.weight == 0) {
       throw InvalidInput(rank(), "step",
                          "no row of the global batch has a weight: every label is ignored.");
     }
-    double scale = 1.0 / local_.weight;
+    unscale_ = scaler_.unscale();
+    double scale = unscale_ / total.weight;
+    if constexpr (Plan::needs_norm)
+      r.grad_norm = std::sqrt(squared_norm()) * unscale_ / total.weight;
     if constexpr (Slots::clipping::needs_norm) {
-      r.grad_norm = std::sqrt(squared_norm()) / local_.weight;
       r.clip_coefficient = ops::clip_coefficient(r.grad_norm, options_.clip.max_norm);
-      scale = r.clip_coefficient / local_.weight;
+      scale = r.clip_coefficient * unscale_ / total.weight;
     }
-    if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm)) detail::throw_non_finite(rank(), r);
-    r.learning_rate = Slots::schedule::at(r.step, options_.learning_rate, options_.schedule);
-    const UpdateStep now{r.step, r.learning_rate, scale};
-    storage_.for_each_shard(decays(), [&](const Shard<T>& shard) {
-      Slots::optimizer::update(device_, shard, now, options_.optimizer);
-    });
-    if constexpr (!Slots::clipping::needs_norm) reached(Plan::markers::squared, -1);
-    reached(Plan::markers::updated, -1);
-    stream_.finish();
-    steps_ = r.step;
+    if constexpr (Plan::scales_loss) {
+      r.loss_scale = scaler_.state().scale;
+      r.skipped = !std::isfinite(r.grad_norm) && !scaler_.exhausted();
+    }
+    if (!r.skipped) {
+      if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
+        detail::throw_non_finite(rank(), r);
+      r.learning_rate = Slots::schedule::at(r.step, options_.learning_rate, options_.schedule);
+      apply({r.step, r.learning_rate, scale});
+      steps_ = r.step;
+    }
+    r.step = steps_;
+    scaler_.after_step(r.skipped);
+    if constexpr (!Plan::needs_norm) driver_.reached(Plan::markers::squared);
+    driver_.reached(Plan::markers::updated);
+    driver_.finish();
     return r;
   }
-  double squared_norm() {
-    squares_ = {};
-    storage_.for_each_shard(decays(), [&](const Shard<T>& shard) {
-      ops::add_square_sum(device_, shard.size, shard.grads, squares_);
+  void apply(const UpdateStep& now) {
+    D* scratch = nullptr;
+    if constexpr (Plan::update_bytes > 0) scratch = scratch_.template take<D>(Plan::update_piece);
+    const detail::Update<Plan, Device> update(device_, now, options_.optimizer, options_.seed,
+                                              scratch, chunk_numbers());
+    std::size_t first = 0;
+    storage().for_each_shard(decays(), [&](const auto& shard, T* copies) {
+      update(shard, copies, first);
+      first += shard.size;
     });
-    reached(Plan::markers::squared, -1);
-    stream_.wait(waits_->normed);
-    return squares_.value();
+    scratch_.release({});
+  }
+  double squared_norm() {
+    driver_.squares() = {};
+    storage().for_each_shard(decays(), [&](const auto& shard, T*) {
+      ops::add_square_sum(device_, shard.size, shard.grads, driver_.squares());
+    });
+    driver_.reached(Plan::markers::squared);
+    driver_.wait_for_norm();
+    return driver_.squares().value();
   }
 
-  /// Parameters of an evaluated unit: gathered here, on the compute thread, when another group begins.
-  void gather(int unit) {
-    if (!Plan::data::shards_params || Plan::groups.of[unit] == group_) return;
-    group_ = Plan::groups.of[unit];
-    storage_.gather(unit, world_);
-  }
-  void gather_all() {
-    group_ = -1;
-    for (int u = 0; u < Plan::num_units; ++u) gather(u);
-  }
-  /// How many samples the rank with the most has: sharded parameters are gathered by all ranks alike.
-  int most_rows_of_any(int samples) {
-    if constexpr (!Plan::data::shards_params) return samples;
-    std::vector<std::int32_t> all(static_cast<std::size_t>(size()));
-    world_.all_gather(&samples, all.data(), std::size_t{1});
-    return *std::max_element(all.begin(), all.end());
-  }
-  std::vector<NamedTensor> gathered(bool gradients, Receivers to) {
-    if (to == Receivers::rank_0 && rank() != 0) {
-      storage_.collect(world_, gradients, nullptr);
-      return {};
-    }
-    std::vector<T> flat(Plan::layout.size + Plan::layout.frozen);
-    storage_.collect(world_, gradients, flat.data());
-    return detail::by_name<Plan>(flat.data(), gradients);
-  }
-
-  void reached(int marker, int unit) {
-    if (marker != marker_) detail::throw_unit_order(rank(), marker_, unit);
-    ++marker_;
-    stream_.reached(marker);
-  }
   void check_rows(Rows x, Rows y) const {
     detail::check_rows(rank(), x, y, options_.batch, options_.tokens);
   }
   void check_batch(Rows x, Rows y) const {
     check_rows(x, y);
-    if (x.samples % Plan::micro_batches != 0 || x.samples == 0) {
-      throw InvalidInput(
-          rank(), "step",
-          std::to_string(x.samples) + " samples cannot be cut into " +
-              std::to_string(Plan::micro_batches) +
-              " equal micro-batches: give a positive multiple (pad with ignored labels).");
-    }
+    detail::check_micro_batches(rank(), x.samples, Plan::micro_batches);
   }
 
   World& world_;
   [[no_unique_address]] Device device_;
+  detail::LossScaler<Plan> scaler_;
   Options<Slots> options_;
-  Storage storage_;
+  Driver driver_;
   HostMemory tables_;
   Arena activations_, backward_, scratch_;
-  std::array<std::uint8_t, Plan::layout.num_params> touched_{};
-  const Waits<Plan::num_units>* waits_ = nullptr;
-  ops::ExactSum squares_;
-  LossSum local_;  // summed over ranks by the plan's loss operation
-  int marker_ = 0, group_ = -1;
+  double unscale_ = 1;  // of the last step's gradients
   std::int64_t steps_ = 0;
-  bool evaluating_ = false, broken_ = false;
-  CpuStream<Plan, Execution> stream_;  // last: its worker ends before anything it touches
+  bool broken_ = false;
 };
 
 }  // namespace cohort

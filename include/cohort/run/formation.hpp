@@ -55,6 +55,37 @@ inline void check_rows(int rank, Rows x, Rows y, int batch, int tokens) {
   }
 }
 
+inline void check_micro_batches(int rank, int samples, int micro_batches) {
+  if (samples % micro_batches == 0 && samples != 0) return;
+  throw InvalidInput(rank, "step",
+                     std::to_string(samples) + " samples cannot be cut into " +
+                         std::to_string(micro_batches) +
+                         " equal micro-batches: give a positive multiple (pad with ignored "
+                         "labels).");
+}
+
+/// The chunks of this rank's shard as the flat forward order numbers them, for random rounding.
+template <class Plan, class Storage>
+void number_chunks(const Storage& storage, std::uint32_t* numbers) {
+  for (const ParamInfo& p : Plan::layout.params) {
+    if (!p.trains) continue;
+    for (std::size_t at = p.offset; at < p.offset + p.padded; at += chunk) {
+      const std::ptrdiff_t local = storage.local(at, p.unit);
+      if (local >= 0)
+        numbers[static_cast<std::size_t>(local) / chunk] = static_cast<std::uint32_t>(at / chunk);
+    }
+  }
+}
+
+/// How many samples the rank with the most has: sharded parameters are gathered by all ranks alike.
+/// Collective for strategies that shard parameters.
+template <class Plan, class World> int samples_of_any(World& world, std::int32_t samples) {
+  if constexpr (!Plan::data::shards_params) return samples;
+  std::vector<std::int32_t> all(static_cast<std::size_t>(world.size()));
+  world.all_gather(&samples, all.data(), std::size_t{1});
+  return *std::max_element(all.begin(), all.end());
+}
+
 /// One flag a chunk of the shard: does weight decay apply?
 template <class Plan, class Storage>
 void mark_decaying(const Storage& storage, std::uint8_t* flags) {
@@ -75,9 +106,9 @@ void initialise(const Storage& storage, std::uint64_t seed, int) {
     Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0,
               P::rank, P::cols};
     for (std::size_t k = 0; k < P::numel; ++k) {
+      if (!storage.holds(p, k)) continue;
       draw.index = k;
-      auto* to = storage.param_at(p, k);
-      if (to) *to = P::initialiser::value(draw);
+      storage.write(p, k, P::initialiser::value(draw));
     }
   });
 }
@@ -98,36 +129,41 @@ template <class O> std::uint64_t hash_options(const O& o) {
   return h;
 }
 
-/// All ranks must have the same plan and the same hyperparameters. Collective; throws on every
-/// rank.
-template <class Plan, class World, class O> void agree(World& world, const O& options) {
+/// All ranks must have the same plan and the same hyperparameters. Returns the most rows that any rank
+/// has in a step. Collective; throws on every rank.
+template <class Plan, class World, class O> double agree(World& world, const O& options) {
   constexpr std::uint64_t plan_hash = Plan::hash();
-  const std::int64_t mine[2] = {std::bit_cast<std::int64_t>(plan_hash),
-                                std::bit_cast<std::int64_t>(hash_options(options))};
-  std::vector<std::int64_t> all(2 * static_cast<std::size_t>(world.size()));
-  world.all_gather(mine, all.data(), std::size_t{2});
-  for (int r = 1; r < world.size(); ++r) {
+  constexpr std::size_t words = 3;
+  const std::int64_t mine[words] = {std::bit_cast<std::int64_t>(plan_hash),
+                                    std::bit_cast<std::int64_t>(hash_options(options)),
+                                    std::int64_t{options.batch} * options.tokens};
+  std::vector<std::int64_t> all(words * static_cast<std::size_t>(world.size()));
+  world.all_gather(mine, all.data(), words);
+  std::int64_t rows = 1;
+  for (std::size_t at = 0; at < all.size(); at += words) {
     const char* what = nullptr;
-    if (all[2 * static_cast<std::size_t>(r)] != all[0]) {
+    if (all[at] != all[0]) {
       what =
           "have different plans: start the same binary, with the same model and policies, on every "
           "rank.";
-    } else if (all[2 * static_cast<std::size_t>(r) + 1] != all[1]) {
+    } else if (all[at + 1] != all[1]) {
       what =
           "have different options (seed, learning rate, optimizer, schedule or clipping): give all "
           "ranks the same.";
     }
     if (what)
-      throw Mismatch(world.rank(), "Run::on", "ranks 0 and " + std::to_string(r) + " " + what);
+      throw Mismatch(world.rank(), "Run::on",
+                     "ranks 0 and " + std::to_string(at / words) + " " + what);
+    rows = std::max(rows, all[at + 2]);
   }
+  return static_cast<double>(rows);
 }
 
-/// The options, once all ranks have them and this plan can run with them. Before any memory is
-/// taken, so that what is exchanged here does not add to the peak. Collective.
-template <class Plan, class World, class O> const O& agreed(World& world, const O& options) {
+/// Checks the options and agrees on them with all ranks, before any memory is taken, so that what is
+/// exchanged here does not add to the peak. Returns the most rows of any rank. Collective.
+template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
   checked<Plan>(options, world.rank());
-  agree<Plan>(world, options);
-  return options;
+  return agree<Plan>(world, options);
 }
 
 [[noreturn]] inline void throw_unit_order(int rank, int marker, int unit) {

@@ -29,6 +29,9 @@ struct StepReport {
   double grad_norm = 0;         // of the mean gradient before clipping; 0 when no policy needs it
   double clip_coefficient = 1;  // what the gradient was multiplied by
   double learning_rate = 0;
+  double loss_scale = 1;  // that this step's gradients carried (DynamicLossScale)
+  bool skipped =
+      false;  // they overflowed: nothing was updated, and step is the number of updates done
 };
 
 using ops::LossSum;

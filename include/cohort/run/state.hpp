@@ -25,17 +25,32 @@ enum class Receivers { all_ranks, rank_0 };
 namespace detail {
 /// Copies every parameter's range, or every gradient's, out of a flat buffer in the order of `layout`.
 /// Frozen parameters have no gradient.
-template <class Plan, class T> std::vector<NamedTensor> by_name(const T* flat, bool gradients) {
+template <class Plan> std::vector<NamedTensor> by_name(const float* flat, bool gradients) {
   const std::vector<std::string> names = parameter_names<typename Plan::model>();
   std::vector<NamedTensor> out;
   out.reserve(names.size());
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const std::size_t i = static_cast<std::size_t>(index);
     if (gradients && !P::trains) return;
-    const T* from = flat + Plan::layout.params[i].offset;
+    const float* from = flat + Plan::layout.params[i].offset;
     out.push_back({names[i], {P::extents.begin(), P::extents.end()}, {from, from + P::numel}});
   });
   return out;
+}
+
+/// Every parameter, or the last gradients times `factor`, which is a power of two. Collective.
+template <class Plan, class Storage, class World>
+std::vector<NamedTensor> gather_by_name(Storage& storage, World& world, bool gradients,
+                                        Receivers to, double factor = 1) {
+  if (to == Receivers::rank_0 && world.rank() != 0) {
+    storage.collect(world, gradients, nullptr);
+    return {};
+  }
+  std::vector<float> flat(Plan::layout.size + Plan::layout.frozen);
+  storage.collect(world, gradients, flat.data());
+  if (gradients && factor != 1)
+    for (float& value : flat) value *= static_cast<float>(factor);
+  return by_name<Plan>(flat.data(), gradients);
 }
 
 /// Writes one named parameter into a flat buffer; says which names exist when it is not one of
@@ -53,7 +68,7 @@ void write_by_name(int rank, const Storage& storage, const std::string& name,
                              std::to_string(values.size()) + ".");
     }
     for (std::size_t k = 0; k < values.size(); ++k) {
-      if (auto* to = storage.param_at(p, k)) *to = values[k];
+      storage.write(p, k, values[k]);
     }
     return;
   }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/said.hpp: one mistake, one sentence: how it is said.
+#pragma once
+
+namespace cohort::detail {
+
+/// False as soon as a type is known: the condition of a static_assert that is the whole message.
+template <class...> inline constexpr bool never = false;
+
+/// Says M::say(), a static_assert, at the end of the translation unit: the function is used and its
+/// return type is declared, so that compilers instantiate it last and alone. Said in place, the
+/// sentence would carry the whole stack of constraints under which the mistake was met.
+template <class M> constexpr bool said(bool now = false) {
+  if (now) M::say();
+  return true;
+}
+
+}  // namespace cohort::detail

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/policies/wire.hpp: gradients on their way between ranks, in the type that they are reduced in.
+#pragma once
+#include <cohort/core/arena.hpp>
+#include <cohort/core/float16.hpp>
+#include <cohort/ops/convert.hpp>
+#include <cohort/ops/elementwise.hpp>
+#include <cstddef>
+#include <type_traits>
+
+namespace cohort {
+
+/// The power of two that fp16 gradients are divided by before they are added over `ranks` ranks, near
+/// the square root of their number: neither the parts vanish nor the sum overflows first.
+///
+/// Source   PyTorch FSDP2, _get_gradient_divide_factors.
+constexpr int predivide(int ranks) {
+  int p = 1;
+  while (ranks % p == 0 && ranks / p > p) p *= 2;
+  return p;
+}
+
+namespace detail {
+
+/// Reduces fp32 gradients as Plan::reduce: rounds them into memory of its own, reduces there, converts
+/// the sum back. Where the types are one, it reduces in place.
+template <class Plan> class Wire {
+ public:
+  using D = typename Plan::gradient;
+  using R = typename Plan::reduce;
+  static constexpr bool casts = Plan::casts_reductions;
+
+  /// Room for `count` elements; 0 where nothing is cast.
+  static constexpr std::size_t bytes(std::size_t count) {
+    return casts ? round_up(count * sizeof(R), alignment) : 0;
+  }
+  /// What gradients are divided by when they have been reduced over a world of `ranks`.
+  static constexpr int divisor(int ranks) { return std::is_same_v<R, fp16> ? predivide(ranks) : 1; }
+  Wire(std::size_t count, int ranks) : memory_(bytes(count)), factor_(D(1) / D(divisor(ranks))) {}
+
+  /// `divides`: this is the first reduction of these gradients.
+  template <class Comm>
+  void all_reduce(Comm& comm, D* inout, std::size_t count, bool divides = true) const {
+    if constexpr (casts) {
+      R* wire = narrowed(inout, count, divides);
+      comm.all_reduce(wire, count);
+      ops::convert(device(), count, static_cast<const R*>(wire), inout);
+    } else {
+      comm.all_reduce(inout, count);
+    }
+  }
+  /// This rank's part, of `per` elements, of the sum of everybody's `whole` is written or added to `own`,
+  /// which may be its place in `whole`.
+  template <class Comm>
+  void reduce_scatter(Comm& comm, D* whole, D* own, std::size_t per, bool adds) const {
+    const auto ranks = static_cast<std::size_t>(comm.size()),
+               first = static_cast<std::size_t>(comm.rank()) * per;
+    if constexpr (casts) {
+      R* wire = narrowed(whole, ranks * per, true);
+      R* sum = wire + first;  // in place: peers read other slices
+      comm.reduce_scatter(static_cast<const R*>(wire), sum, per);
+      const auto add = [](auto a, auto b) { return a + b; };
+      if (adds)
+        ops::map(per, add, own, static_cast<const D*>(own), static_cast<const R*>(sum));
+      else
+        ops::convert(device(), per, static_cast<const R*>(sum), own);
+    } else {
+      D* sum = adds ? whole + first : own;
+      comm.reduce_scatter(static_cast<const D*>(whole), sum, per);
+      if (adds) ops::add_to(device(), per, own, static_cast<const D*>(sum));
+    }
+  }
+
+ private:
+  static constexpr typename Plan::device device() { return {}; }
+  R* narrowed(const D* from, std::size_t count, bool divides) const {
+    R* wire = memory_.template as<R>();
+    if (divides && factor_ != D(1))
+      ops::map(
+          count, [f = factor_](auto v) { return v * f; }, wire, from);
+    else
+      ops::convert(device(), count, from, wire);
+    return wire;
+  }
+
+  HostMemory memory_;
+  D factor_;
+};
+
+/// to[n] = from[n], exact where a 16-bit type becomes fp32.
+template <class Plan, class From, class To>
+void copy_converted(std::size_t n, const From* from, To* to) {
+  if constexpr (std::is_same_v<From, To>) {
+    if (n > 0) std::memcpy(static_cast<void*>(to), from, n * sizeof(To));
+  } else {
+    ops::convert(typename Plan::device{}, n, from, to);
+  }
+}
+
+}  // namespace detail
+}  // namespace cohort

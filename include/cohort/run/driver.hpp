@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/driver.hpp: where a model's own forward and backward meet the plan: hooks, operations, streams.
+#pragma once
+#include <array>
+#include <cohort/ops/exact_sum.hpp>
+#include <cohort/run/formation.hpp>
+#include <cohort/run/stores.hpp>
+#include <cstring>
+#include <exception>
+
+namespace cohort::detail {
+
+/// Owns a rank's storage and its communication stream. The model's views call its hooks, which announce
+/// where compute is and wait for what the unit needs; the stream calls it to run operations.
+///
+/// Errors   ContractBroken when the model calls its units out of their declared order.
+template <class Plan, class World> class Driver {
+ public:
+  using plan_type = Plan;
+  using T = typename Plan::compute;
+  using D = typename Plan::gradient;
+  using Storage = typename Plan::data::template Storage<Plan, World>;
+  using markers = typename Plan::markers;
+
+  Driver(World& world, StreamMode mode)
+      : world_(world), storage_(world), stream_(*this, wants_worker(mode, world), world.spins()) {}
+
+  Storage& storage() { return storage_; }
+  const Storage& storage() const { return storage_; }
+  bool has_worker() const { return stream_.has_worker(); }
+
+  /// Parameters and gradients of the whole model, as views whose units fire the hooks below.
+  auto parameters() { return top_view<typename Plan::model>(params_); }
+  auto gradients() { return top_view<typename Plan::model>(grads_); }
+
+  void before_forward(int unit) {
+    if (evaluating_) return gather(unit);
+    reached(markers::forward(unit), unit);
+    stream_.wait(waits_->forward[unit]);
+  }
+  void before_backward(int unit) {
+    reached(markers::backward(unit), unit);
+    stream_.wait(waits_->backward[unit]);
+  }
+  void after_backward(int unit) {
+    const UnitInfo& u = Plan::layout.units[unit];
+    for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
+      const ParamInfo& p = Plan::layout.params[i];
+      if (touched_[i] || !p.trains) continue;  // else no contribution in the first micro-batch
+      std::memset(static_cast<void*>(storage_.grad(unit) + (p.offset - u.offset)), 0,
+                  p.numel * sizeof(D));
+      touched_[i] = 1;
+    }
+    if constexpr (Storage::restarts_gradients) storage_.zero_padding(unit);
+    reached(markers::backward_ended(unit), unit);
+  }
+  ParamCursor<T> params_of_unit(int unit) const {
+    return {storage_.param(unit), storage_.frozen(unit)};
+  }
+  GradCursor<D> grads_of_unit(int unit) {
+    return {storage_.grad(unit), touched_.data() + Plan::layout.units[unit].first_param};
+  }
+
+  template <MicroBatch M> void begin() {
+    if (is_first(M) || Storage::restarts_gradients) touched_.fill(0);
+    storage_.begin_micro_batch(is_first(M));
+    waits_ = &Plan::template waits<M>;
+    marker_ = 0;
+    stream_.template begin<M>();
+    reached(markers::begin);
+  }
+  void reached(int marker, int unit = -1) {
+    if (marker != marker_) throw_unit_order(world_.rank(), marker_, unit);
+    ++marker_;
+    stream_.reached(marker);
+  }
+  /// Every unit has been called, forward and backward.
+  void check_all_units() const {
+    if (marker_ != markers::squared) throw_unit_order(world_.rank(), marker_, -1);
+  }
+  void wait_for_reductions() { stream_.wait(waits_->reduced); }
+  void wait_for_norm() { stream_.wait(waits_->normed); }
+  void finish() { stream_.finish(); }
+
+  /// Between these two units gather their parameters on the compute thread.
+  void begin_evaluation() {
+    evaluating_ = true;
+    group_ = -1;
+  }
+  void end_evaluation() { evaluating_ = false; }
+  void gather_all() {
+    group_ = -1;
+    for (int u = 0; u < Plan::num_units; ++u) gather(u);
+  }
+
+  /// This rank's part of the loss, then all ranks'; and of the squares of the gradient.
+  LossSum& loss() { return loss_; }
+  ops::ExactSum& squares() { return squares_; }
+
+  /// Runs one planned operation; called by the stream, on its thread.
+  void run_op(const Op& op) {
+    if (op.kind == OpKind::loss) {
+      world_.all_reduce(&loss_.sum, std::size_t{2});
+    } else if (op.kind == OpKind::norm) {
+      if constexpr (Storage::norm_is_partial) {
+        storage_.norm_axis(world_).all_reduce(squares_.limbs().data(), squares_.limbs().size());
+      }
+    } else {
+      storage_.run(op, world_);
+    }
+  }
+  void fail(std::exception_ptr cause) { world_.abort(cause); }
+
+ private:
+  static_assert(sizeof(LossSum) == 2 * sizeof(double), "sum and weight are reduced as one pair");
+
+  void gather(int unit) {
+    if (!Plan::data::shards_params || Plan::groups.of[unit] == group_) return;
+    group_ = Plan::groups.of[unit];
+    storage_.gather(unit, world_);
+  }
+
+  World& world_;
+  Storage storage_;
+  ParamStore<Driver> params_{this};
+  GradStore<Driver> grads_{this};
+  std::array<std::uint8_t, Plan::layout.num_params> touched_{};
+  const Waits<Plan::num_units>* waits_ = nullptr;
+  ops::ExactSum squares_;
+  LossSum loss_;
+  int marker_ = 0, group_ = -1;
+  bool evaluating_ = false;
+  CpuStream<Plan, Driver> stream_;  // last: its worker ends before anything it touches
+};
+
+}  // namespace cohort::detail
