@@ -126,30 +126,30 @@ namespace detail {
 template <class Model, class Loss, class... Ps> consteval bool explain_precision() {
   if constexpr (!ComputesIn<Model, Ps...>) {
     static_assert(
-        ComputesIn<Model, Ps...>,
+        never<Model, Loss>,
         "cohort: a layer of this model works in fp32 but not in the compute type of "
         "MixedPrecision. Write its forward and backward for any element type T, with wide() and "
         "assign() where it uses Eigen. [docs/writing_a_layer.md]");
   } else if constexpr (!LossComputesIn<Loss, Model, Ps...>) {
-    static_assert(LossComputesIn<Loss, Model, Ps...>,
+    static_assert(never<Model, Loss>,
                   "cohort: the loss works in fp32 but not in the compute type of MixedPrecision. "
                   "Write it for outputs Tensor<const T, C> of any T; Features targets are fp32. "
                   "[cohort/concepts/loss.hpp]");
   } else if constexpr (!ScalesFp16<Model, Ps...>) {
-    static_assert(ScalesFp16<Model, Ps...>,
+    static_assert(never<Model, Loss>,
                   "cohort: fp16 gradients underflow without a loss scale. Add DynamicLossScale<>, "
                   "or use bf16, which needs none. [cohort/policies/dynamic_loss_scale.hpp]");
   } else if constexpr (!ScalesFp16Only<Model, Ps...>) {
-    static_assert(ScalesFp16Only<Model, Ps...>,
+    static_assert(never<Model, Loss>,
                   "cohort: DynamicLossScale is for fp16: bf16 and fp32 have the range that "
                   "gradients need. Leave it out. [cohort/policies/dynamic_loss_scale.hpp]");
   } else if constexpr (!LossTakesScale<Loss, Model, Ps...>) {
-    static_assert(LossTakesScale<Loss, Model, Ps...>,
+    static_assert(never<Model, Loss>,
                   "cohort: with DynamicLossScale the loss must take its scale: add 'float scale' "
                   "after the target of its forward, and multiply dy with it before dy is rounded. "
                   "[cohort/concepts/loss.hpp]");
   } else {
-    static_assert(RoundsWithoutMasters<Model, Ps...>,
+    static_assert(never<Model, Loss>,
                   "cohort: StochasticRounding rounds parameters that have no fp32 masters. Write "
                   "MixedPrecision<bf16, bf16> with it, or leave it out. "
                   "[cohort/policies/stochastic_rounding.hpp]");

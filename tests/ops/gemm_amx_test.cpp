@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/ops/gemm_amx_test.cpp: a block of sums in the tile registers of AMX; empty without them.
+// tests/ops/gemm_amx_test.cpp: a block of sums in the tile registers of AMX; without them, one test that says so.
 #include <doctest/doctest.h>
 
 #include <cohort/ops/gemm_amx.hpp>
+#include <cohort/ops/gemm_tiled.hpp>
+
+#include "gemm_block.hpp"
 
 #if defined(COHORT_HAS_AMX)
 using namespace cohort;
 using namespace cohort::detail;
-
-namespace {
-
-/// A block of small integers: every sum is exact.
-struct Block {
-  alignas(64) bf16 left[2 * 1024], right[2 * 1024];
-  float expected[32 * 32];
-  explicit Block(float init) {
-    for (int i = 0; i < 2048; ++i) left[i] = bf16(float(i * 7 % 11 - 5));
-    for (int i = 0; i < 2048; ++i) right[i] = bf16(float(i * 5 % 13 - 6));
-    for (int i = 0; i < 32; ++i)
-      for (int j = 0; j < 32; ++j) {
-        float& sum = expected[i * 32 + j] = init;
-        for (int p = 0; p < 64; ++p)
-          sum += float(left[p / 32 * 1024 + i * 32 + p % 32]) *
-                 float(right[p / 32 * 1024 + j / 16 * 512 + p % 32 / 2 * 32 + j % 16 * 2 + p % 2]);
-      }
-  }
-  LeftTiles tiles() const {
-    return {reinterpret_cast<const char*>(left), 64, tile_pair_bytes, tile_bytes};
-  }
-};
-
-}  // namespace
+using cohort::test::Block;
 
 TEST_CASE("multiply_tiles: small integers are summed exactly, from zero, a block or a row") {
   alignas(64) float init[32 * 32], out[32 * 32], unused[32 * 32];
@@ -66,5 +46,9 @@ TEST_CASE("multiply_tiles: the sums of the block before are written meanwhile") 
   before = {first, c, 32, 32, 32};
   multiply_tiles<2, 2, false>(2, x.tiles(), right, {nullptr, 0}, {first, 128}, before, 32, [] {});
   for (int i = 0; i < 32 * 32; ++i) REQUIRE(c[i].bits == bf16(x.expected[i]).bits);
+}
+#else
+TEST_CASE("gemm_amx: this target has no tile registers, and products of bf16 use none") {
+  CHECK(cohort::detail::widest_dot != cohort::detail::Dot::tiles);
 }
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/ops/gemm_pairs_test.cpp: laws of packing bf16 into tiles; empty without AVX512_BF16.
+// tests/ops/gemm_pairs_test.cpp: laws of packing bf16 into tiles; without AVX512_BF16, one test that says so.
 #include <doctest/doctest.h>
 
 #include <cohort/ops/gemm_pairs.hpp>
+#include <cohort/ops/gemm_tiled.hpp>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -94,5 +95,9 @@ TEST_CASE("Sums: rounds as bf16(float), writes its rows and columns only") {
         REQUIRE(to[i * 40 + j].bits == (inside ? bf16(from[i * 32 + j]).bits : 0x1234));
       }
   }
+}
+#else
+TEST_CASE("gemm_pairs: this target has no dot products of pairs, and products of bf16 use none") {
+  CHECK(cohort::detail::widest_dot == cohort::detail::Dot::widened);
 }
 #endif

@@ -212,7 +212,7 @@ template <class Case> void check_peak_of(int ranks) {
   // loader's block of thread-local storage are the system's.
   setup.stream = StreamMode::worker;
   const Taken worker = taken_by<Run>(ranks, options_of<Run, Case>(setup));
-  const std::int64_t compared = 2 * ranks * 8, thread = 2 * sizeof(void*);
+  const std::int64_t compared = 3 * ranks * 8, thread = 2 * sizeof(void*);
   CHECK(worker.ours == ranks * (planned + compared + thread));
 }
 

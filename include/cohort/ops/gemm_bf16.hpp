@@ -86,8 +86,8 @@ template <Dot How> class Bf16Gemm {
   static constexpr int whole(int n) { return (n + 31) / 32 * 32; }
 
   static Blocks& blocks() {
-    static thread_local Blocks out;
-    return out;
+    static_assert(sizeof(Blocks) <= narrow_scratch_bytes);
+    return *reinterpret_cast<Blocks*>(narrow_scratch());
   }
 
   template <bool TransB, class O> static void pack(const Part<O>& at) {

@@ -83,9 +83,9 @@ requires(How != Dot::widened) struct narrow_gemm<bf16, How, Float> {
 #endif
 
 /// Bytes of thread-local memory of a product of T.
-template <class T, int Bytes, class Narrow> constexpr std::size_t product_scratch() {
+template <class T, int Bytes> constexpr std::size_t product_scratch() {
   if constexpr (Float16<T>) {
-    return sizeof(typename Narrow::Blocks) + Tile<float, Bytes>::scratch;
+    return narrow_scratch_bytes + Tile<float, Bytes>::scratch;
   } else {
     return Tile<T, Bytes>::scratch;
   }
@@ -111,7 +111,7 @@ template <class T, int Bytes, class Narrow> constexpr std::size_t product_scratc
 template <int Bytes, detail::Dot How = detail::widest_dot> struct TiledGemmOf {
   template <class T> using Narrow = typename detail::narrow_gemm<T, How, TiledGemmOf>::type;
   template <class T>
-  static constexpr std::size_t scratch_bytes = detail::product_scratch<T, Bytes, Narrow<T>>();
+  static constexpr std::size_t scratch_bytes = detail::product_scratch<T, Bytes>();
 
   template <bool TransA, bool TransB, class T, class O = T>
   static void multiply(int m, int n, int k, const T* a, int lda, const T* b, int ldb,

@@ -23,6 +23,14 @@ template <class T, class O> struct Narrow {
   std::ptrdiff_t ldc;
 };
 
+/// Memory of the calling thread for one product of 16-bit types at a time, whatever its kernel. One for
+/// all of them: what is thread-local comes out of each thread's stack.
+inline constexpr std::size_t narrow_scratch_bytes = std::size_t{1680} << 10;
+inline char* narrow_scratch() {
+  alignas(64) static thread_local char out[narrow_scratch_bytes];
+  return out;
+}
+
 /// c = beta * c, without reading c where beta is 0.
 template <class T> void scale_rows(int m, int n, T beta, T* c, std::ptrdiff_t ldc) {
   for (int i = 0; i < m; ++i, c += ldc) {
@@ -68,8 +76,8 @@ template <class Float> struct WidenedGemm {
 
  private:
   static Blocks& blocks() {
-    static thread_local Blocks out;
-    return out;
+    static_assert(sizeof(Blocks) <= narrow_scratch_bytes);
+    return *reinterpret_cast<Blocks*>(narrow_scratch());
   }
 
   /// c[m,n] = beta * c + bias + the product of rows i.. and columns j.., over all of k.
