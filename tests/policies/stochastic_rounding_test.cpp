@@ -57,7 +57,8 @@ TEST_CASE(
     const float x = 1;
     for (int step = 0; step < steps; ++step) run.step({&x, {1}}, {ones.data(), {1}});
     double mean = 0;
-    for (float w : run.gather_parameters()[0].values) {
+    const auto parameters = run.gather_parameters();
+    for (float w : parameters[0].values) {
       mean += w / n;
       CHECK(float(bf16(w)) == w);
     }
