@@ -19,6 +19,7 @@ void check_mixed(std::initializer_list<int> rank_counts, StreamMode stream,
     const Setup setup{.ranks = ranks, .steps = 12, .stream = stream};
     const auto expected = train_sharded<MixedRun<Case, Replicate, N, More...>, Case>(setup);
     CHECK(all_same(expected, expected[0]));
+    CHECK(expected[0].reports.back().step > 6);  // an fp16 scale may have to come down first
     CHECK_FALSE(same_bits(expected[0].start, expected[0].parameters));
     const auto like = [&]<class How>(std::type_identity<How>) {
       CHECK(all_same(train_sharded<MixedRun<Case, How, N, More...>, Case>(setup), expected[0]));

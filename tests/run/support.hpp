@@ -142,9 +142,12 @@ inline bool same_bits(const std::vector<NamedTensor>& a, const std::vector<Named
   }
   return true;
 }
+/// The norm of a step that was skipped is NaN, which is the same as NaN here.
+inline bool same_number(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 inline bool same_bits(const StepReport& a, const StepReport& b) {
-  return a.step == b.step && a.loss == b.loss && a.weight == b.weight &&
-         a.grad_norm == b.grad_norm && a.clip_coefficient == b.clip_coefficient &&
+  return a.step == b.step && same_number(a.loss, b.loss) && a.weight == b.weight &&
+         same_number(a.grad_norm, b.grad_norm) &&
+         same_number(a.clip_coefficient, b.clip_coefficient) &&
          a.learning_rate == b.learning_rate && a.loss_scale == b.loss_scale &&
          a.skipped == b.skipped;
 }
