@@ -5,8 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <limits>
-
+#include "../support/overflowing.hpp"
 #include "mixed.hpp"
 
 using namespace cohort;
@@ -29,24 +28,6 @@ static_assert(Default::next({0x1p-20, 5}, true) == LossScale{0x1p-21, 0});
 
 // ---------------------------------------------------------------- steps
 
-/// Cross-entropy whose gradient is infinite on one rank where the test says so.
-struct Overflowing {
-  using Target = nn::CrossEntropy::Target;
-  static inline thread_local bool now = false;
-  template <class Ctx, class T, int V>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, float scale = 1) {
-    const auto loss = nn::CrossEntropy::forward(ctx, y, target, scale);
-    if (now) loss.dy.data[1] = T(std::numeric_limits<float>::infinity());
-    return loss;
-  }
-  template <class Ctx, class T, int V>
-  static LossSum evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
-    return nn::CrossEntropy::evaluate(ctx, y, target);
-  }
-  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
-    return nn::CrossEntropy::gradient_bytes<Model, T>(rows);
-  }
-};
 struct OverflowCase : zoo::Case<zoo::Gpt, Overflowing, 4> {
   static constexpr const char* name() { return "Gpt that overflows"; }
 };

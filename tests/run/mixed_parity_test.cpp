@@ -5,12 +5,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "../golden/gpt.hpp"
+#include "../support/overflowing.hpp"
 
 using namespace cohort;
 using golden::Golden, golden::GptRows, golden::Tied, golden::Untied;
+using test::Overflowing;
 
 namespace {
 
@@ -230,17 +231,6 @@ TEST_CASE("mixed: gradients are rounded to the reduced type, added in fp32, roun
   check_reduction<fp16, MixedPrecision<fp16, fp32>, MixedPrecision<fp16, fp32, fp32>,
                   DynamicLossScale<1>>(3, 1.0f / 64 / 2);
 }
-
-/// Cross entropy whose gradient holds an infinity when this rank says so.
-struct Overflowing : nn::CrossEntropy {
-  static inline thread_local bool now = false;
-  template <class Ctx, class T, int V>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, float scale = 1) {
-    const auto out = nn::CrossEntropy::forward(ctx, y, target, scale);
-    if (now) out.dy.data[0] = T(std::numeric_limits<float>::infinity());
-    return out;
-  }
-};
 
 using Fp16Run =
     Trainer<Tied::Model, Overflowing, DataParallel<Replicate>, MixedPrecision<fp16, fp32>,

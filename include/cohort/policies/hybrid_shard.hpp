@@ -32,7 +32,7 @@ template <int S> struct HybridShard : detail::Sharding<true, true> {
 /// Comm     FullShard's inside the group; on the last micro-batch one all-reduce a group of parameters
 ///          across the copies, of 1/S of its gradient.
 /// Errors   compile time: S < 2. Before step 0: S does not divide the number of ranks.
-/// Laws     the same bits as Replicate for S a power of two, within rounding otherwise
+/// Laws     the same bits as Replicate for S a power of two and reductions in fp32, else within rounding
 ///          (tests/policies/hybrid_shard_test.cpp, hybrid_shard_full_test.cpp).
 /// Source   Zhao et al. 2023, arXiv:2304.11277, section 3.2.2.
 template <int S>

@@ -7,6 +7,7 @@
 #include <cohort/ops/convert.hpp>
 #include <cohort/ops/elementwise.hpp>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 
 namespace cohort {

@@ -108,7 +108,7 @@ template <class Plan, class World, class Device> class Execution {
     return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
                     Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
   }
-  /// The model's output for this rank's rows, at most one micro-batch, valid until the next call.
+  /// The model's output in the compute type for this rank's rows, at most one micro-batch, valid until the next call.
   /// Collective.
   Output predict(Input x) {
     check_rows(x.rows, x.rows);
