@@ -133,8 +133,8 @@ void attention(int num_samples, const char* forward, const char* backward) {
                                                lse.data(), scratch.data());
   });
   report(name<T>(backward), scores, double(n) * C * 7 * sizeof(T), [&] {
-    ops::attention_backward<heads, width, true>(cpu, num_samples, Tokens, qkv.data(), dy.data(),
-                                                lse.data(), dqkv.data(), scratch.data());
+    ops::attention_backward<heads, width, true>(cpu, num_samples, Tokens, qkv.data(), y.data(),
+                                                dy.data(), lse.data(), dqkv.data(), scratch.data());
   });
 }
 

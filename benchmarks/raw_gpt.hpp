@@ -136,15 +136,15 @@ template <class World> class Gpt {
       const BlockWeights &w = p_.block[l], &g = g_.block[l];
       const BlockActivations& a = act_[l];
       const float* in = l > 0 ? act_[l - 1].x2 : x0_;
-      ops::linear_backward<4 * C, C>(cpu_, R, a.gelu, w.out, d, g.out, true, s);
-      ops::linear_gelu_backward<C, 4 * C>(cpu_, R, a.ln2, w.fc, a.slope, s, g.fc, none, true, t,
-                                          scratch_);
+      ops::linear_backward<4 * C, C>(cpu_, R, a.gelu, w.out, d, g.out, none, true, s);
+      ops::linear_gelu_backward<ops::GeluErf, C, 4 * C>(cpu_, R, a.ln2, w.fc, a.slope, s, g.fc,
+                                                        none, true, t, scratch_);
       std::swap(s, t);
       ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true);
       ops::add_to(cpu_, R * C, t, d);  // t: gradient of x1
-      ops::linear_backward<C, C>(cpu_, R, a.att, w.proj, t, g.proj, true, s);
-      ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, s, a.lse, d, scratch_);
-      ops::linear_backward<C, 3 * C>(cpu_, R, a.ln1, w.qkv, d, g.qkv, true, s);
+      ops::linear_backward<C, C>(cpu_, R, a.att, w.proj, t, g.proj, none, true, s);
+      ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, s, a.lse, d, scratch_);
+      ops::linear_backward<C, 3 * C>(cpu_, R, a.ln1, w.qkv, d, g.qkv, none, true, s);
       ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true);
       ops::add_to(cpu_, R * C, d, t);
       reduce(l == L - 1 ? g_.size : offset(l + 1),

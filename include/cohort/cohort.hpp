@@ -19,6 +19,7 @@
 #include <cohort/nn/losses.hpp>
 #include <cohort/nn/repeat.hpp>
 #include <cohort/nn/residual.hpp>
+#include <cohort/nn/rms_norm.hpp>
 #include <cohort/nn/sequential.hpp>
 
 // Name the strategy, read the plan, run it.

@@ -9,6 +9,7 @@
 #include <cohort/optim/adamw.hpp>
 #include <cohort/optim/warmup_cosine.hpp>
 #include <cohort/policies/buckets.hpp>
+#include <cohort/policies/capture.hpp>
 #include <cohort/policies/clip_grad_norm.hpp>
 #include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/policies/grad_accum.hpp>
@@ -36,10 +37,12 @@ template <class... Ps> struct ChosenPolicies {
   using groups = policy_for<slots::groups, Groups<ByRepeat>, Ps...>;
   using optimizer = policy_for<slots::optimizer, optim::AdamW, Ps...>;
   using schedule = policy_for<slots::schedule, optim::ConstantRate, Ps...>;
+  using capture = policy_for<slots::capture, Eager, Ps...>;
 };
 /// The same, in one spelling whatever the order of the list: equal choices are one type.
 template <class Data, class Accumulation, class Precision, class Scaling, class Rounding,
-          class Clipping, class Buckets, class Groups, class Optimizer, class Schedule>
+          class Clipping, class Buckets, class Groups, class Optimizer, class Schedule,
+          class Capture>
 struct Slots {
   using data = Data;
   using accumulation = Accumulation;
@@ -51,12 +54,13 @@ struct Slots {
   using groups = Groups;
   using optimizer = Optimizer;
   using schedule = Schedule;
+  using capture = Capture;
 };
 template <class C>
 using slots_of =
     Slots<typename C::data, typename C::accumulation, typename C::precision, typename C::scaling,
           typename C::rounding, typename C::clipping, typename C::buckets, typename C::groups,
-          typename C::optimizer, typename C::schedule>;
+          typename C::optimizer, typename C::schedule, typename C::capture>;
 
 /// What a strategy demands of the rest of the list.
 template <class Model, class... Ps> struct Composition {
@@ -276,18 +280,30 @@ template <class Model, class Loss, class... Ps>
 requires Trainable<Model, Loss, Ps...>
 struct Trainer<Model, Loss, Ps...> {
   using slots = detail::slots_of<detail::ChosenPolicies<Ps...>>;
-  using plan_type = Plan<Model, Loss, slots, DefaultCpu>;
+  /// The plan for a device: where scratch and staging differ, bytes do.
+  template <class Device> using plan_on = Plan<Model, Loss, slots, Device>;
+  using plan_type = plan_on<DefaultCpu>;
   using options = Options<slots>;
-  template <class World, class Device = DefaultCpu>
-  using execution = Execution<plan_type, World, Device>;
+  template <class World> using device_of = typename detail::device_of_world<World>::type;
+  template <class World, class Device = device_of<World>>
+  using execution = Execution<plan_on<Device>, World, Device>;
 
   static constexpr plan_type plan{};
 
   /// Forms the run on this rank: checks the options, compares them and the plan with the other
-  /// ranks', takes all memory, draws the parameters and broadcasts rank 0's. Collective.
-  template <class Device = DefaultCpu, class World>
-  static Execution<plan_type, World, Device> on(World& world, const options& options) {
-    return {world, options};
+  /// ranks', takes all memory, draws the parameters and broadcasts rank 0's. Collective. The device is
+  /// the world's (the CPU for Threads and Mpi, a GPU for Nccl); on<Cuda>(threads, ...) lets the ranks of
+  /// Threads share a GPU.
+  template <class Device = void, class World> static auto on(World& world, const options& options) {
+    using D = std::conditional_t<std::is_void_v<Device>, device_of<World>, Device>;
+    static_assert(!slots::precision::tf32_products || !on_host<D>,
+                  "cohort: tf32 is a mode of a GPU's matrix products, and a CPU has none. Write "
+                  "MixedPrecision<fp32> or <bf16, fp32> here. "
+                  "[cohort/policies/mixed_precision.hpp]");
+    static_assert(!slots::capture::captures || !on_host<D>,
+                  "cohort: CudaGraph captures the launches of a GPU, and a CPU has none. Leave it "
+                  "out, or run on a GPU. [cohort/policies/capture.hpp]");
+    return execution<World, D>(world, options);
   }
 };
 

@@ -27,7 +27,9 @@ using Ones = Initialised<Vector, init::Ones>;
 static_assert(std::is_same_v<Ones::initialiser, init::Ones> && !Ones::decays && Ones::cols == 5);
 using Still = NoDecay<Initialised<Matrix, init::Zeros>>;
 static_assert(!Still::decays && std::is_same_v<Still::initialiser, init::Zeros>);
-static_assert(std::is_same_v<Still, Initialised<NoDecay<Matrix>, init::Zeros>>);
+using Moved = Initialised<NoDecay<Matrix>, init::Zeros>;  // the other way round: the same parameter
+static_assert(std::is_same_v<Still::initialised_by<init::Ones>, Moved::initialised_by<init::Ones>>);
+static_assert(std::is_same_v<Moved::initialiser, init::Zeros>);
 
 using Both = Params<Matrix, Vector>;
 static_assert(Both::count == 2 && Both::size == FlatCount{128 + 64, 0, 2});

@@ -50,8 +50,8 @@ Result<T> run(int samples, int tokens, const std::vector<T>& qkv, const std::vec
   ops::attention_forward<H, D, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), r.lse.data(),
                                        scratch.data());
   std::fill(scratch.begin(), scratch.end(), A(NAN));
-  ops::attention_backward<H, D, Causal>(cpu, samples, tokens, qkv.data(), dy.data(), r.lse.data(),
-                                        r.dqkv.data(), scratch.data());
+  ops::attention_backward<H, D, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), dy.data(),
+                                        r.lse.data(), r.dqkv.data(), scratch.data());
   return r;
 }
 

@@ -14,6 +14,7 @@ using namespace cohort::testing;
 namespace {
 constexpr DefaultCpu device;
 constexpr int In = 37, Out = 70;
+constexpr std::nullptr_t none = nullptr;
 
 template <class T> struct Case {
   explicit Case(int rows)
@@ -37,11 +38,11 @@ TEST_CASE_TEMPLATE("linear: blocks of 256 rows, one after the other, give the bi
     for (bool first : {true, false}) {
       std::vector<T> dw = normal<T>(Out * In, 5), whole = dw, dx(c.size(In)), dx_whole(dx);
       ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), whole.data(),
-                                    first, dx_whole.data());
+                                    none, first, dx_whole.data());
       for (int row = 0; row < rows; row += ops::row_block)
         ops::linear_backward<In, Out>(device, std::min(ops::row_block, rows - row),
                                       c.x.data() + row * In, c.w.data(), c.dy.data() + row * Out,
-                                      dw.data(), first && row == 0, dx.data() + row * In);
+                                      dw.data(), none, first && row == 0, dx.data() + row * In);
       CHECK(same_bits(dw, whole));
       CHECK(same_bits(dx, dx_whole));
     }
@@ -62,12 +63,12 @@ TEST_CASE_TEMPLATE("linear: with gelu, the bits of a product and gelu after it",
       ops::linear_forward<In, Out>(device, rows, c.x.data(), c.w.data(), bias, pre.data());
       ops::gelu_forward<How>(device, n, pre.data(), want.data());
       CHECK(same_bits(y, want));
-      ops::linear_gelu_backward<In, Out>(device, rows, c.x.data(), c.w.data(), slope.data(),
-                                         c.dy.data(), dw.data(), db.data(), true, dx.data(),
-                                         scratch.data());
+      ops::linear_gelu_backward<How, In, Out>(device, rows, c.x.data(), c.w.data(), slope.data(),
+                                              c.dy.data(), dw.data(), db.data(), true, dx.data(),
+                                              scratch.data());
       ops::gelu_backward<How>(device, n, pre.data(), c.dy.data(), d.data());
       ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), d.data(), dw_want.data(),
-                                    true, dx_want.data());
+                                    none, true, dx_want.data());
       ops::column_sum<Out>(device, rows, d.data(), db_want.data(), true);
       CHECK(same_bits(dw, dw_want));
       CHECK(same_bits(dx, dx_want));
@@ -83,14 +84,14 @@ TEST_CASE_TEMPLATE("linear: with gelu, the bits of a product and gelu after it",
 TEST_CASE("linear: sums over no rows are zero, or stay") {
   const Case<float> c(0);
   std::vector<float> dw(Out * In, 9.0f), db(Out, 9.0f);
-  ops::linear_gelu_backward<In, Out, DefaultGemm, float>(device, 0, nullptr, c.w.data(), nullptr,
-                                                         nullptr, dw.data(), db.data(), false,
-                                                         nullptr, nullptr);
+  ops::linear_gelu_backward<ops::GeluErf, In, Out, DefaultGemm, float>(
+      device, 0, nullptr, c.w.data(), nullptr, nullptr, dw.data(), db.data(), false, nullptr,
+      nullptr);
   CHECK(dw == std::vector<float>(Out * In, 9.0f));
   CHECK(db == std::vector<float>(Out, 9.0f));
-  ops::linear_gelu_backward<In, Out, DefaultGemm, float>(device, 0, nullptr, c.w.data(), nullptr,
-                                                         nullptr, dw.data(), db.data(), true,
-                                                         nullptr, nullptr);
+  ops::linear_gelu_backward<ops::GeluErf, In, Out, DefaultGemm, float>(
+      device, 0, nullptr, c.w.data(), nullptr, nullptr, dw.data(), db.data(), true, nullptr,
+      nullptr);
   CHECK(dw == std::vector<float>(Out * In));
   CHECK(db == std::vector<float>(Out));
 }
@@ -107,8 +108,8 @@ TEST_CASE_TEMPLATE("linear: 16-bit rows give float gradients, with the bits of a
     const std::vector<T> x = narrow(c.x), w = narrow(c.w), dy = narrow(c.dy), bias = narrow(c.bias);
     std::vector<float> dw(Out * In), blocks(dw);
     std::vector<T> dx(c.size(In)), y(c.size(Out)), gelu(y), slope(y), scratch(y);
-    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), dy.data(), dw.data(), true,
-                                  dx.data());
+    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), dy.data(), dw.data(), none,
+                                  true, dx.data());
     bool good = true;
     for (int o = 0; o < Out; ++o)
       for (int i = 0; i < In; ++i) {
@@ -124,7 +125,7 @@ TEST_CASE_TEMPLATE("linear: 16-bit rows give float gradients, with the bits of a
     for (int row = 0; row < rows; row += ops::row_block)
       ops::linear_backward<In, Out>(device, std::min(ops::row_block, rows - row),
                                     x.data() + row * In, w.data(), dy.data() + row * Out,
-                                    blocks.data(), row == 0, dx.data() + row * In);
+                                    blocks.data(), none, row == 0, dx.data() + row * In);
     CHECK(same_bits(blocks, dw));
     ops::linear_forward<In, Out>(device, rows, x.data(), w.data(), bias.data(), y.data());
     ops::gelu_forward<ops::GeluErf>(device, c.size(Out), y.data(), y.data());
@@ -133,10 +134,11 @@ TEST_CASE_TEMPLATE("linear: 16-bit rows give float gradients, with the bits of a
     CHECK(same_bits(gelu, y));
     std::vector<float> db(Out), dw_gelu(Out * In);
     std::vector<T> d(c.size(Out));
-    ops::linear_gelu_backward<In, Out>(device, rows, x.data(), w.data(), slope.data(), dy.data(),
-                                       dw_gelu.data(), db.data(), true, dx.data(), scratch.data());
+    ops::linear_gelu_backward<ops::GeluErf, In, Out>(device, rows, x.data(), w.data(), slope.data(),
+                                                     dy.data(), dw_gelu.data(), db.data(), true,
+                                                     dx.data(), scratch.data());
     ops::multiply(device, c.size(Out), dy.data(), slope.data(), d.data());
-    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), d.data(), dw.data(), true,
+    ops::linear_backward<In, Out>(device, rows, x.data(), w.data(), d.data(), dw.data(), none, true,
                                   dx.data());
     CHECK(same_bits(dw_gelu, dw));
   }

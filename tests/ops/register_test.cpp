@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cohort/ops/register.hpp>
+#include <cstdint>
 #include <vector>
 
 using namespace cohort;
@@ -36,4 +37,25 @@ TEST_CASE("register: repeat counts at compile time, in order") {
     seen.push_back(i);
   });
   CHECK(seen == std::vector<int>{0, 1, 2, 3});
+}
+
+TEST_CASE_TEMPLATE("register: select takes each lane, or the scalar, where the mask says", T, float,
+                   double, std::int32_t) {
+  Vec<T> a{}, b{};
+  for (int i = 0; i < ops::lanes<T>; ++i) a[i] = T(i % 3), b[i] = T(1 - i % 2);
+  const Vec<T> smaller = ops::select(a < b, a, b);
+  for (int i = 0; i < ops::lanes<T>; ++i) CHECK(smaller[i] == (a[i] < b[i] ? a[i] : b[i]));
+  CHECK(ops::select(T(1) < T(2), T(3), T(4)) == T(3));
+  CHECK(ops::select(T(2) < T(1), T(3), T(4)) == T(4));
+}
+
+TEST_CASE("register: shuffle takes lanes of two registers; convert_lanes keeps each value") {
+  using Four = ops::detail::vector_of<float, 16>::type;
+  Four a{}, b{};
+  for (int i = 0; i < 4; ++i) a[i] = static_cast<float>(i), b[i] = static_cast<float>(10 + i);
+  const Four mixed = ops::detail::shuffle<0, 4, 3, 7>(a, b);
+  CHECK((mixed[0] == 0 && mixed[1] == 10 && mixed[2] == 3 && mixed[3] == 13));
+  using Whole = ops::detail::vector_of<std::int32_t, 16>::type;
+  const auto whole = ops::detail::convert_lanes<Whole>(mixed);
+  CHECK((whole[0] == 0 && whole[1] == 10 && whole[2] == 3 && whole[3] == 13));
 }

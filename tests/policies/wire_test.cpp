@@ -48,7 +48,7 @@ TEST_CASE_TEMPLATE("Wire: one rounding into the type, fp32 sums, one rounding af
     CAPTURE(ranks);
     launch<Threads>({.ranks = ranks}, [&](Threads& world) {
       const auto n = static_cast<std::size_t>(ranks) * per;
-      const WireOf<R> wire(n, ranks);
+      const WireOf<R> wire({}, n, ranks);
       std::vector<float> whole = values_of(world.rank(), per * 8);
       wire.all_reduce(world, whole.data(), n);
       for (std::size_t i = 0; i < n; i += 7) CHECK(whole[i] == reference<R>(ranks, i));
@@ -67,7 +67,7 @@ TEST_CASE_TEMPLATE("Wire: one rounding into the type, fp32 sums, one rounding af
 TEST_CASE("Wire: fp16 sums that would overflow do not, for being divided before") {
   launch<Threads>({.ranks = 4}, [](Threads& world) {
     std::vector<float> g(64, 30000.0f);  // the sum is 120000, beyond 65504
-    const WireOf<fp16> wire(64, 4);
+    const WireOf<fp16> wire({}, 64, 4);
     wire.all_reduce(world, g.data(), 64);
     CHECK(g[0] == 60000.0f);
     CHECK(WireOf<fp16>::divisor(4) == 2);

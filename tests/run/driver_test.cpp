@@ -18,7 +18,7 @@ using Driver = detail::Driver<Plan, Threads>;
 
 TEST_CASE("Driver: units in their declared order pass, any other order is refused") {
   launch<Threads>({.ranks = 2}, [](Threads& world) {
-    Driver driver(world, StreamMode::on_compute_thread);
+    Driver driver(world, Run::options{.stream = StreamMode::on_compute_thread});
     CHECK_FALSE(driver.has_worker());
     for (int step = 0; step < 2; ++step) {
       driver.begin<MicroBatch::only>();
@@ -42,7 +42,7 @@ TEST_CASE("Driver: units in their declared order pass, any other order is refuse
 
 TEST_CASE("Driver: a unit without a contribution reduces zeros, not the last step's gradient") {
   launch<Threads>({.ranks = 2}, [](Threads& world) {
-    Driver driver(world, StreamMode::worker);
+    Driver driver(world, Run::options{.stream = StreamMode::worker});
     CHECK(driver.has_worker());
     float* g = driver.storage().grads();
     for (std::size_t i = 0; i < Plan::layout.size; ++i) g[i] = 3;

@@ -18,6 +18,7 @@ struct buckets {};       // what Replicate reduces together
 struct groups {};        // what is gathered and reduced together
 struct optimizer {};
 struct schedule {};  // learning rate as a function of the step
+struct capture {};   // how a step's work reaches a GPU
 }  // namespace slots
 
 /// An empty type that names the slot it fills.

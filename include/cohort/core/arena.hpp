@@ -47,8 +47,9 @@ class HostMemory {
   std::size_t bytes_ = 0;
 };
 
-/// A two-ended stack over one HostMemory: `low` grows up, `high` grows down. Nothing is ever freed
-/// singly: mark() and release() pop whole ranges. A one-ended user stays on `low`.
+/// A two-ended stack over one piece of memory, of the host (its own) or of a device: `low` grows up, `high` grows
+/// down. Nothing is ever freed singly: mark() and release() pop whole ranges. A one-ended user stays on
+/// `low`.
 class Arena {
  public:
   struct Mark {
@@ -57,17 +58,24 @@ class Arena {
   enum class End { low, high };
 
   Arena() = default;
-  Arena(const char* purpose, std::size_t bytes) : block_(bytes), purpose_(purpose) {}
+  Arena(const char* purpose, std::size_t bytes)
+      : block_(bytes),
+        begin_(block_.as<std::byte>()),
+        capacity_(block_.bytes()),
+        purpose_(purpose) {}
+  /// Over memory of somebody else, which outlives it: that of a GPU.
+  Arena(const char* purpose, std::byte* begin, std::size_t bytes)
+      : begin_(begin), capacity_(bytes), purpose_(purpose) {}
 
   template <class T> T* take(std::size_t count, End end = End::low) {
     const std::size_t n = round_up(count * sizeof(T), alignment);
-    if (n > block_.bytes() - used()) overflow(n);
+    if (n > capacity_ - used()) overflow(n);
     std::size_t at = mark_.low;
     if (end == End::low)
       mark_.low += n;
     else
-      at = block_.bytes() - (mark_.high += n);
-    return reinterpret_cast<T*>(block_.as<std::byte>() + at);
+      at = capacity_ - (mark_.high += n);
+    return reinterpret_cast<T*>(begin_ + at);
   }
   Mark mark() const { return mark_; }
   void release(Mark to) { mark_ = to; }
@@ -78,20 +86,21 @@ class Arena {
       mark_.high = to.high;
   }
   std::size_t used() const { return mark_.low + mark_.high; }
-  std::size_t capacity() const { return block_.bytes(); }
+  std::size_t capacity() const { return capacity_; }
 
  private:
   [[noreturn]] void overflow(std::size_t wanted) const {
     throw ContractBroken(
         -1, "memory",
-        std::string("the ") + purpose_ + " arena holds " + std::to_string(block_.bytes()) +
-            " bytes, " + std::to_string(used()) + " are taken and a layer asks for " +
-            std::to_string(wanted) +
+        std::string("the ") + purpose_ + " arena holds " + std::to_string(capacity_) + " bytes, " +
+            std::to_string(used()) + " are taken and a layer asks for " + std::to_string(wanted) +
             " more. Either the batch has more rows than the options announced, or a layer makes "
             "tensors "
             "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
   }
   HostMemory block_;
+  std::byte* begin_ = nullptr;
+  std::size_t capacity_ = 0;
   Mark mark_;
   const char* purpose_ = "unnamed";
 };

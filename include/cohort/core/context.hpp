@@ -22,8 +22,10 @@ template <class Device, class T, Phase P> class Context {
   static constexpr bool train = P != Phase::evaluate;
   static constexpr Phase phase = P;
 
-  Context(const Device& device, Arena& results, Arena& scratch, Arena::End end = Arena::End::low)
-      : device_(&device), results_(&results), scratch_(&scratch), end_(end) {}
+  /// `arrays` is host memory for make_array, where results are in a device's: nullptr says they are not.
+  Context(const Device& device, Arena& results, Arena& scratch, Arena::End end = Arena::End::low,
+          Arena* arrays = nullptr)
+      : device_(&device), results_(&results), scratch_(&scratch), arrays_(arrays), end_(end) {}
 
   /// A fresh result: return it, or keep it. Forward's live until backward has passed; backward's dx
   /// until the layer before has used it.
@@ -38,9 +40,12 @@ template <class Device, class T, Phase P> class Context {
   /// constexpr std::size_t scratch_bytes(Rows rows)`.
   template <class U> U* scratch(std::size_t count) const { return scratch_->take<U>(count); }
 
-  /// An array of saved values (trivially copyable), in the same memory as results.
+  /// An array of saved values (trivially copyable), in the same memory as results: it counts there, also
+  /// where the host cannot write there and keeps it elsewhere.
   template <class S> S* make_array(int count) const {
-    return results_->take<S>(static_cast<std::size_t>(count), end_);
+    const auto n = static_cast<std::size_t>(count);
+    S* place = results_->take<S>(n, end_);
+    return arrays_ == nullptr ? place : arrays_->take<S>(n);
   }
 
   const Device& device() const { return *device_; }
@@ -52,13 +57,14 @@ template <class Device, class T, Phase P> class Context {
   /// go.
   Context opposite() const {
     return {*device_, *results_, *scratch_,
-            end_ == Arena::End::low ? Arena::End::high : Arena::End::low};
+            end_ == Arena::End::low ? Arena::End::high : Arena::End::low, arrays_};
   }
 
  private:
   const Device* device_;
   Arena* results_;
   Arena* scratch_;
+  Arena* arrays_;
   Arena::End end_;
 };
 

@@ -12,6 +12,10 @@ namespace cohort {
 /// The name of float beside bf16 and fp16: MixedPrecision<bf16, fp32>.
 using fp32 = float;
 
+/// fp32 whose matrix products round their inputs to TF32 (11 bits of precision, the range of fp32), a mode
+/// of GPUs from sm_80 on: MixedPrecision<tf32>. No element has this type.
+struct tf32 {};
+
 /// Element types as values, for plans, traces and messages. Kernels use the C++ types.
 enum class DType : std::uint8_t { f64, f32, bf16, fp16, i64, i32, u8 };
 

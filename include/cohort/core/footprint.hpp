@@ -17,8 +17,10 @@ struct BackwardBytes {
 };
 
 namespace detail {
-template <class L, class T> constexpr std::size_t own_scratch(Rows rows) {
-  if constexpr (requires { L::template scratch_bytes<T>(rows); })
+template <class L, class T, class Device> constexpr std::size_t own_scratch(Rows rows) {
+  if constexpr (requires { L::template scratch_bytes<T, Device>(rows); })
+    return L::template scratch_bytes<T, Device>(rows);
+  else if constexpr (requires { L::template scratch_bytes<T>(rows); })
     return L::template scratch_bytes<T>(rows);
   else if constexpr (requires { L::scratch_bytes(rows); })
     return L::scratch_bytes(rows);
@@ -31,16 +33,17 @@ template <class L, class T> constexpr std::size_t own_scratch(Rows rows) {
 /// parent's).
 ///
 /// A layer that uses ctx.scratch declares `template <class T> static constexpr std::size_t
-/// scratch_bytes(Rows)`.
-template <class L, class T> constexpr std::size_t scratch_bytes(Rows rows) {
+/// scratch_bytes(Rows)`, or `template <class T, class Device>` where devices need different ones; void
+/// stands for the host.
+template <class L, class T, class Device = void> constexpr std::size_t scratch_bytes(Rows rows) {
   std::size_t most = 0;
   if constexpr (Repeated<L>) {
-    most = scratch_bytes<typename L::Element, T>(rows);
+    most = scratch_bytes<typename L::Element, T, Device>(rows);
   } else {
     for_each_index<children_of<L>::count>(
-        [&](auto i) { most = std::max(most, scratch_bytes<child_of<L, i>, T>(rows)); });
+        [&](auto i) { most = std::max(most, scratch_bytes<child_of<L, i>, T, Device>(rows)); });
   }
-  return round_up(detail::own_scratch<L, T>(rows), alignment) + most;
+  return round_up(detail::own_scratch<L, T, Device>(rows), alignment) + most;
 }
 
 /// The backward footprint of L. A layer with children may say better by a `template <class T>

@@ -45,16 +45,16 @@ struct FlatCount {
 ///   Param<"weight", Out, In>
 ///   Initialised<Param<"scale", C>, init::Ones>
 ///   NoDecay<Param<"table", V, C>>
-template <fixed_string S, class Init, bool Decays, bool Trains, int... E> struct BasicParam {
+template <class N, class Init, bool Decays, bool Trains, int... E> struct BasicParam {
   static_assert(
       sizeof...(E) >= 1 && sizeof...(E) <= 4 && ((E > 0) && ...),
       "cohort: a Param needs one to four extents above zero, e.g. Param<\"weight\", Out, In>. "
       "[cohort/core/params.hpp]");
-  using name = Name<S>;
+  using name = N;
   using initialiser = Init;
-  template <class I> using initialised_by = BasicParam<S, I, Decays, Trains, E...>;
-  using without_decay = BasicParam<S, Init, false, Trains, E...>;
-  using without_gradient = BasicParam<S, Init, false, false, E...>;
+  template <class I> using initialised_by = BasicParam<N, I, Decays, Trains, E...>;
+  using without_decay = BasicParam<N, Init, false, Trains, E...>;
+  using without_gradient = BasicParam<N, Init, false, false, E...>;
 
   static constexpr int rank = sizeof...(E);
   static constexpr std::array<int, sizeof...(E)> extents{E...};
@@ -66,18 +66,19 @@ template <fixed_string S, class Init, bool Decays, bool Trains, int... E> struct
   static constexpr int rows = static_cast<int>(numel / static_cast<std::size_t>(cols));
 };
 template <fixed_string S, int... E>
-using Param = BasicParam<S, init::Default, (sizeof...(E) >= 2), true, E...>;
+struct Param : BasicParam<Name<S>, init::Default, (sizeof...(E) >= 2), true, E...> {};
 
-/// P with initial values by I (core/init.hpp), and P without weight decay.
-template <class P, class I> using Initialised = typename P::template initialised_by<I>;
-template <class P> using NoDecay = typename P::without_decay;
+/// P with initial values by I (core/init.hpp), and P without weight decay. Types of their own, as Param:
+/// through an alias nvcc loses the string.
+template <class P, class I> struct Initialised : P::template initialised_by<I> {};
+template <class P> struct NoDecay : P::without_decay {};
 
 namespace detail {
 template <int> struct none {};  // the I-th of an empty list
 
 template <class N, class... Named> consteval int index_of_name() {
   int at = 0, found = -1;
-  ((same_name<typename Named::name, N>&& found < 0 ? found = at : 0, ++at), ...);
+  ((found = found < 0 && same_name<typename Named::name, N> ? at : found, ++at), ...);
   return found;
 }
 }  // namespace detail

@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <cmath>
+#include <cohort/core/host_device.hpp>
 #include <cstdint>
 #include <numbers>
 
@@ -79,7 +80,8 @@ constexpr std::uint64_t uniform_below(std::uint64_t n, std::uint64_t seed, std::
 ///
 /// Cost     one block, log, sqrt and a sine or cosine in double: about 50 ns.
 /// Source   Box and Muller 1958; indices 2k and 2k + 1 are the two halves of pair k.
-inline float normal(std::uint64_t seed, std::uint64_t stream, std::uint64_t index) {
+COHORT_HOST_DEVICE inline float normal(std::uint64_t seed, std::uint64_t stream,
+                                       std::uint64_t index) {
   const auto w = Philox(seed)(stream, index >> 1);
   const std::uint64_t first = std::uint64_t{w[0]} << 32 | w[1];
   const std::uint64_t second = std::uint64_t{w[2]} << 32 | w[3];

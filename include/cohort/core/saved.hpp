@@ -81,6 +81,20 @@ template <class S, int N> struct SavedArray {
     return round_up(sizeof(S) * N, alignment) + N * S::bytes(rows);
   }
 };
+namespace detail {
+/// Bytes of the arrays inside a saved value, as ctx.make_array takes them.
+template <class S> struct array_bytes : std::integral_constant<std::size_t, 0> {};
+template <class S> inline constexpr std::size_t array_bytes_of = array_bytes<S>::value;
+template <class S, int N>
+struct array_bytes<SavedArray<S, N>>
+    : std::integral_constant<std::size_t,
+                             round_up(sizeof(S) * N, alignment) + N * array_bytes_of<S>> {};
+template <class Y, class S> struct array_bytes<Returned<Y, S>> : array_bytes<S> {};
+template <class... I>
+struct array_bytes<Saved<I...>>
+    : std::integral_constant<std::size_t, (array_bytes_of<decltype(I::value)> + ... + 0)> {};
+}  // namespace detail
+
 /// Saved values of different types, in order (nn::Sequential).
 template <class... S> struct SavedTuple {
   std::tuple<S...> values;
@@ -90,6 +104,10 @@ template <class... S> struct SavedTuple {
 };
 
 namespace detail {
+template <class... S>
+struct array_bytes<SavedTuple<S...>>
+    : std::integral_constant<std::size_t, (array_bytes_of<S> + ... + 0)> {};
+
 template <class T> struct keepable : std::false_type {};
 template <class T, int C> struct keepable<Tensor<T, C>> : std::true_type {};
 template <> struct keepable<Tokens> : std::true_type {};

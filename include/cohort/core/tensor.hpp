@@ -42,6 +42,7 @@ template <class T> struct NoMapOf16Bits {
                   "which rounds each value once. [cohort/core/tensor.hpp]");
   }
 };
+struct Unwanted;  // a conversion to itself would be declared, of which nvcc warns
 }  // namespace detail
 
 /// A borrowed view of [rows, C] elements, row-major, contiguous.
@@ -63,7 +64,10 @@ template <class T, int C> struct Tensor {
 
   constexpr std::size_t size() const { return static_cast<std::size_t>(rows.count()) * C; }
   constexpr Tensor<const value_type, C> view() const { return {data, rows}; }
-  constexpr operator Tensor<const T, C>() const requires(!std::is_const_v<T>) { return view(); }
+  constexpr operator std::conditional_t<std::is_const_v<T>, detail::Unwanted, Tensor<const T, C>>()
+      const requires(!std::is_const_v<T>) {
+    return view();
+  }
   /// The elements themselves, for T with arithmetic: float and double.
   auto map() const {  // (rows, C)
     using M = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;

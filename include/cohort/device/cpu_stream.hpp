@@ -83,6 +83,8 @@ template <class Plan, class Executor> class CpuStream {
     done_.wait(ops_base_ + static_cast<std::uint32_t>(ops), spins_);
     if (failed_.load(std::memory_order_acquire)) std::rethrow_exception(failure_);
   }
+  /// Runs what is no part of a program, between steps, on the compute thread.
+  template <class F> void outside(F f) { f(); }
   /// Returns once all operations of this micro-batch are done; the next one may begin.
   void finish() {
     const auto ops = static_cast<std::uint32_t>(end_ - next_);

@@ -34,8 +34,8 @@ struct ScaledDotProduct : cohort::detail::RefusedLayer {
 /// Scaled dot-product attention over each sample's rows, without projections.
 ///
 /// Shapes   x [samples * tokens, 3 C] = queries, keys, values side by side; y [samples * tokens,
-///          C]. Keeps the log-sum-exp of each head's rows; probabilities are recomputed in
-///          backward.
+///          C]. Keeps the log-sum-exp of each head's rows, qkv and y (both there already);
+///          probabilities are recomputed in backward.
 /// Units    16-bit T: scores, softmax, log-sum-exp and every sum are fp32; y and dx are rounded once.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135.
 template <int C, int Heads, class Mask>
@@ -51,23 +51,31 @@ struct ScaledDotProduct<C, Heads, Mask> {
     using A = accumulator_t<T>;
     const auto y = ctx.template make<C>(qkv.rows);
     const auto lse = ctx.template make<Heads, A>(qkv.rows);
-    A* scratch = ctx.template scratch<A>(ops::attention_scratch<head_dim, T>(qkv.rows.tokens));
+    A* scratch = ctx.template scratch<A>(scratch_elements<T, typename Ctx::device_type>(qkv.rows));
     ops::attention_forward<Heads, head_dim, causal>(ctx.device(), qkv.rows.samples, qkv.rows.tokens,
                                                     qkv.data, y.data, lse.data, scratch);
-    return Out{y, keep(ctx, "qkv"_p = qkv, "lse"_p = lse)};
+    return Out{y, keep(ctx, "qkv"_p = qkv, "y"_p = y.view(), "lse"_p = lse)};
   }
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P&, const S& s, Tensor<const T, C> dy, const G&) {
     using A = accumulator_t<T>;
     const auto dqkv = ctx.template make<3 * C>(dy.rows);
-    A* scratch = ctx.template scratch<A>(ops::attention_scratch<head_dim, T>(dy.rows.tokens));
+    A* scratch = ctx.template scratch<A>(scratch_elements<T, typename Ctx::device_type>(dy.rows));
     ops::attention_backward<Heads, head_dim, causal>(ctx.device(), dy.rows.samples, dy.rows.tokens,
-                                                     s["qkv"_p].data, dy.data, s["lse"_p].data,
-                                                     dqkv.data, scratch);
+                                                     s["qkv"_p].data, s["y"_p].data, dy.data,
+                                                     s["lse"_p].data, dqkv.data, scratch);
     return dqkv;
   }
-  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
-    return ops::attention_scratch<head_dim, T>(rows.tokens) * sizeof(accumulator_t<T>);
+  template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return scratch_elements<T, Device>(rows) * sizeof(accumulator_t<T>);
+  }
+
+ private:
+  template <class T, class Device> static constexpr std::size_t scratch_elements(Rows rows) {
+    if constexpr (std::is_same_v<Device, Cuda>)
+      return ops::attention_scratch_on_cuda<Heads>(rows.samples, rows.tokens);
+    else
+      return ops::attention_scratch<head_dim, T>(rows.tokens);
   }
 };
 

@@ -4,8 +4,8 @@
 #pragma once
 #include <cohort/concepts/layer.hpp>
 #include <cohort/ops/default_gemm.hpp>
-#include <cohort/ops/elementwise.hpp>
 #include <cohort/ops/embedding.hpp>
+#include <cohort/ops/position.hpp>
 
 namespace cohort::nn {
 
@@ -57,19 +57,16 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
                              ". Cut the sample or enlarge AddPosition.");
     }
     const auto y = ctx.like(x);
-    const std::size_t n = static_cast<std::size_t>(x.rows.tokens) * C;
-    for (int s = 0; s < x.rows.samples; ++s) {
-      ops::add(ctx.device(), n, x.samples(s, 1).data, p["weight"_p].data(), y.samples(s, 1).data);
-    }
+    ops::position_forward<C>(ctx.device(), x.rows.samples, x.rows.tokens, x.data,
+                             p["weight"_p].data(), y.data);
     return Out{y, keep(ctx)};
   }
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P&, const S&, Tensor<const T, C> dy, const G& g) {
     if constexpr (wants<G, "weight">) {
-      auto* dw = g["weight"_p].data();
-      const std::size_t n = static_cast<std::size_t>(dy.rows.tokens) * C;
-      for (int s = 0; s < dy.rows.samples; ++s)
-        ops::add_to(ctx.device(), n, dw, dy.samples(s, 1).data);
+      const auto dw = g["weight"_p].contribute();
+      ops::position_backward<MaxTokens, C>(ctx.device(), dy.rows.samples, dy.rows.tokens, dy.data,
+                                           dw.data, dw.first);
     }
     return dy;
   }

@@ -146,8 +146,8 @@ struct Frozen<L> : detail::FrozenShape<L> {
       return L::backward(ctx, p, saved, dy, detail::UnreadGradients<D, G>(g, sink));
     }
   }
-  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
-    return round_up(cohort::detail::own_scratch<L, T>(rows), alignment) +
+  template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return round_up(cohort::detail::own_scratch<L, T, Device>(rows), alignment) +
            detail::sink_size<L>() * sizeof(accumulator_t<T>);
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {

@@ -3,7 +3,6 @@
 // cohort/nn/linear.hpp: y = x W^T + b.
 #pragma once
 #include <cohort/concepts/layer.hpp>
-#include <cohort/ops/column_sum.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/ops/linear.hpp>
 
@@ -46,15 +45,12 @@ struct Linear {
   template <class Ctx, class P, class S, class T, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
     const int rows = dy.rows.count();
-    decltype(g["weight"_p].contribute()) dw{};
+    decltype(g["weight"_p].contribute()) dw{}, db{};  // frozen together or not at all
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
-    if constexpr (has_bias && wants<G, "weight">) {  // frozen together or not at all
-      const auto db = g["bias"_p].contribute();
-      ops::column_sum<Out_>(ctx.device(), rows, dy.data, db.data, db.first);
-    }
+    if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);
     ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(),
-                                   dy.data, dw.data, dw.first, dx.data);
+                                   dy.data, dw.data, db.data, dw.first, dx.data);
     return dx;
   }
 };
@@ -94,18 +90,22 @@ struct LinearGelu {
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
     if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);
-    ops::linear_gelu_backward<In, Out_>(
+    ops::linear_gelu_backward<How, In, Out_>(
         ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(), saved["slope"_p].data, dy.data,
-        dw.data, db.data, dw.first, dx.data, ctx.template scratch<T>(scratch_elements(dy.rows)));
+        dw.data, db.data, dw.first, dx.data,
+        ctx.template scratch<T>(scratch_elements<typename Ctx::device_type>(dy.rows)));
     return dx;
   }
-  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
-    return scratch_elements(rows) * sizeof(T);
+  template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return scratch_elements<Device>(rows) * sizeof(T);
   }
 
  private:
-  static constexpr std::size_t scratch_elements(Rows rows) {
-    return ops::linear_gelu_scratch<Out_>(rows.count());
+  template <class Device> static constexpr std::size_t scratch_elements(Rows rows) {
+    if constexpr (std::is_same_v<Device, Cuda>)
+      return ops::linear_gelu_scratch_on_cuda<Out_>(rows.count());
+    else
+      return ops::linear_gelu_scratch<Out_>(rows.count());
   }
 };
 

@@ -11,9 +11,10 @@ namespace cohort::nn {
 
 /// What a loss returns in training: dy is `scale` times the gradient of total.sum, not divided by
 /// anything. The scale keeps small gradients in the range of fp16: it is multiplied before dy is rounded.
-template <class T, int C> struct LossGradient {
+/// On a GPU the total stays there, and the scale is where `const float*` points to.
+template <class T, int C, class Total = ops::LossSum> struct LossGradient {
   Tensor<T, C> dy;
-  ops::LossSum total;
+  Total total;
 };
 
 /// -log softmax(y)[target], natural logarithm; rows with target -100 weigh nothing.
@@ -24,15 +25,15 @@ template <class T, int C> struct LossGradient {
 /// Source   torch.nn.functional.cross_entropy.
 struct CrossEntropy {
   using Target = Tokens;
-  template <class Ctx, class T, int V>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, float scale = 1) {
+  template <class Ctx, class T, int V, class Scale = float>
+  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, Scale scale = 1) {
     const auto dy = ctx.like(y);
     const auto total = ops::cross_entropy_gradient<V>(
         ctx.device(), y.rows.count(), y.data, target.data, dy.data, ops::ignored_label, scale);
-    return LossGradient<T, V>{dy, total};
+    return LossGradient<T, V, std::remove_const_t<decltype(total)>>{dy, total};
   }
   template <class Ctx, class T, int V>
-  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+  static auto evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
     return ops::cross_entropy<V>(ctx.device(), y.rows.count(), y.data, target.data);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
@@ -46,17 +47,16 @@ struct CrossEntropy {
 /// Units    differences are fp32 (fp64 for double), total is fp64, dy is rounded to T once.
 template <int C> struct MeanSquaredError {
   using Target = Features<C>;
-  template <class Ctx, class T>
+  template <class Ctx, class T, class Scale = float>
   static auto forward(Ctx& ctx, Tensor<const T, C> y, Tensor<const accumulator_t<T>, C> target,
-                      float scale = 1) {
+                      Scale scale = 1) {
     const auto dy = ctx.like(y);
     const auto total = ops::mean_squared_error_gradient<C>(ctx.device(), y.rows.count(), y.data,
                                                            target.data, dy.data, scale);
-    return LossGradient<T, C>{dy, total};
+    return LossGradient<T, C, std::remove_const_t<decltype(total)>>{dy, total};
   }
   template <class Ctx, class T>
-  static ops::LossSum evaluate(Ctx& ctx, Tensor<const T, C> y,
-                               Tensor<const accumulator_t<T>, C> target) {
+  static auto evaluate(Ctx& ctx, Tensor<const T, C> y, Tensor<const accumulator_t<T>, C> target) {
     return ops::mean_squared_error<C>(ctx.device(), y.rows.count(), y.data, target.data);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {

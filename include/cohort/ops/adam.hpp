@@ -26,4 +26,11 @@ void adam(const Cpu<G>&, std::size_t n, T* p, const D* g, T* m, T* v, const std:
   });
 }
 
+// The same on a GPU: ops/cuda/adam.hpp. The step is read from device memory. p of 16 bits (no masters) is
+// widened, updated and rounded; `copies`, unless nullptr, get p rounded to C.
+template <class T, class D, class C = bf16, class Rounding = NearestRounding>
+void adam(const Cuda&, std::size_t n, T* p, const D* g, D* m, D* v, const std::uint8_t* decay,
+          const DeviceStep<AdamStep<accumulator_t<T>>>* step, C* copies = nullptr,
+          Rounding rounding = {});
+
 }  // namespace cohort::ops

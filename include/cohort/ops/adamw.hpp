@@ -4,7 +4,9 @@
 #pragma once
 #include <cmath>
 #include <cohort/core/dtype.hpp>
+#include <cohort/core/host_device.hpp>
 #include <cohort/device/cpu.hpp>
+#include <cohort/ops/device_step.hpp>
 #include <cohort/ops/math.hpp>
 #include <cohort/ops/vector.hpp>
 #include <cstddef>
@@ -31,7 +33,8 @@ template <class A> struct AdamStep {
   A epsilon;
 
   /// step counts from 1.
-  static AdamStep make(const AdamOptions& o, std::int64_t step, double grad_scale = 1.0) {
+  COHORT_HOST_DEVICE static AdamStep make(const AdamOptions& o, std::int64_t step,
+                                          double grad_scale = 1.0) {
     const double t = static_cast<double>(step);
     return {A(grad_scale),
             A(std::fma(-o.learning_rate, o.weight_decay, 1.0)),
@@ -92,5 +95,12 @@ void adamw(const Cpu<G>&, std::size_t n, T* p, const D* g, T* m, T* v, const std
     store_up_to(v + i, vv, count);
   });
 }
+
+// The same on a GPU: ops/cuda/adamw.hpp. The step is read from device memory. p of 16 bits (no masters) is
+// widened, updated and rounded; `copies`, unless nullptr, get p rounded to C.
+template <class T, class D, class C = bf16, class Rounding = NearestRounding>
+void adamw(const Cuda&, std::size_t n, T* p, const D* g, D* m, D* v, const std::uint8_t* decay,
+           const DeviceStep<AdamStep<accumulator_t<T>>>* step, C* copies = nullptr,
+           Rounding rounding = {});
 
 }  // namespace cohort::ops

@@ -49,7 +49,8 @@ template <bool Causal, class A, class F>
   for (int j = free; j < keys; ++j)
     repeat<vectors>([&](auto v) {
       const Vec<A> first = broadcast(A(j - i0 - v * lanes<A>));
-      f(j, v, [first](Vec<A> x, Vec<A> hidden) { return lane_index<A>() < first ? hidden : x; });
+      f(j, v,
+        [first](Vec<A> x, Vec<A> hidden) { return select(lane_index<A>() < first, hidden, x); });
     });
 }
 
@@ -62,7 +63,7 @@ template <bool Causal, class A>
   repeat<vectors>([&](auto v) { top[v] = broadcast(lowest); });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
     const Vec<A> x = mask(load<A>(s + j * strip + v * lanes<A>), broadcast(lowest));
-    top[v] = top[v] < x ? x : top[v];
+    top[v] = select(top[v] < x, x, top[v]);
   });
   repeat<vectors>([&](auto v) { top[v] *= scale; });
   for_scores<Causal, A>(i0, keys, [&](int j, auto v, auto mask) {
@@ -193,10 +194,12 @@ void attention_forward(const Cpu<G>&, int samples, int tokens, const T* qkv, T* 
     }
 }
 
-/// dqkv from dy, qkv and lse. dqkv is written whole and must not overlap qkv.
+/// dqkv from dy, qkv, forward's y (which only GPUs read) and lse. dqkv is written whole and must not
+/// overlap qkv.
 template <int Heads, int HeadDim, bool Causal, class G, class T>
-void attention_backward(const Cpu<G>&, int samples, int tokens, const T* qkv, const T* dy,
-                        const accumulator_t<T>* lse, T* dqkv, accumulator_t<T>* scratch) {
+void attention_backward(const Cpu<G>&, int samples, int tokens, const T* qkv, const T* /*y*/,
+                        const T* dy, const accumulator_t<T>* lse, T* dqkv,
+                        accumulator_t<T>* scratch) {
   constexpr int C = Heads * HeadDim;
   const detail::AttentionScratch<HeadDim, accumulator_t<T>> memory(tokens, scratch);
   for (int sample = 0; sample < samples; ++sample)
@@ -209,6 +212,19 @@ void attention_backward(const Cpu<G>&, int samples, int tokens, const T* qkv, co
           dy + std::ptrdiff_t(sample) * tokens * C + head * HeadDim,
           lse + (std::ptrdiff_t(sample) * Heads + head) * tokens, dq, dq + C, dq + 2 * C, memory);
     }
+}
+
+/// The same on a GPU: ops/cuda/attention.hpp. Forward uses no scratch there.
+template <int Heads, int HeadDim, bool Causal, class T>
+void attention_forward(const Cuda&, int samples, int tokens, const T* qkv, T* y,
+                       accumulator_t<T>* lse, accumulator_t<T>* scratch);
+template <int Heads, int HeadDim, bool Causal, class T>
+void attention_backward(const Cuda&, int samples, int tokens, const T* qkv, const T* y, const T* dy,
+                        const accumulator_t<T>* lse, T* dqkv, accumulator_t<T>* scratch);
+
+/// Elements of accumulator_t<T> that backward needs as scratch on a GPU: sum of dy y of each row and head.
+template <int Heads> constexpr std::size_t attention_scratch_on_cuda(int samples, int tokens) {
+  return static_cast<std::size_t>(samples) * static_cast<std::size_t>(tokens) * Heads;
 }
 
 }  // namespace cohort::ops

@@ -41,8 +41,8 @@ template <int Half, class A> [[gnu::always_inline]] inline void transpose(Vec<A>
     repeat<n>([&](auto i) {
       if constexpr ((i & Half) == 0) {
         const Vec<A> a = v[i], b = v[i + Half];
-        v[i] = __builtin_shufflevector(a, b, ((L & Half) ? n + L - Half : L)...);
-        v[i + Half] = __builtin_shufflevector(a, b, ((L & Half) ? n + L : L + Half)...);
+        v[i] = shuffle<((L & Half) ? n + L - Half : L)...>(a, b);
+        v[i + Half] = shuffle<((L & Half) ? n + L : L + Half)...>(a, b);
       }
     });
   }

@@ -48,4 +48,8 @@ void column_sum(const Cpu<G>&, int rows, const T* dy, D* db, bool first) {
   if constexpr (whole < C) detail::sum_columns<C, C - whole>(rows, dy + whole, db + whole, first);
 }
 
+// The same on a GPU: ops/cuda/column_sum.hpp.
+template <int C, class T, class D>
+void column_sum(const Cuda&, int rows, const T* dy, D* db, bool first);
+
 }  // namespace cohort::ops

@@ -33,6 +33,16 @@ void convert(const Cpu<G>&, std::size_t n, const From* __restrict in, To* __rest
     for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<To>(in[i]);
 }
 
+/// out[i] = To(in[i] * factor), rounded once.
+template <class To, class G>
+void convert_scaled(const Cpu<G>&, std::size_t n, float factor, const float* in, To* out) {
+  map(
+      n, [factor](auto v) { return v * factor; }, out, in);
+}
+/// The same on a GPU: ops/cuda/convert.hpp.
+template <class To>
+void convert_scaled(const Cuda&, std::size_t n, float factor, const float* in, To* out);
+
 /// x rounded down or up to a neighbour in bf16, up with the probability of the fraction that rounding
 /// down would drop: the mean over `random` (16 uniform bits) is x. Infinities and NaN as in bf16(x).
 constexpr bf16 round_at_random(float x, std::uint32_t random) {
@@ -47,8 +57,8 @@ namespace detail {
 [[gnu::always_inline]] inline Halves round_at_random(Vec<float> x, Vec<std::uint32_t> random) {
   const auto u = std::bit_cast<Vec<std::uint32_t>>(x);
   const auto finite = (u & 0x7f800000) != 0x7f800000;
-  const auto whole = x != x ? u | 0x00400000 : u;
-  return upper_halves(finite ? u + random : whole);
+  const auto whole = select(x != x, u | 0x00400000, u);
+  return upper_halves(select(finite, u + random, whole));
 }
 }  // namespace detail
 
@@ -83,5 +93,10 @@ void convert_at_random(const Cpu<G>&, std::size_t n, const float* in, bf16* out,
   }
   while (i < n) one_block();
 }
+
+// The same on a GPU: ops/cuda/convert.hpp.
+template <class To, class From> void convert(const Cuda&, std::size_t n, const From* in, To* out);
+void convert_at_random(const Cuda&, std::size_t n, const float* in, bf16* out, std::uint64_t seed,
+                       std::uint64_t stream, std::uint64_t first);
 
 }  // namespace cohort::ops

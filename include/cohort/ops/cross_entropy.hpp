@@ -42,7 +42,7 @@ template <int V, class T> accumulator_t<T> row_max(const T* x) {
   Vec<A> top = broadcast(lowest);
   for_vectors<V, A>([&](int c, auto count) {
     const Vec<A> v = load(x + c, count, lowest);
-    top = top < v ? v : top;
+    top = select(top < v, v, top);
   });
   return max_lanes<A>(top);
 }
@@ -116,5 +116,16 @@ LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
   }
   return loss;
 }
+
+// The same on a GPU: ops/cuda/cross_entropy.hpp. The loss is added to device.loss; a bad target does not
+// throw, it is written to device.fault. `scale` may also be a `const float*`: a factor in device memory, 1
+// where it is nullptr.
+template <int V, class T>
+LossOnDevice cross_entropy(const Cuda&, int rows, const T* logits, const std::int32_t* targets,
+                           std::int32_t ignored = ignored_label);
+template <int V, class T, class Scale = accumulator_t<T>>
+LossOnDevice cross_entropy_gradient(const Cuda&, int rows, const T* logits,
+                                    const std::int32_t* targets, T* dlogits,
+                                    std::int32_t ignored = ignored_label, Scale scale = Scale(1));
 
 }  // namespace cohort::ops

@@ -5,10 +5,6 @@
 #include <cohort/ops/gemm_tiled.hpp>
 #include <cohort/ops/matmul.hpp>
 
-namespace cohort {
-
 /// Our own tiles: no library, no threads, no heap, the same bits for a row whatever the batch around it
 /// (docs/decisions/0001-gemm-backends.md compares it with Eigen and oneDNN).
-struct DefaultGemm : TiledGemm {};
-
-}  // namespace cohort
+struct cohort::DefaultGemm : cohort::TiledGemm {};

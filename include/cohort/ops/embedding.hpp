@@ -70,4 +70,11 @@ void embedding_backward(const Cpu<G>&, int rows, const std::int32_t* tokens, con
   }
 }
 
+// The same on a GPU: ops/cuda/embedding.hpp. It cannot throw for a token: it writes device.fault.
+template <int V, int C, class T>
+void embedding_forward(const Cuda&, int rows, const std::int32_t* tokens, const T* weight, T* y);
+template <int V, int C, class T, class D>
+void embedding_backward(const Cuda&, int rows, const std::int32_t* tokens, const T* dy, D* dweight,
+                        bool first);
+
 }  // namespace cohort::ops

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cohort/core/host_device.hpp>
 #include <cstdint>
 #include <limits>
 

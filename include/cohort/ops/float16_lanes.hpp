@@ -11,10 +11,32 @@ namespace cohort::ops {
 
 namespace detail {
 /// As many 16-bit values as a register has floats.
-typedef std::uint16_t Halves __attribute__((vector_size(register_bytes / 2)));
+using Halves = vector_of<std::uint16_t, register_bytes / 2>::type;
 
-/// As many 16-bit values as a register has floats.
-typedef std::uint16_t Halves __attribute__((vector_size(register_bytes / 2)));
+#if defined(__CUDACC__)  // loops over the scalars' conversions
+inline Vec<std::uint32_t> as_upper_halves(Halves h) {
+  return convert_lanes<Vec<std::uint32_t>>(h) << 16;
+}
+inline Halves upper_halves(Vec<std::uint32_t> u) { return convert_lanes<Halves>(u >> 16); }
+template <class T> inline Vec<float> widen(Halves h) {
+  Vec<float> v{};
+  for (int i = 0; i < lanes<float>; ++i) v[i] = float(T::from_bits(h[i]));
+  return v;
+}
+template <class T> inline Halves narrow(Vec<float> v) {
+  Halves h{};
+  for (int i = 0; i < lanes<float>; ++i) h[i] = T(v[i]).bits;
+  return h;
+}
+template <class T> inline Halves load_bits(const T* from, int n) {
+  Halves h{};
+  for (int i = 0; i < n; ++i) h[i] = from[i].bits;
+  return h;
+}
+template <class T> inline void store_bits(T* to, Halves h, int n) {
+  for (int i = 0; i < n; ++i) to[i] = T::from_bits(h[i]);
+}
+#else
 
 /// The lanes' upper halves are the values, their lower halves 0; and the lanes' upper halves alone.
 /// By intrinsics, where g++ 12 needs many instructions; masked with all lanes, where it warns of others.
@@ -24,7 +46,7 @@ typedef std::uint16_t Halves __attribute__((vector_size(register_bytes / 2)));
 #elif defined(__AVX2__)
   return (Vec<std::uint32_t>)_mm256_cvtepu16_epi32((__m128i)h) << 16;
 #else
-  return __builtin_convertvector(h, Vec<std::uint32_t>) << 16;
+  return convert_lanes<Vec<std::uint32_t>>(h) << 16;
 #endif
 }
 [[gnu::always_inline]] inline Halves upper_halves(Vec<std::uint32_t> u) {
@@ -43,7 +65,7 @@ typedef std::uint16_t Halves __attribute__((vector_size(register_bytes / 2)));
   const __m256i twice = _mm256_packus_epi32((__m256i)(u >> 16), (__m256i)(u >> 16));
   return (Halves)_mm256_castsi256_si128(_mm256_permute4x64_epi64(twice, 0x08));
 #else
-  return __builtin_convertvector(u >> 16, Halves);
+  return convert_lanes<Halves>(u >> 16);
 #endif
 }
 
@@ -70,8 +92,8 @@ template <class T> [[gnu::always_inline]] inline Halves narrow(Vec<float> v) {
       return (Halves)_mm512_maskz_cvtneps_pbh(0xffff, (__m512)v);
 #endif
     const auto u = std::bit_cast<Vec<std::uint32_t>>(v);
-    const auto even = (u & 0x10000) != 0 ? u + 0x8000 : u + 0x7fff;
-    return upper_halves(v != v ? u | 0x00400000 : even);
+    const auto even = select((u & 0x10000) != 0, u + 0x8000, u + 0x7fff);
+    return upper_halves(select(v != v, u | 0x00400000, even));
   }
 #if defined(__AVX512F__)
   return (Halves)_mm512_maskz_cvtps_ph(0xffff, (__m512)v, _MM_FROUND_TO_NEAREST_INT);
@@ -101,6 +123,7 @@ template <class T> [[gnu::always_inline]] inline void store_bits(T* to, Halves h
   for (int i = 0; i < n; ++i) to[i] = T::from_bits(h[i]);
 #endif
 }
+#endif
 }  // namespace detail
 
 }  // namespace cohort::ops

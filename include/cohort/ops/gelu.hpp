@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/gelu.hpp: the Gaussian error linear unit, exact and in its tanh approximation.
 #pragma once
+#include <cohort/core/host_device.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/math.hpp>
 #include <cohort/ops/vector.hpp>
@@ -18,31 +19,38 @@ template <class V> struct ValueAndSlope { V value, slope; };
 /// complementary error function of t / sqrt 2, is smooth: a polynomial for t <= 5.5, beyond which the
 /// factor before it is below 3e-7. Phi is good to 1.2e-7, and the slope needs no second exponential.
 struct GeluErf {
-  template <class V> static constexpr V value(V x) { return x * cdf(x, gaussian(x)); }
-  template <class V> static constexpr V slope(V x) { return both(x).slope; }
-  template <class V> static constexpr ValueAndSlope<V> both(V x) {
-    const V g = gaussian(x), phi = cdf(x, g);
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr V value(V x, Maths maths = {}) {
+    return x * cdf(x, gaussian(x, maths));
+  }
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr V slope(V x, Maths maths = {}) {
+    return both(x, maths).slope;
+  }
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr ValueAndSlope<V> both(V x, Maths maths = {}) {
+    const V g = gaussian(x, maths), phi = cdf(x, g);
     return {x * phi, fma(x * detail::number<V>(0.39894228040143268), g, phi)};
   }
 
  private:
-  template <class V> static constexpr V gaussian(V x) {
-    return ExpFlushed{}((x * detail::number<V>(-0.5)) * x);
+  template <class V, class Maths> COHORT_HOST_DEVICE static constexpr V gaussian(V x, Maths) {
+    return Maths::exp_flushed((x * detail::number<V>(-0.5)) * x);
   }
-  template <class V> static constexpr V cdf(V x, V gaussian) {
+  template <class V> COHORT_HOST_DEVICE static constexpr V cdf(V x, V gaussian) {
     if constexpr (detail::is_double<V>) {
       return detail::each_lane([](double v) { return 0.5 * std::erfc(v * -0.70710678118654752); },
                                x);
     } else {
       const V limit = detail::constant<V>(5.5f);
       V t = detail::magnitude(x);
-      t = t > limit ? limit : t;
+      t = select(t > limit, limit, t);
       const V m =
           detail::polynomial(t, 0.5f, -0.3989412746f, 0.2499829802f, -0.1328681057f, 0.06211390744f,
                              -0.02580808366f, 0.009374940717f, -0.002855157794f, 0.000687837326f,
                              -0.0001225587206f, 1.488011145e-5f, -1.084579759e-6f, 3.54955209e-8f);
       const V below = gaussian * m, above = fma(-gaussian, m, detail::constant<V>(1.0f));
-      return x < V{} ? below : above;
+      return select(x < V{}, below, above);
     }
   }
 };
@@ -50,15 +58,23 @@ struct GeluErf {
 /// x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), computed as x / (1 + exp(-2 u)):
 /// the same function without the cancellation in 1 + tanh.
 struct GeluTanh {
-  template <class V> static constexpr V sigmoid(V x) {
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr V sigmoid(V x, Maths = {}) {
     const V one = detail::number<V>(1.0);
     const V odd = fma(detail::number<V>(0.044715), x * x, one);
-    return one / (Exp{}(x * odd * detail::number<V>(-1.5957691216057308)) + one);
+    return Maths::reciprocal(Maths::exp(x * odd * detail::number<V>(-1.5957691216057308)) + one);
   }
-  template <class V> static constexpr V value(V x) { return x * sigmoid(x); }
-  template <class V> static constexpr V slope(V x) { return both(x).slope; }
-  template <class V> static constexpr ValueAndSlope<V> both(V x) {
-    const V s = sigmoid(x);
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr V value(V x, Maths maths = {}) {
+    return x * sigmoid(x, maths);
+  }
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr V slope(V x, Maths maths = {}) {
+    return both(x, maths).slope;
+  }
+  template <class V, class Maths = OwnMaths>
+  COHORT_HOST_DEVICE static constexpr ValueAndSlope<V> both(V x, Maths maths = {}) {
+    const V s = sigmoid(x, maths);
     const V du =
         fma(x * x, detail::number<V>(0.21406444881780076), detail::number<V>(1.5957691216057308));
     return {x * s, fma(x * du, fma(-s, s, s), s)};
@@ -94,5 +110,13 @@ void gelu_backward(const Cpu<G>&, std::size_t n, const T* x, const T* dy, T* dx)
   map(
       n, [](auto v, auto d) { return d * How::slope(v); }, dx, x, dy);
 }
+
+// The same on a GPU: ops/cuda/gelu.hpp.
+template <class How = GeluErf, class T>
+void gelu_forward(const Cuda&, std::size_t n, const T* x, T* y);
+template <class How = GeluErf, class T>
+void gelu_forward(const Cuda&, std::size_t n, const T* x, T* y, T* slope);
+template <class How = GeluErf, class T>
+void gelu_backward(const Cuda&, std::size_t n, const T* x, const T* dy, T* dx);
 
 }  // namespace cohort::ops

@@ -2,14 +2,14 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/gemm_eigen.hpp: matrix products through Eigen's blocked kernel, off the heap.
 #pragma once
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC diagnostic \
     push  // g++ 12: false alarms inside its own AVX-512 header, inlined into Eigen
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <Eigen/Core>
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC diagnostic pop
 #endif
 #include <algorithm>

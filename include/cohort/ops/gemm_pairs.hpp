@@ -9,7 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#if defined(__AVX512BF16__) && defined(__AVX512BW__) && !defined(__CUDACC__)
 #define COHORT_HAS_PAIRS
 #include <immintrin.h>
 

@@ -6,6 +6,11 @@
 #include <cohort/ops/gemm_vector.hpp>
 #include <cstddef>
 
+#if defined(__CUDACC__)  // which does not know "GCC unroll"
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675
+#endif
+
 namespace cohort::detail {
 
 /// The constants of a tiled product. They depend on nothing but the element and register types:
@@ -155,3 +160,7 @@ void pack_panel_columns(int k, int n, const T* b, std::ptrdiff_t ldb, T* to) {
 }
 
 }  // namespace cohort::detail
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif

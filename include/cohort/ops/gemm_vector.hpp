@@ -5,14 +5,23 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
-#if defined(__FMA__) || defined(__AVX512F__)
+#if defined(__CUDACC__)
+#include <cohort/ops/register.hpp>
+#elif defined(__FMA__) || defined(__AVX512F__)
 #include <immintrin.h>
+#endif
+
+#if defined(__CUDACC__)  // which does not know "GCC unroll"
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675
 #endif
 
 namespace cohort::detail {
 
 /// Bytes of the widest register that this translation unit may use and multiply-add in one step.
-#if defined(__AVX512F__)
+#if defined(__CUDACC__)
+inline constexpr int widest_register = 16;
+#elif defined(__AVX512F__)
 inline constexpr int widest_register = 64;
 #elif defined(__AVX2__) && defined(__FMA__)
 inline constexpr int widest_register = 32;
@@ -24,7 +33,11 @@ inline constexpr int widest_register = 16;
 /// Bytes is part of the name, so units compiled for different machines do not share symbols.
 template <class T, int Bytes> struct Vector {
   static constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
+#if defined(__CUDACC__)
+  using Register = typename ops::detail::vector_of<T, Bytes>::type;
+#else
   typedef T Register __attribute__((vector_size(Bytes)));
+#endif
 
   Register value;
 
@@ -50,6 +63,9 @@ template <class T, int Bytes> struct Vector {
   /// a * b + c with one rounding where the machine has it. Spelled out: compilers may refuse to
   /// contract long chains (g++ 13 -mtune), and would then differ from tile to tile.
   [[gnu::always_inline]] static Vector multiply_add(Vector a, Vector b, Vector c) {
+#if defined(__CUDACC__)
+    return {ops::fma(a.value, b.value, c.value)};
+#else
 #if defined(__AVX512F__)
     if constexpr (Bytes == 64 && std::is_same_v<T, float>)
       return {_mm512_fmadd_ps(a.value, b.value, c.value)};
@@ -67,6 +83,7 @@ template <class T, int Bytes> struct Vector {
       return {_mm_fmadd_pd(a.value, b.value, c.value)};
 #endif
     return {a.value * b.value + c.value};
+#endif
   }
 
   /// Transposes the lanes x lanes block held in rows[0..lanes), in log2(lanes) exchanges.
@@ -90,9 +107,18 @@ template <class T, int Bytes> struct Vector {
   template <int Distance, int From, int... I>
   [[gnu::always_inline]] static Register mix(Register low, Register high,
                                              std::integer_sequence<int, I...>) {
+#if defined(__CUDACC__)
+    return ops::detail::shuffle<(I & Distance ? lanes + I - Distance + From : I + From)...>(low,
+                                                                                            high);
+#else
     return __builtin_shufflevector(low, high,
                                    (I & Distance ? lanes + I - Distance + From : I + From)...);
+#endif
   }
 };
 
 }  // namespace cohort::detail
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif

@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cohort/core/dtype.hpp>
+#include <cohort/core/host_device.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/exact_sum.hpp>
 #include <cohort/ops/vector.hpp>
@@ -22,18 +23,19 @@ namespace detail {
 template <int Chunks, class T>
 [[gnu::always_inline]] inline void add_chunks(const T* g, ExactSum& sum) {
   constexpr int W = lanes<double>, N = 8 / W;  // vectors that hold the eight lanes
-  using Narrow [[gnu::vector_size(W * sizeof(accumulator_t<T>))]] = accumulator_t<T>;
+  using A = accumulator_t<T>;
+  using Narrow = typename vector_of<A, W* static_cast<int>(sizeof(A))>::type;
   Vec<double> lane[Chunks][N] = {};
   for (int i = 0; i < norm_chunk; i += 8)
     repeat<Chunks>([&](auto chunk) {
       repeat<N>([&](auto j) {
         const T* from = g + chunk * norm_chunk + i + j * W;
         Narrow x;
-        if constexpr (std::is_same_v<T, accumulator_t<T>>)
+        if constexpr (std::is_same_v<T, A>)
           std::memcpy(&x, from, sizeof x);
         else
-          for (int k = 0; k < W; ++k) x[k] = accumulator_t<T>(from[k]);
-        const auto v = __builtin_convertvector(x, Vec<double>);
+          for (int k = 0; k < W; ++k) x[k] = A(from[k]);
+        const auto v = convert_lanes<Vec<double>>(x);
         lane[chunk][j] = fma(v, v, lane[chunk][j]);
       });
     });
@@ -65,9 +67,12 @@ void add_square_sum(const Cpu<G>&, std::size_t n, const T* g, ExactSum& sum) {
 
 /// What gradients are multiplied with: maximum / (norm + 1e-6), at most 1, as torch.nn.utils.
 /// clip_grad_norm_. A NaN norm gives NaN and an infinite one 0: neither passes unnoticed.
-inline double clip_coefficient(double norm, double maximum) {
+COHORT_HOST_DEVICE inline double clip_coefficient(double norm, double maximum) {
   const double coefficient = maximum / (norm + 1e-6);
   return coefficient > 1.0 ? 1.0 : coefficient;
 }
+
+// The same on a GPU: ops/cuda/grad_norm.hpp. `limbs`: those of an ExactSum, in device memory.
+template <class T> void add_square_sum(const Cuda&, std::size_t n, const T* g, std::int64_t* limbs);
 
 }  // namespace cohort::ops

@@ -98,4 +98,14 @@ void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
   for (int c = 0; c < C; ++c) dbias[c] = D(first ? db[c] : A(dbias[c]) + db[c]);
 }
 
+// The same on a GPU: ops/cuda/layer_norm.hpp.
+template <int C, class T>
+void layer_norm_forward(const Cuda&, int rows, const T* x, const T* weight, const T* bias, T* y,
+                        accumulator_t<T>* mean, accumulator_t<T>* rstd,
+                        accumulator_t<T> epsilon = accumulator_t<T>(1e-5));
+template <int C, class T, class D>
+void layer_norm_backward(const Cuda&, int rows, const T* x, const T* weight,
+                         const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
+                         T* dx, D* dweight, D* dbias, bool first);
+
 }  // namespace cohort::ops

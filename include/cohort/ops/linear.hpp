@@ -39,22 +39,25 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
     matmul<false, true>(cpu, rows, Out, In, x, In, w, In, 0, y, Out);
 }
 
-/// dw (+)= dy^T x and dx = dy w.
+/// db (+)= column sums of dy, dw (+)= dy^T x and dx = dy w.
 ///
-/// Shapes   as linear_forward; `first`: dw is overwritten, else added to. dw may be nullptr: only dx is
-///          wanted. dx must not be dy. dw is of the accumulator type: float, not rounded, for 16-bit T.
-/// Laws     with TiledGemm, blocks of 256 rows one after the other give the bits of all rows.
+/// Shapes   as linear_forward; db[Out]. `first`: dw and db are overwritten, else added to. Either may be
+///          nullptr: not wanted. dx must not be dy. dw and db are of the accumulator type: float, not
+///          rounded, for 16-bit T.
+/// Laws     with TiledGemm, blocks of 256 rows one after the other give dw's and dx's bits of all rows.
 template <int In, int Out, class G, class T>
 void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy,
-                     accumulator_t<T>* dw, bool first, T* dx) {
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx) {
   using D = accumulator_t<T>;
+  if (db != nullptr) column_sum<Out>(cpu, rows, dy, db, first);
   if (dw != nullptr)
     matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
   matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, 0, dx, In);
 }
 
 /// y = gelu(x w^T + bias) and, unless slope is nullptr, the slope of gelu there, which is all that
-/// backward needs of it. Both are computed while the product's rows lie in L1.
+/// backward needs of it. Both are computed while the product's rows lie in L1. (A GPU, which has
+/// arithmetic to spare, keeps gelu's input in `slope`.)
 ///
 /// Shapes   as linear_forward; slope[rows, Out].
 /// Laws     the bits of linear_forward and gelu_forward.
@@ -79,12 +82,12 @@ template <int Out> constexpr std::size_t linear_gelu_scratch(int rows) {
   return static_cast<std::size_t>(std::min(row_block, rows)) * Out;
 }
 
-/// dw, db and dx of y = gelu(x w^T + bias) from the saved slope. dw and db may be nullptr.
+/// dw, db and dx of y = gelu(x w^T + bias) from what forward left in `slope`. dw and db may be nullptr.
 ///
 /// Shapes   as linear_backward; db[Out]; scratch[linear_gelu_scratch<Out>(rows)].
 /// Laws     with TiledGemm dw and dx have the bits of gelu_backward and linear_backward; db is the
 ///          sum of the blocks' column sums, in order.
-template <int In, int Out, class G, class T>
+template <class How, int In, int Out, class G, class T>
 void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* slope,
                           const T* dy, accumulator_t<T>* dw, accumulator_t<T>* db, bool first,
                           T* dx, T* scratch) {
@@ -92,10 +95,28 @@ void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, c
     const std::ptrdiff_t at = std::ptrdiff_t(row) * Out, in = std::ptrdiff_t(row) * In;
     const bool begins = first && row == 0;
     multiply(cpu, static_cast<std::size_t>(count) * Out, dy + at, slope + at, scratch);
-    linear_backward<In, Out>(cpu, count, x + in, w, static_cast<const T*>(scratch), dw, begins,
+    linear_backward<In, Out>(cpu, count, x + in, w, static_cast<const T*>(scratch), dw, db, begins,
                              dx + in);
-    if (db != nullptr) column_sum<Out>(cpu, count, static_cast<const T*>(scratch), db, begins);
   });
+}
+
+/// The same on a GPU: ops/cuda/linear.hpp.
+template <int In, int Out, class T>
+void linear_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y);
+template <int In, int Out, class T>
+void linear_backward(const Cuda&, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx);
+template <class How, int In, int Out, class T>
+void linear_gelu_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y,
+                         T* slope);
+template <class How, int In, int Out, class T>
+void linear_gelu_backward(const Cuda&, int rows, const T* x, const T* w, const T* slope,
+                          const T* dy, accumulator_t<T>* dw, accumulator_t<T>* db, bool first,
+                          T* dx, T* scratch);
+
+/// Elements of scratch that linear_gelu_backward needs on a GPU: gelu's whole gradient.
+template <int Out> constexpr std::size_t linear_gelu_scratch_on_cuda(int rows) {
+  return static_cast<std::size_t>(rows) * Out;
 }
 
 }  // namespace cohort::ops

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/loss_sum.hpp: what a loss returns: a sum and the weight to divide it by.
 #pragma once
+#include <cohort/core/host_device.hpp>
 
 namespace cohort::ops {
 
@@ -18,5 +19,9 @@ struct LossSum {
   /// NaN when nothing was counted.
   constexpr double mean() const { return sum / weight; }
 };
+
+/// What a loss on a GPU returns: its LossSum was added to (sum, weight) in the device's memory, where the
+/// host reads it once a step.
+struct LossOnDevice {};
 
 }  // namespace cohort::ops

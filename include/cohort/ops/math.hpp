@@ -4,6 +4,7 @@
 #pragma once
 #include <bit>
 #include <cmath>
+#include <cohort/core/host_device.hpp>
 #include <cohort/ops/vector.hpp>
 #include <cstdint>
 #include <type_traits>
@@ -58,7 +59,7 @@ template <class V> constexpr V exp_minus_1(V r) {
 /// 2^n for -126 <= n <= 127.
 template <class V> constexpr V power_of_two(bits_t<V> n) { return from_bits<V>((n + 127) << 23); }
 
-template <class F, class V> inline V each_lane(F f, V x) {
+template <class F, class V> COHORT_HOST_DEVICE inline V each_lane(F f, V x) {
   if constexpr (std::is_arithmetic_v<V>) {
     return f(x);
   } else {
@@ -69,8 +70,9 @@ template <class F, class V> inline V each_lane(F f, V x) {
 
 /// Correctly rounded; the lanes become one vector square root.
 template <class A> [[gnu::always_inline]] inline Vec<A> square_root(Vec<A> x) {
-#if defined( \
-    __AVX512F__)  // masked with all lanes: g++ 12 warns of the unmasked ones' undefined source
+#if defined(__CUDACC__)
+#elif defined(__AVX512F__)
+  // Masked with all lanes: g++ 12 warns of the unmasked ones' undefined source.
   if constexpr (std::is_same_v<A, float>)
     return (Vec<A>)_mm512_mask_sqrt_ps((__m512)x, 0xffff, (__m512)x);
   if constexpr (std::is_same_v<A, double>)
@@ -89,13 +91,13 @@ template <class V> inline constexpr bool is_double = std::is_same_v<element_t<V>
 
 /// e^x. Error <= 1.1 ulp. Two factors 2^(n/2) make results below 2^-126 round once, and overflow late.
 struct Exp {
-  template <class V> constexpr V operator()(V x) const {
+  template <class V> COHORT_HOST_DEVICE constexpr V operator()(V x) const {
     if constexpr (detail::is_double<V>) {
       return detail::each_lane([](double v) { return std::exp(v); }, x);
     } else {
       const V low = detail::constant<V>(-104.5f), high = detail::constant<V>(89.0f);
-      x = x < low ? low : x;
-      x = x > high ? high : x;
+      x = select(x < low, low, x);
+      x = select(x > high, high, x);
       const auto [r, n] = detail::reduce_by_ln2(x);
       const auto half = n >> 1;
       return (detail::exp_minus_1(r) + 1.0f) * detail::power_of_two<V>(half) *
@@ -107,30 +109,30 @@ struct Exp {
 /// e^x for x <= 88, results below 2^-126 flushed to 0: two thirds of the work of Exp, for softmax and
 /// densities. Error <= 1.1 ulp. NaN stays NaN; beyond 88 the result means nothing.
 struct ExpFlushed {
-  template <class V> constexpr V operator()(V x) const {
+  template <class V> COHORT_HOST_DEVICE constexpr V operator()(V x) const {
     if constexpr (detail::is_double<V>) {
       return Exp{}(x);
     } else {
       const auto [r, n] = detail::reduce_by_ln2(x);
       const V y = (detail::exp_minus_1(r) + 1.0f) * detail::power_of_two<V>(n);
-      return x < detail::constant<V>(-87.33654f) ? V{} : y;
+      return select(x < detail::constant<V>(-87.33654f), V{}, y);
     }
   }
 };
 
 /// ln x. Error <= 1.5 ulp. 0 gives -inf, a negative number NaN.
 struct Log {
-  template <class V> constexpr V operator()(V x) const {
+  template <class V> COHORT_HOST_DEVICE constexpr V operator()(V x) const {
     if constexpr (detail::is_double<V>) {
       return detail::each_lane([](double v) { return std::log(v); }, x);
     } else {
       constexpr float infinity = __builtin_inff(), nan = __builtin_nanf("");
       const V zero = detail::constant<V>(0.0f), tiny = detail::constant<V>(1.17549435e-38f);
-      const V normal = x < tiny ? x * 8388608.0f : x;
+      const V normal = select(x < tiny, x * 8388608.0f, x);
       // Halfway between sqrt(1/2) and sqrt(2) in bits: the mantissa m is in [0.707, 1.414].
       const auto bits = detail::as_bits(detail::magnitude(normal)) - 0x3f3504f3;
       const V m = detail::from_bits<V>((bits & 0x007fffff) + 0x3f3504f3);
-      const V n = exponent<V>(bits >> 23) - (x < tiny ? detail::constant<V>(23.0f) : zero);
+      const V n = exponent<V>(bits >> 23) - select(x < tiny, detail::constant<V>(23.0f), zero);
       const V f = m - 1.0f, f2 = f * f;
       const V tail = detail::polynomial(f, 0.333333126f, -0.250000096f, 0.2000211873f,
                                         -0.1666799567f, 0.1421955091f, -0.1240559142f, 0.118881746f,
@@ -138,9 +140,9 @@ struct Log {
       V y = fma(fma(tail, f, detail::constant<V>(-0.5f)), f2,
                 fma(n, detail::constant<V>(-2.12194440e-4f), f));
       y = fma(n, detail::constant<V>(0.693359375f), y);
-      y = x < detail::constant<V>(infinity) ? y : x;  // +inf and NaN stay
-      y = x == zero ? detail::constant<V>(-infinity) : y;
-      return x < zero ? detail::constant<V>(nan) : y;
+      y = select(x < detail::constant<V>(infinity), y, x);  // +inf and NaN stay
+      y = select(x == zero, detail::constant<V>(-infinity), y);
+      return select(x < zero, detail::constant<V>(nan), y);
     }
   }
 
@@ -154,13 +156,13 @@ struct Log {
 
 /// tanh x = e / (e + 2) with e = exp(2|x|) - 1, which loses nothing near 0. Error <= 2.5 ulp.
 struct Tanh {
-  template <class V> constexpr V operator()(V x) const {
+  template <class V> COHORT_HOST_DEVICE constexpr V operator()(V x) const {
     if constexpr (detail::is_double<V>) {
       return detail::each_lane([](double v) { return std::tanh(v); }, x);
     } else {
       const V limit = detail::constant<V>(20.0f);  // tanh(10) rounds to 1
       V twice = 2.0f * detail::magnitude(x);
-      twice = twice > limit ? limit : twice;
+      twice = select(twice > limit, limit, twice);
       const auto [r, n] = detail::reduce_by_ln2(twice);
       const V scale = detail::power_of_two<V>(n);
       const V e = fma(detail::exp_minus_1(r), scale, scale - 1.0f);
@@ -171,13 +173,13 @@ struct Tanh {
 
 /// erf x: x + x P(x^2) below 0.92, 1 - exp(-t Q(t)) with t = |x| above. Error <= 1.5 ulp.
 struct Erf {
-  template <class V> constexpr V operator()(V x) const {
+  template <class V> COHORT_HOST_DEVICE constexpr V operator()(V x) const {
     if constexpr (detail::is_double<V>) {
       return detail::each_lane([](double v) { return std::erf(v); }, x);
     } else {
       const V limit = detail::constant<V>(4.0f);  // erf(4) rounds to 1
       V t = detail::magnitude(x);
-      t = t > limit ? limit : t;
+      t = select(t > limit, limit, t);
       const V s = x * x;
       const V p =
           detail::polynomial(s, 0.1283791666f, -0.3761263319f, 0.1128368719f, -0.02685894148f,
@@ -188,8 +190,20 @@ struct Erf {
                                                -0.0225756157f, 0.002869120926f, -2.743513839e-5f,
                                                -4.994048657e-5f, 5.297002975e-6f));
       const V signed_large = detail::with_sign(large, x);
-      return t < detail::constant<V>(0.92f) ? small : signed_large;
+      return select(t < detail::constant<V>(0.92f), small, signed_large);
     }
+  }
+};
+
+/// What activations compute with: the functors above. A GPU has instructions of its own for them
+/// (ops/cuda/math.hpp).
+struct OwnMaths {
+  template <class V> COHORT_HOST_DEVICE static constexpr V exp(V x) { return Exp{}(x); }
+  template <class V> COHORT_HOST_DEVICE static constexpr V exp_flushed(V x) {
+    return ExpFlushed{}(x);
+  }
+  template <class V> COHORT_HOST_DEVICE static constexpr V reciprocal(V x) {
+    return detail::number<V>(1.0) / x;
   }
 };
 

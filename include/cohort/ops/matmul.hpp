@@ -65,4 +65,15 @@ void matmul_then(const Cpu<Gemm>& cpu, int m, int n, int k, const T* a, int lda,
   }
 }
 
+/// The same on a GPU: ops/cuda/matmul.hpp. matmul_then's `done` queues what follows on the stream.
+template <bool TransA, bool TransB, class T, ProductOf<T> O>
+void matmul(const Cuda&, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+            accumulator_t<T> beta, O* c, int ldc);
+template <bool TransA, bool TransB, class T, ProductOf<T> O>
+void matmul_bias(const Cuda&, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                 const T* bias, O* c, int ldc);
+template <bool TransA, bool TransB, class T, ProductOf<T> O, class F>
+void matmul_then(const Cuda&, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
+                 const T* bias, O* c, int ldc, F done);
+
 }  // namespace cohort::ops

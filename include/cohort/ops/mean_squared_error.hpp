@@ -44,4 +44,13 @@ LossSum mean_squared_error_gradient(const Cpu<G>& cpu, int rows, const T* y,
   return loss;
 }
 
+// The same on a GPU: ops/cuda/mean_squared_error.hpp. The loss is added to device.loss. `scale` may also be
+// a `const float*`: a factor in device memory, 1 where it is nullptr.
+template <int C, class T>
+LossOnDevice mean_squared_error(const Cuda&, int rows, const T* y, const accumulator_t<T>* target);
+template <int C, class T, class Scale = accumulator_t<T>>
+LossOnDevice mean_squared_error_gradient(const Cuda&, int rows, const T* y,
+                                         const accumulator_t<T>* target, T* dy,
+                                         Scale scale = Scale(1));
+
 }  // namespace cohort::ops

@@ -11,6 +11,7 @@
 namespace cohort::ops {
 
 namespace detail {
+#if (defined(__AVX512F__) || defined(__AVX2__)) && !defined(__CUDACC__)
 using Words = Vec<std::uint32_t>;
 
 /// Runs of Run lanes from a and b in turn, beginning at lane First of each.
@@ -23,7 +24,6 @@ template <int First, int Run> [[gnu::always_inline]] inline Words interleave(Wor
   (std::make_integer_sequence<int, lanes<std::uint32_t>>{});
 }
 
-#if defined(__AVX512F__) || defined(__AVX2__)
 /// Upper and lower halves of the 64-bit products of each lane with one factor.
 struct Product {
   Words high, low;
@@ -59,7 +59,7 @@ inline constexpr int philox_lanes = lanes<std::uint32_t>;
 /// Laws     out + 4 b holds Philox(seed)(stream, first + b) (tests/ops/philox_test.cpp).
 [[gnu::always_inline]] inline void philox_blocks(std::uint64_t seed, std::uint64_t stream,
                                                  std::uint64_t first, std::uint32_t* out) {
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if (defined(__AVX512F__) || defined(__AVX2__)) && !defined(__CUDACC__)
   using detail::Words;
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };

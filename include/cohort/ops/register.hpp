@@ -3,11 +3,14 @@
 // cohort/ops/register.hpp: vector registers as types, told by the compiler's target.
 #pragma once
 #include <cmath>
+#include <cohort/core/host_device.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
-#if defined(__AVX512F__) || defined(__FMA__) || defined(__F16C__)
+#if defined(__CUDACC__)
+#include <cohort/ops/lanes.hpp>
+#elif defined(__AVX512F__) || defined(__FMA__) || defined(__F16C__)
 #include <immintrin.h>
 #endif
 
@@ -15,18 +18,24 @@ namespace cohort::ops {
 
 /// Width of a vector register, told by the compiler. g++ 12 plans for 256 bits even where 512 are
 /// faster, so every hot loop names its vectors instead of leaving them to the vectoriser.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !defined(__CUDACC__)
 inline constexpr int register_bytes = 64, num_registers = 32;
-#elif defined(__AVX__)
+#elif defined(__AVX__) && !defined(__CUDACC__)
 inline constexpr int register_bytes = 32, num_registers = 16;
 #else
 inline constexpr int register_bytes = 16, num_registers = 16;
 #endif
 
 namespace detail {
+#if defined(__CUDACC__)
+template <class A, int Bytes = register_bytes> struct vector_of {
+  using type = Lanes<A, Bytes / static_cast<int>(sizeof(A))>;
+};
+#else
 template <class A, int Bytes = register_bytes> struct vector_of {
   typedef A type __attribute__((vector_size(Bytes)));
 };
+#endif
 }  // namespace detail
 
 /// A register full of A; the operators of A work on it lane by lane, a comparison gives a mask.
@@ -46,13 +55,27 @@ struct element_of<V> {
   using type = V;
 };
 template <class V> using element_t = typename element_of<V>::type;
+
+#if defined(__CUDA_ARCH__) || defined(__FMA__) || !defined(__x86_64__)
+inline constexpr bool scalar_fma = true;
+#else
+inline constexpr bool scalar_fma = false;  // std::fma would be a library call
+#endif
 }  // namespace detail
 
 /// a * b + c, rounded once where the target can, else twice; for scalars and vectors. The bits law
 /// hangs on it: g++ fuses a * b + c wherever it sees both in one basic block, which differs between
 /// two inlined copies of one loop. So no op adds a product: it calls fma.
 template <class V> [[gnu::always_inline]] constexpr V fma(V a, V b, V c) {
-#if defined(__AVX512F__)
+#if defined(__CUDACC__)
+  if constexpr (!std::is_arithmetic_v<V>)
+    for (int i = 0; i < V::num; ++i) a[i] = fma(a[i], b[i], c[i]);
+  else if constexpr (detail::scalar_fma)
+    a = std::fma(a, b, c);
+  else
+    a = a * b + c;
+  return a;
+#elif defined(__AVX512F__)
   if constexpr (std::is_same_v<V, Vec<float>>)
     return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
   else if constexpr (std::is_same_v<V, Vec<double>>)
@@ -81,6 +104,43 @@ template <class V>
                                        V c) requires(!std::is_arithmetic_v<V>) {
   return fma(a, b - V{}, c);
 }
+
+/// mask ? a : b, lane by lane; for scalars and vectors. Both are computed.
+template <class M, class V> [[gnu::always_inline]] constexpr V select(M mask, V a, V b) {
+#if defined(__CUDACC__)
+  if constexpr (!std::is_arithmetic_v<V>)
+    return detail::choose(mask, a, b);
+  else
+    return mask ? a : b;
+#else
+  return mask ? a : b;
+#endif
+}
+
+namespace detail {
+/// Lane i is lane I[i] of a, or, counting on, of b.
+template <int... I, class V> [[gnu::always_inline]] constexpr V shuffle(V a, V b) {
+#if defined(__CUDACC__)
+  constexpr int n = sizeof...(I), at[] = {I...};
+  V out{};
+  for (int i = 0; i < n; ++i) out[i] = at[i] < n ? a[at[i]] : b[at[i] - n];
+  return out;
+#else
+  return __builtin_shufflevector(a, b, I...);
+#endif
+}
+
+/// Each lane as an element of To, which has as many.
+template <class To, class V> [[gnu::always_inline]] constexpr To convert_lanes(V v) {
+#if defined(__CUDACC__)
+  To out{};
+  for (int i = 0; i < To::num; ++i) out[i] = static_cast<element_t<To>>(v[i]);
+  return out;
+#else
+  return __builtin_convertvector(v, To);
+#endif
+}
+}  // namespace detail
 
 /// f(0), ..., f(N - 1) with the index as a compile-time constant: an unrolled loop at every -O level.
 template <int N, class F> [[gnu::always_inline]] constexpr void repeat(F&& f) {

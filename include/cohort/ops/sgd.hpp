@@ -36,4 +36,11 @@ void sgd(const Cpu<G>&, std::size_t n, T* p, const D* g, T* b, const std::uint8_
   });
 }
 
+// The same on a GPU: ops/cuda/sgd.hpp. The step is read from device memory. p of 16 bits (no masters) is
+// widened, updated and rounded; `copies`, unless nullptr, get p rounded to C.
+template <class T, class D, class C = bf16, class Rounding = NearestRounding>
+void sgd(const Cuda&, std::size_t n, T* p, const D* g, D* b, const std::uint8_t* decay,
+         const DeviceStep<SgdStep<accumulator_t<T>>>* step, C* copies = nullptr,
+         Rounding rounding = {});
+
 }  // namespace cohort::ops

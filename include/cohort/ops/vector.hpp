@@ -33,7 +33,7 @@ template <class T>
   if constexpr (Float16<T>) {
     Vec<std::int32_t> lane{};
     for (int i = 0; i < lanes<float>; ++i) lane[i] = i;
-    v = lane < n ? detail::widen<T>(detail::load_bits(from, n)) : v;
+    v = select(lane < n, detail::widen<T>(detail::load_bits(from, n)), v);
   } else {
     for (int i = 0; i < n; ++i) v[i] = from[i];
   }
@@ -79,7 +79,7 @@ template <class A> [[gnu::always_inline]] inline A sum_lanes(Vec<A> v) {
   return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return a + b; });
 }
 template <class A> [[gnu::always_inline]] inline A max_lanes(Vec<A> v) {
-  return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return a < b ? b : a; });
+  return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return select(a < b, b, a); });
 }
 
 /// out[i] = f(in[i]...) for i < n. The tail runs through the same vector code on a padded copy, so an
@@ -89,10 +89,8 @@ inline void map(std::size_t n, F f, Out* out, const In*... in) {
   constexpr std::size_t step = lanes<accumulator_t<Out>>;
   std::size_t i = 0;
   for (; i + step <= n; i += step) store(out + i, f(load(in + i)...));
-  if (i < n) {
-    const int rest = static_cast<int>(n - i);
-    store_first(out + i, f(load_first(in + i, rest)...), rest);
-  }
+  const int rest = static_cast<int>(n % step);  // g++ 12 sees that this is below step
+  if (rest > 0) store_first(out + i, f(load_first(in + i, rest)...), rest);
 }
 
 /// f(offset, count) for the vectors of a row of C elements: count is `lanes`, at the end perhaps less.

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/optim/adam.hpp: Adam, with weight decay added to the gradient.
 #pragma once
+#include <cohort/core/host_device.hpp>
 #include <cohort/ops/adam.hpp>
+#include <cohort/ops/device_step.hpp>
 #include <cohort/optim/shard.hpp>
 
 namespace cohort::optim {
@@ -19,11 +21,22 @@ struct Adam {
   };
   static constexpr int moments = 2;
 
+  template <class T> using Step = ops::AdamStep<accumulator_t<T>>;
+  template <class T> COHORT_HOST_DEVICE static Step<T> prepare(UpdateStep now, const Options& o) {
+    return Step<T>::make({now.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, now.step,
+                         now.grad_scale);
+  }
   template <class D, class T>
   static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
-    const auto step = ops::AdamStep<accumulator_t<T>>::make(
-        {now.learning_rate, o.beta1, o.beta2, o.epsilon, o.weight_decay}, now.step, now.grad_scale);
-    ops::adam(device, s.size, s.params, s.grads, s.moment(0), s.moment(1), s.decays, step);
+    ops::adam(device, s.size, s.params, s.grads, s.moment(0), s.moment(1), s.decays,
+              prepare<T>(now, o));
+  }
+  /// On a GPU `step` is in its memory, and `copies` (or nullptr) are written in the same pass.
+  template <class T, class C, class Rounding>
+  static void update(const Cuda& device, const Shard<T>& s, const ops::DeviceStep<Step<T>>* step,
+                     C* copies, const Rounding& rounding) {
+    ops::adam(device, s.size, s.params, s.grads, s.moment(0), s.moment(1), s.decays, step, copies,
+              rounding);
   }
 };
 

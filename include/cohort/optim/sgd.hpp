@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/optim/sgd.hpp: stochastic gradient descent with momentum.
 #pragma once
+#include <cohort/core/host_device.hpp>
+#include <cohort/ops/device_step.hpp>
 #include <cohort/ops/sgd.hpp>
 #include <cohort/optim/shard.hpp>
 
@@ -18,12 +20,20 @@ template <bool Nesterov> struct BasicSgd {
   };
   static constexpr int moments = 1;
 
+  template <class T> using Step = ops::SgdStep<accumulator_t<T>>;
+  template <class T> COHORT_HOST_DEVICE static Step<T> prepare(UpdateStep now, const Options& o) {
+    using A = accumulator_t<T>;
+    return {A(now.grad_scale), A(now.learning_rate), A(o.momentum), A(o.weight_decay), Nesterov};
+  }
   template <class D, class T>
   static void update(const D& device, const Shard<T>& s, UpdateStep now, const Options& o) {
-    using A = accumulator_t<T>;
-    ops::sgd(device, s.size, s.params, s.grads, s.moment(0), s.decays,
-             ops::SgdStep<A>{A(now.grad_scale), A(now.learning_rate), A(o.momentum),
-                             A(o.weight_decay), Nesterov});
+    ops::sgd(device, s.size, s.params, s.grads, s.moment(0), s.decays, prepare<T>(now, o));
+  }
+  /// On a GPU `step` is in its memory, and `copies` (or nullptr) are written in the same pass.
+  template <class T, class C, class Rounding>
+  static void update(const Cuda& device, const Shard<T>& s, const ops::DeviceStep<Step<T>>* step,
+                     C* copies, const Rounding& rounding) {
+    ops::sgd(device, s.size, s.params, s.grads, s.moment(0), s.decays, step, copies, rounding);
   }
 };
 using Sgd = BasicSgd<false>;

@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cohort/concepts/policy.hpp>
+#include <cohort/core/host_device.hpp>
 #include <cstdint>
 
 namespace cohort::optim {
@@ -22,7 +23,7 @@ struct WarmupCosine {
     std::int32_t warmup_steps = 0, total_steps = 0;
     double warmup_ratio = 0.0, min_learning_rate = 0.0;
   };
-  static double at(std::int64_t step, double learning_rate, const Options& o) {
+  COHORT_HOST_DEVICE static double at(std::int64_t step, double learning_rate, const Options& o) {
     const double done = static_cast<double>(step - 1);
     const double warmup =
         o.warmup_steps > 0 ? o.warmup_steps : std::floor(o.warmup_ratio * o.total_steps);
@@ -40,7 +41,9 @@ struct ConstantRate {
   struct Options {
     Unset warmup_steps{}, total_steps{}, warmup_ratio{}, min_learning_rate{};
   };
-  static double at(std::int64_t, double learning_rate, const Options&) { return learning_rate; }
+  COHORT_HOST_DEVICE static double at(std::int64_t, double learning_rate, const Options&) {
+    return learning_rate;
+  }
 };
 
 static_assert(Policy<WarmupCosine> && Policy<ConstantRate>);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cohort/core/call.hpp>
 #include <cohort/core/footprint.hpp>
+#include <cohort/device/traits.hpp>
 #include <cohort/plan/buckets.hpp>
 #include <cohort/plan/groups.hpp>
 #include <cohort/plan/ledger.hpp>
@@ -38,6 +39,15 @@ template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
     });
     return h;
   }
+}
+
+/// Bytes of rows that the host gives a step.
+template <class Extent, class T> constexpr std::size_t host_bytes(Rows rows) {
+  const auto count = static_cast<std::size_t>(rows.count());
+  if constexpr (requires { Extent::extent; })
+    return round_up(count * Extent::extent * sizeof(T), alignment);
+  else
+    return round_up(count * sizeof(int), alignment);
 }
 
 /// The type that forward of the whole model keeps: its bytes(rows) are the model's activation
@@ -119,12 +129,23 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .activations = input_bytes(rows) + activations::bytes(rows) +
                            Loss::template gradient_bytes<Model, compute>(rows),
             .backward = round_up(backward_bytes<Model, compute>(rows).peak, alignment),
-            .scratch = std::max(scratch_bytes<Model, compute>(rows), update_bytes),
+            .scratch = std::max(scratch_bytes<Model, compute, Device>(rows), update_bytes),
             .gathered = p.gathered,
             .frozen = p.frozen,
             .masters = p.masters,
-            .wire = p.wire};
+            .wire = p.wire,
+            .inputs = staged_bytes({s.batch, s.tokens}),
+            .workspace = workspace_bytes<Device> + state_bytes<Device>};
   }
+  /// What a step's inputs and targets take on a device that the host cannot write to.
+  static constexpr std::size_t staged_bytes(Rows rows) {
+    if (on_host<Device>) return 0;
+    return detail::host_bytes<typename Model::Input, gradient>(rows) +
+           detail::host_bytes<typename Loss::Target, gradient>(rows);
+  }
+  /// Bytes of host memory for arrays of saved values, where results are in a device's memory.
+  static constexpr std::size_t array_bytes =
+      on_host<Device> ? 0 : detail::array_bytes_of<activations>;
   /// Tables of a shard: does decay apply to the chunk, and, for random rounding, which one it is.
   static constexpr std::size_t table_bytes(std::size_t elements) {
     const std::size_t chunks = elements / chunk;

@@ -131,6 +131,8 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   row("optimizer", m.optimizer);
   if (m.gathered > 0) row("gathered", m.gathered);
   if (m.wire > 0) row("reduced type", m.wire);
+  if (m.inputs > 0) row("inputs", m.inputs);
+  if (m.workspace > 0) row("workspace", m.workspace);
   row("tables", m.tables);
   row("activations", m.activations);
   row("backward", m.backward);

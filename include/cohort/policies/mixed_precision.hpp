@@ -43,6 +43,7 @@ template <class Compute, class Master = fp32, class Reduce = Compute> struct Mix
   using compute = std::conditional_t<TrainingType<Compute>, Compute, fp32>;
   using master = fp32;
   using reduce = std::conditional_t<TrainingType<Reduce>, Reduce, fp32>;
+  static constexpr bool tf32_products = false;
 };
 
 /// MixedPrecision<bf16, fp32>: activations and the parameters that layers read are bf16; masters, main
@@ -70,8 +71,23 @@ struct MixedPrecision<Compute, Master, Reduce> {
   using compute = Compute;
   using master = Master;
   using reduce = Reduce;
+  static constexpr bool tf32_products = false;
 };
 
-static_assert(Policy<MixedPrecision<bf16, fp32>>);
+/// MixedPrecision<tf32>: everything is fp32, but a GPU multiplies matrices in TF32, at several times the
+/// speed.
+///
+/// Errors   compile time: on the CPU, which has no such mode.
+template <class Reduce>
+requires TrainingType<Reduce> || std::is_same_v<Reduce, tf32>
+struct MixedPrecision<tf32, fp32, Reduce> {
+  using slot = slots::precision;
+  using compute = fp32;
+  using master = fp32;
+  using reduce = std::conditional_t<std::is_same_v<Reduce, tf32>, fp32, Reduce>;
+  static constexpr bool tf32_products = true;
+};
+
+static_assert(Policy<MixedPrecision<bf16, fp32>> && Policy<MixedPrecision<tf32>>);
 
 }  // namespace cohort

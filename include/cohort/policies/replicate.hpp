@@ -7,6 +7,7 @@
 #include <cohort/optim/shard.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/policies/data_parallel.hpp>
+#include <cohort/policies/edited.hpp>
 #include <cohort/policies/wire.hpp>
 
 namespace cohort {
@@ -48,7 +49,7 @@ struct Replicate {
             .tables = Plan::table_bytes(size),
             .frozen = Plan::layout.frozen * C,
             .masters = Plan::has_masters ? size * sizeof(typename Plan::master) : 0,
-            .wire = detail::Wire<Plan>::bytes(largest_bucket<Plan>())};
+            .wire = detail::WireSize<Plan>::bytes(largest_bucket<Plan>())};
   }
 
   /// Owns one rank's parameters, gradients and moments, and runs the strategy's collectives on
@@ -58,12 +59,15 @@ struct Replicate {
     using C = typename Plan::compute;
     using M = typename Plan::master;
     using D = typename Plan::gradient;
-    explicit Storage(Comm& world)
-        : params_(bytes(world).parameters),
-          masters_(bytes(world).masters),
-          grads_(bytes(world).gradients),
-          moments_(bytes(world).optimizer),
-          wire_(largest_bucket<Plan>(), world.size()) {}
+    using Device = typename Plan::device;
+    /// `device` is where collectives and what goes with them run.
+    Storage(Comm& comm, const Device& device)
+        : device_(device),
+          params_(bytes(comm).parameters),
+          masters_(bytes(comm).masters),
+          grads_(bytes(comm).gradients),
+          moments_(bytes(comm).optimizer),
+          wire_(device, largest_bucket<Plan>(), comm.size()) {}
 
     /// Where a unit's parameters and gradients are now.
     C* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
@@ -90,10 +94,18 @@ struct Replicate {
     }
     D* grads() const { return grads_.template as<D>(); }
     static constexpr bool holds(const ParamInfo&, std::size_t) { return true; }
-    /// Sets one element of a parameter.
+    /// Sets one element of a parameter; only inside edit().
     void write(const ParamInfo& p, std::size_t k, float value) const {
-      if (Plan::has_masters && p.trains) masters()[p.offset + k] = M(value);
-      params()[p.offset + k] = C(value);
+      if constexpr (Plan::has_masters)
+        if (p.trains) *masters_.host(masters() + p.offset + k) = M(value);
+      *params_.host(params() + p.offset + k) = C(value);
+    }
+    template <class F> void edit(F f) {
+      params_.open(device_);
+      masters_.open(device_);
+      f();
+      params_.close(device_);
+      masters_.close(device_);
     }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
@@ -104,28 +116,30 @@ struct Replicate {
       wire_.all_reduce(comm, grads() + bucket.begin, bucket.count());
     }
     static void gather(int, Comm&) {}
-    static void zero_padding(int) {}
+    static void zero_padding(const Device&, int) {}
     static void begin_micro_batch(bool) {}
     /// Makes all ranks start from rank 0's parameters.
     template <class W> void broadcast(W& comm) const {
       if constexpr (!Plan::has_masters) return comm.broadcast(params(), whole, 0);
       comm.broadcast(masters(), size(), 0);
-      detail::copy_converted<Plan>(size(), static_cast<const M*>(masters()), params());
+      detail::copy_converted(device_, size(), static_cast<const M*>(masters()), params());
       if (whole > size()) comm.broadcast(params() + size(), whole - size(), 0);
     }
     template <class W> void collect(W&, bool gradients, float* flat) const {
       if (flat == nullptr) return;
       if (gradients)
-        return detail::copy_converted<Plan>(size(), grads_.template as<const D>(), flat);
-      detail::copy_converted<Plan>(size(), static_cast<const M*>(masters()), flat);
-      detail::copy_converted<Plan>(whole - size(), static_cast<const C*>(params()) + size(),
-                                   flat + size());
+        return detail::fetch_converted(device_, size(), static_cast<const D*>(grads()), flat);
+      detail::fetch_converted(device_, size(), static_cast<const M*>(masters()), flat);
+      detail::fetch_converted(device_, whole - size(), static_cast<const C*>(params()) + size(),
+                              flat + size());
     }
 
    private:
     static constexpr std::size_t whole = Plan::layout.size + Plan::layout.frozen;
     static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
-    HostMemory params_, masters_, grads_, moments_;
+    [[no_unique_address]] Device device_;
+    detail::Edited<Device> params_, masters_;
+    typename Device::Memory grads_, moments_;
     detail::Wire<Plan> wire_;
   };
 

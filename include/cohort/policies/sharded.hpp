@@ -6,8 +6,8 @@
 #include <cohort/comm/axes.hpp>
 #include <cohort/core/arena.hpp>
 #include <cohort/optim/shard.hpp>
+#include <cohort/policies/edited.hpp>
 #include <cohort/policies/sharding.hpp>
-#include <cstring>
 #include <utility>
 
 namespace cohort::detail {
@@ -28,14 +28,17 @@ template <class Plan, class Comm> class ShardedStorage {
   /// Each micro-batch starts new gradients when they leave after every one.
   static constexpr bool restarts_gradients = how::shards_gradients && !keeps_gradients;
 
-  explicit ShardedStorage(Comm& world)
-      : axes_(world, how::shard_ranks),
+  using Device = typename Plan::device;
+  /// `device` is where collectives and what goes with them run.
+  ShardedStorage(Comm& comm, const Device& device)
+      : device_(device),
+        axes_(comm, how::shard_ranks),
         params_(bytes().parameters),
         masters_(bytes().masters),
         grads_(bytes().gradients),
         moments_(bytes().optimizer),
         gathered_(bytes().gathered),
-        wire_(Plan::shards.largest(ranks()), world.size()) {
+        wire_(device, Plan::shards.largest(ranks()), comm.size()) {
     for (int g = 0; g < num_groups; ++g) {
       whole_at_[g + 1] = whole_at_[g] + Plan::shards.padded(g, ranks());
       shard_at_[g + 1] = shard_at_[g] + Plan::shards.per_rank(g, ranks());
@@ -77,17 +80,26 @@ template <class Plan, class Comm> class ShardedStorage {
     if (!p.trains) return frozen_at(p, element) != nullptr;
     return local(p.offset + element, p.unit) >= 0;
   }
-  /// Sets one element of a parameter wherever this rank holds it.
+  /// Sets one element of a parameter wherever this rank holds it; only inside edit().
   void write(const ParamInfo& p, std::size_t element, float value) const {
     if (!p.trains) {
-      if (C* to = frozen_at(p, element)) *to = C(value);
+      if (C* to = frozen_at(p, element)) *params_.host(to) = C(value);
       return;
     }
     const auto [g, k] = place(p.offset + element, p.unit);
-    if constexpr (!how::shards_params) whole_params()[whole_at_[g] + k] = C(value);
+    if constexpr (!how::shards_params) *params_.host(whole_params() + whole_at_[g] + k) = C(value);
     if constexpr (Plan::has_masters || how::shards_params) {
-      if (k / per(g) == static_cast<std::size_t>(rank())) own_masters(g)[k % per(g)] = M(value);
+      const auto& memory = Plan::has_masters ? masters_ : params_;
+      if (k / per(g) == static_cast<std::size_t>(rank()))
+        *memory.host(own_masters(g) + k % per(g)) = M(value);
     }
+  }
+  template <class F> void edit(F f) {
+    params_.open(device_);
+    masters_.open(device_);
+    f();
+    params_.close(device_);
+    masters_.close(device_);
   }
 
   void run(const Op& op, Comm& world) {
@@ -118,19 +130,18 @@ template <class Plan, class Comm> class ShardedStorage {
   template <class W> W& norm_axis(W& world) { return axes_.shard(world); }
 
   /// Padding of a slot holds what another group left there: gradients must be zero where no parameter is.
-  void zero_padding(int unit) const {
+  /// Runs on the stream that computes gradients.
+  void zero_padding(const Device& device, int unit) const {
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];
       if (!p.trains) continue;
-      std::memset(static_cast<void*>(grad(unit) + (p.offset - u.offset) + p.numel), 0,
-                  (p.padded - p.numel) * sizeof(D));
+      device.zero(grad(unit) + (p.offset - u.offset) + p.numel, (p.padded - p.numel) * sizeof(D));
     }
     const int g = Plan::groups.of[unit];
     if (unit != Plan::shards.last_unit[g]) return;
     const std::size_t end = Plan::shards.size[g];
-    std::memset(static_cast<void*>(gradient(g) + end), 0,
-                (Plan::shards.padded(g, ranks()) - end) * sizeof(D));
+    device.zero(gradient(g) + end, (Plan::shards.padded(g, ranks()) - end) * sizeof(D));
   }
   void begin_micro_batch(bool first) { first_ = first; }
 
@@ -143,15 +154,16 @@ template <class Plan, class Comm> class ShardedStorage {
   /// The whole parameters (or reduced gradients) in flat forward order; with nullptr this rank takes part
   /// and keeps nothing. Collective.
   template <class W> void collect(W& world, bool gradients, float* flat) {
-    HostMemory memory(std::max(largest() * sizeof(M), largest() * sizeof(D)));
+    typename Device::Memory memory(std::max(largest() * sizeof(M), largest() * sizeof(D)));
     auto& comm = axes_.shard(world);
     for (int g = 0; g < num_groups; ++g) {
       if (gradients)
-        collect_group(comm, g, static_cast<const D*>(own_grads(g)), memory.as<D>(), flat);
+        collect_group(comm, g, static_cast<const D*>(own_grads(g)), memory.template as<D>(), flat);
       else
-        collect_group(comm, g, static_cast<const M*>(own_masters(g)), memory.as<M>(), flat);
+        collect_group(comm, g, static_cast<const M*>(own_masters(g)), memory.template as<M>(),
+                      flat);
     }
-    if (has_frozen && !gradients) collect_frozen(comm, memory.as<C>(), flat);
+    if (has_frozen && !gradients) collect_frozen(comm, memory.template as<C>(), flat);
   }
 
  private:
@@ -162,25 +174,25 @@ template <class Plan, class Comm> class ShardedStorage {
     if (per(g) > 0) comm.all_gather(own, whole, per(g));
     if (flat == nullptr) return;
     for_units(g, [&](int u, const UnitInfo& unit) {
-      copy_converted<Plan>(unit.size, static_cast<const T*>(whole) + Plan::shards.offset[u],
-                           flat + unit.offset);
+      fetch_converted(device_, unit.size, static_cast<const T*>(whole) + Plan::shards.offset[u],
+                      flat + unit.offset);
     });
   }
   template <class W> void collect_frozen(W& comm, C* whole, float* flat) {
     if constexpr (!how::shards_params) {
       constexpr std::size_t begin = Plan::layout.size;
       if (flat == nullptr) return;
-      copy_converted<Plan>(Plan::layout.frozen, static_cast<const C*>(whole_frozen(begin)),
-                           flat + begin);
+      fetch_converted(device_, Plan::layout.frozen, static_cast<const C*>(whole_frozen(begin)),
+                      flat + begin);
     } else {
       for (int g = 0; g < num_groups; ++g) {
         if (frozen_per(g) == 0) continue;
         comm.all_gather(static_cast<const C*>(own_frozen(g)), whole, frozen_per(g));
         if (flat == nullptr) continue;
         for_units(g, [&](int u, const UnitInfo& unit) {
-          copy_converted<Plan>(unit.frozen_size,
-                               static_cast<const C*>(whole) + Plan::shards.frozen.offset[u],
-                               flat + unit.frozen_offset);
+          fetch_converted(device_, unit.frozen_size,
+                          static_cast<const C*>(whole) + Plan::shards.frozen.offset[u],
+                          flat + unit.frozen_offset);
         });
       }
     }
@@ -263,15 +275,17 @@ template <class Plan, class Comm> class ShardedStorage {
   void all_gather(Comm& comm, int g) const {
     if constexpr (Plan::has_masters) {
       if constexpr (how::shards_params)
-        copy_converted<Plan>(per(g), static_cast<const M*>(own_masters(g)), own_copies(g));
+        copy_converted(device_, per(g), static_cast<const M*>(own_masters(g)), own_copies(g));
       comm.all_gather(static_cast<const C*>(own_copies(g)), gathered(g), per(g));
     } else {
       comm.all_gather(static_cast<const C*>(own_masters(g)), gathered(g), per(g));
     }
   }
 
+  [[no_unique_address]] Device device_;
   Axes<Comm> axes_;
-  HostMemory params_, masters_, grads_, moments_, gathered_;
+  Edited<Device> params_, masters_;
+  typename Device::Memory grads_, moments_, gathered_;
   Wire<Plan> wire_;
   std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{}, frozen_at_{};
   bool first_ = true;

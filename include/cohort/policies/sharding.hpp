@@ -48,7 +48,7 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
             .gathered = gathered_params<Plan>(ranks) * C + gathered_gradients<Plan>(ranks) * D,
             .frozen = frozen * C,
             .masters = Plan::has_masters ? shard * M : 0,
-            .wire = Wire<Plan>::bytes(s.largest(ranks))};
+            .wire = WireSize<Plan>::bytes(s.largest(ranks))};
   }
   /// Elements that hold parameters (gradients) of whole groups beside this rank's shards: every group,
   /// or the root's and two slots that the others use in turn.

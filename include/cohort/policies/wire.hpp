@@ -7,7 +7,6 @@
 #include <cohort/ops/convert.hpp>
 #include <cohort/ops/elementwise.hpp>
 #include <cstddef>
-#include <cstring>
 #include <type_traits>
 
 namespace cohort {
@@ -24,21 +23,29 @@ constexpr int predivide(int ranks) {
 
 namespace detail {
 
-/// Reduces fp32 gradients as Plan::reduce: rounds them into memory of its own, reduces there, converts
-/// the sum back. Where the types are one, it reduces in place.
-template <class Plan> class Wire {
- public:
-  using D = typename Plan::gradient;
+/// What casting gradients for their reduction takes; plans know it without the device's headers.
+template <class Plan> struct WireSize {
   using R = typename Plan::reduce;
-  static constexpr bool casts = Plan::casts_reductions;
-
   /// Room for `count` elements; 0 where nothing is cast.
   static constexpr std::size_t bytes(std::size_t count) {
-    return casts ? round_up(count * sizeof(R), alignment) : 0;
+    return Plan::casts_reductions ? round_up(count * sizeof(R), alignment) : 0;
   }
   /// What gradients are divided by when they have been reduced over a world of `ranks`.
   static constexpr int divisor(int ranks) { return std::is_same_v<R, fp16> ? predivide(ranks) : 1; }
-  Wire(std::size_t count, int ranks) : memory_(bytes(count)), factor_(D(1) / D(divisor(ranks))) {}
+};
+
+/// Reduces fp32 gradients as Plan::reduce: rounds them into memory of its own, reduces there, converts
+/// the sum back. Where the types are one, it reduces in place. Works on the communication stream's device.
+template <class Plan> class Wire : public WireSize<Plan> {
+ public:
+  using WireSize<Plan>::bytes, WireSize<Plan>::divisor;
+  using D = typename Plan::gradient;
+  using R = typename Plan::reduce;
+  using Device = typename Plan::device;
+  static constexpr bool casts = Plan::casts_reductions;
+
+  Wire(const Device& device, std::size_t count, int ranks)
+      : device_(device), memory_(bytes(count)), factor_(D(1) / D(divisor(ranks))) {}
 
   /// `divides`: this is the first reduction of these gradients.
   template <class Comm>
@@ -46,7 +53,7 @@ template <class Plan> class Wire {
     if constexpr (casts) {
       R* wire = narrowed(inout, count, divides);
       comm.all_reduce(wire, count);
-      ops::convert(device(), count, static_cast<const R*>(wire), inout);
+      ops::convert(device_, count, static_cast<const R*>(wire), inout);
     } else {
       comm.all_reduce(inout, count);
     }
@@ -61,41 +68,56 @@ template <class Plan> class Wire {
       R* wire = narrowed(whole, ranks * per, true);
       R* sum = wire + first;  // in place: peers read other slices
       comm.reduce_scatter(static_cast<const R*>(wire), sum, per);
-      const auto add = [](auto a, auto b) { return a + b; };
       if (adds)
-        ops::map(per, add, own, static_cast<const D*>(own), static_cast<const R*>(sum));
+        ops::add_to(device_, per, own, static_cast<const R*>(sum));
       else
-        ops::convert(device(), per, static_cast<const R*>(sum), own);
+        ops::convert(device_, per, static_cast<const R*>(sum), own);
     } else {
       D* sum = adds ? whole + first : own;
       comm.reduce_scatter(static_cast<const D*>(whole), sum, per);
-      if (adds) ops::add_to(device(), per, own, static_cast<const D*>(sum));
+      if (adds) ops::add_to(device_, per, own, static_cast<const D*>(sum));
     }
   }
 
  private:
-  static constexpr typename Plan::device device() { return {}; }
   R* narrowed(const D* from, std::size_t count, bool divides) const {
     R* wire = memory_.template as<R>();
     if (divides && factor_ != D(1))
-      ops::map(
-          count, [f = factor_](auto v) { return v * f; }, wire, from);
+      ops::convert_scaled(device_, count, factor_, from, wire);
     else
-      ops::convert(device(), count, from, wire);
+      ops::convert(device_, count, from, wire);
     return wire;
   }
 
-  HostMemory memory_;
+  [[no_unique_address]] Device device_;
+  typename Device::Memory memory_;
   D factor_;
 };
 
-/// to[n] = from[n], exact where a 16-bit type becomes fp32.
-template <class Plan, class From, class To>
-void copy_converted(std::size_t n, const From* from, To* to) {
-  if constexpr (std::is_same_v<From, To>) {
-    if (n > 0) std::memcpy(static_cast<void*>(to), from, n * sizeof(To));
+/// to[n] = from[n], exact where a 16-bit type becomes fp32; both in the device's memory.
+template <class Device, class From, class To>
+void copy_converted(const Device& device, std::size_t n, const From* from, To* to) {
+  if constexpr (std::is_same_v<From, To>)
+    device.copy(to, from, n * sizeof(To));
+  else
+    ops::convert(device, n, from, to);
+}
+
+/// The same with `to` on the host, which may read it when this returns.
+template <class Device, class From>
+void fetch_converted(const Device& device, std::size_t n, const From* from, float* to) {
+  if constexpr (on_host<Device>) {
+    copy_converted(device, n, from, to);
+  } else if constexpr (std::is_same_v<From, float>) {
+    device.download(to, from, n * sizeof(float));
   } else {
-    ops::convert(typename Plan::device{}, n, from, to);
+    constexpr std::size_t most = workspace_bytes<Device> / sizeof(float);
+    for (std::size_t at = 0; at < n; at += most) {
+      const std::size_t count = n - at < most ? n - at : most;
+      float* wide = device.template take<float>(count, "fetch");
+      ops::convert(device, count, from + at, wide);
+      device.download(to + at, wide, count * sizeof(float));
+    }
   }
 }
 

@@ -3,10 +3,8 @@
 // cohort/run/driver.hpp: where a model's own forward and backward meet the plan: hooks, operations, streams.
 #pragma once
 #include <array>
-#include <cohort/ops/exact_sum.hpp>
-#include <cohort/run/formation.hpp>
+#include <cohort/run/machine.hpp>
 #include <cohort/run/stores.hpp>
-#include <cstring>
 #include <exception>
 
 namespace cohort::detail {
@@ -20,14 +18,26 @@ template <class Plan, class World> class Driver {
   using plan_type = Plan;
   using T = typename Plan::compute;
   using D = typename Plan::gradient;
-  using Storage = typename Plan::data::template Storage<Plan, World>;
+  using Device = typename Plan::device;
+  using Machine = detail::Machine<World, Device>;
+  using Comm = typename Machine::Comm;
+  using Storage = typename Plan::data::template Storage<Plan, Comm>;
+  using Totals = detail::Totals<Plan, Device>;
+  using grad_cursor = typename Machine::template GradCursorOf<D>;
   using markers = typename Plan::markers;
 
-  Driver(World& world, StreamMode mode)
-      : world_(world), storage_(world), stream_(*this, wants_worker(mode, world), world.spins()) {}
+  static constexpr bool tf32 = Plan::slots::precision::tf32_products;
+
+  template <class O>
+  Driver(World& world, const O& options)
+      : machine_(world, options, tf32),
+        totals_(machine_),
+        storage_(machine_.comm(), machine_.communication()),
+        stream_(machine_.template stream<Plan>(*this, options.stream)) {}
 
   Storage& storage() { return storage_; }
   const Storage& storage() const { return storage_; }
+  const Machine& machine() const { return machine_; }
   bool has_worker() const { return stream_.has_worker(); }
 
   /// Parameters and gradients of the whole model, as views whose units fire the hooks below.
@@ -48,18 +58,18 @@ template <class Plan, class World> class Driver {
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];
       if (touched_[i] || !p.trains) continue;  // else no contribution in the first micro-batch
-      std::memset(static_cast<void*>(storage_.grad(unit) + (p.offset - u.offset)), 0,
-                  p.numel * sizeof(D));
+      device().zero(storage_.grad(unit) + (p.offset - u.offset), p.numel * sizeof(D));
       touched_[i] = 1;
     }
-    if constexpr (Storage::restarts_gradients) storage_.zero_padding(unit);
+    if constexpr (Storage::restarts_gradients) storage_.zero_padding(device(), unit);
     reached(markers::backward_ended(unit), unit);
   }
   ParamCursor<T> params_of_unit(int unit) const {
     return {storage_.param(unit), storage_.frozen(unit)};
   }
-  GradCursor<D> grads_of_unit(int unit) {
-    return {storage_.grad(unit), touched_.data() + Plan::layout.units[unit].first_param};
+  grad_cursor grads_of_unit(int unit) {
+    return machine_.gradients(storage_.grad(unit),
+                              touched_.data() + Plan::layout.units[unit].first_param);
   }
 
   template <MicroBatch M> void begin() {
@@ -71,13 +81,13 @@ template <class Plan, class World> class Driver {
     reached(markers::begin);
   }
   void reached(int marker, int unit = -1) {
-    if (marker != marker_) throw_unit_order(world_.rank(), marker_, unit);
+    if (marker != marker_) throw_unit_order(machine_.comm().rank(), marker_, unit);
     ++marker_;
     stream_.reached(marker);
   }
   /// Every unit has been called, forward and backward.
   void check_all_units() const {
-    if (marker_ != markers::squared) throw_unit_order(world_.rank(), marker_, -1);
+    if (marker_ != markers::squared) throw_unit_order(machine_.comm().rank(), marker_, -1);
   }
   void wait_for_reductions() { stream_.wait(waits_->reduced); }
   void wait_for_norm() { stream_.wait(waits_->normed); }
@@ -95,43 +105,43 @@ template <class Plan, class World> class Driver {
   }
 
   /// This rank's part of the loss, then all ranks'; and of the squares of the gradient.
-  LossSum& loss() { return loss_; }
-  ops::ExactSum& squares() { return squares_; }
+  Totals& totals() { return totals_; }
 
   /// Runs one planned operation; called by the stream, on its thread.
   void run_op(const Op& op) {
+    Comm& comm = machine_.comm();
     if (op.kind == OpKind::loss) {
-      world_.all_reduce(&loss_.sum, std::size_t{2});
+      comm.all_reduce(totals_.loss_words(), std::size_t{2});
     } else if (op.kind == OpKind::norm) {
       if constexpr (Storage::norm_is_partial) {
-        storage_.norm_axis(world_).all_reduce(squares_.limbs().data(), squares_.limbs().size());
+        constexpr std::size_t limbs = ops::ExactSum::num_limbs;
+        storage_.norm_axis(comm).all_reduce(totals_.limbs(), limbs);
       }
     } else {
-      storage_.run(op, world_);
+      storage_.run(op, comm);
     }
   }
-  void fail(std::exception_ptr cause) { world_.abort(cause); }
+  void fail(std::exception_ptr cause) { machine_.comm().abort(cause); }
 
  private:
-  static_assert(sizeof(LossSum) == 2 * sizeof(double), "sum and weight are reduced as one pair");
-
+  const Device& device() const { return machine_.compute(); }
   void gather(int unit) {
     if (!Plan::data::shards_params || Plan::groups.of[unit] == group_) return;
     group_ = Plan::groups.of[unit];
-    storage_.gather(unit, world_);
+    stream_.outside([&] { storage_.gather(unit, machine_.comm()); });
   }
 
-  World& world_;
+  Machine machine_;
+  Totals totals_;
   Storage storage_;
   ParamStore<Driver> params_{this};
   GradStore<Driver> grads_{this};
   std::array<std::uint8_t, Plan::layout.num_params> touched_{};
   const Waits<Plan::num_units>* waits_ = nullptr;
-  ops::ExactSum squares_;
-  LossSum loss_;
   int marker_ = 0, group_ = -1;
   bool evaluating_ = false;
-  CpuStream<Plan, Driver> stream_;  // last: its worker ends before anything it touches
+  typename Machine::template Stream<Plan, Driver>
+      stream_;  // last: its worker ends before anything it touches
 };
 
 }  // namespace cohort::detail

@@ -4,15 +4,14 @@
 // plan.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <cohort/concepts/communicator.hpp>
-#include <cohort/ops/grad_norm.hpp>
 #include <cohort/policies/wire.hpp>
+#include <cohort/run/capture.hpp>
 #include <cohort/run/driver.hpp>
-#include <cohort/run/loss_scaler.hpp>
+#include <cohort/run/finish.hpp>
+#include <cohort/run/inputs.hpp>
 #include <cohort/run/options.hpp>
 #include <cohort/run/state.hpp>
-#include <cohort/run/update.hpp>
 
 namespace cohort {
 
@@ -38,18 +37,23 @@ template <class Plan, class World, class Device> class Execution {
 
   Execution(World& world, const Options<Slots>& options)
       : world_(world),
-        scaler_(detail::agreed_rows<Plan>(world, options),
-                detail::Wire<Plan>::divisor(world.size())),
+        rows_(detail::agreed_rows<Plan>(world, options)),
         options_(options),
-        driver_(world, options.stream),
+        driver_(world, options_),
+        finish_(driver_, options_, rows_, detail::Wire<Plan>::divisor(world.size())),
+        inputs_(driver_.machine(), {options_.batch, options_.tokens}),
+        capture_(driver_.machine()),
         tables_(memory().tables),
+        arrays_("array", Plan::array_bytes),
         activations_("activation", memory().activations),
         backward_("backward", memory().backward),
         scratch_("scratch", memory().scratch) {
-    detail::mark_decaying<Plan>(storage(), decays());
-    if constexpr (Plan::rounds_at_random) detail::number_chunks<Plan>(storage(), chunk_numbers());
-    detail::initialise<Plan>(storage(), options_.seed, world_.rank());
-    storage().broadcast(world_);
+    make_tables();
+    storage().edit([&] {
+      detail::initialise<Plan>(storage(), options_.seed, driver_.machine().spare_threads());
+    });
+    storage().broadcast(driver_.machine().comm());
+    driver_.machine().settle();
   }
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
@@ -57,18 +61,8 @@ template <class Plan, class World, class Device> class Execution {
   /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
   /// by the number of micro-batches. Collective.
   StepReport step(Input x, Target y) {
-    check_batch(x.rows, y.rows);
-    return guarded("step", [&] {
-      driver_.loss() = {};
-      if constexpr (Plan::micro_batches == 1) {
-        micro_batch<MicroBatch::only>(x, y, 0);
-      } else {
-        micro_batch<MicroBatch::first>(x, y, 0);
-        for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
-        micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
-      }
-      return update();
-    });
+    enqueue(x, y);
+    return wait();
   }
   /// step(batch) for batches that carry inputs, targets, samples and tokens (data/loader.hpp).
   template <class Batch> StepReport step(const Batch& batch) requires requires {
@@ -78,13 +72,32 @@ template <class Plan, class World, class Device> class Execution {
     return step(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
                 Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
   }
+  /// The same step without waiting for a GPU: x and y may be changed when it returns, what the step
+  /// found is thrown by a later call. On the CPU the step is done. Collective.
+  void enqueue(Input x, Target y) {
+    check_batch(x.rows, y.rows);
+    guarded("step", [&] {
+      const auto rows = inputs_(x, y);
+      capture_(x.rows, [&] { queue(rows.first, rows.second); });
+      finish_.report();
+    });
+  }
+  template <class Batch> void enqueue(const Batch& batch) requires requires { batch.inputs.data(); }
+  {
+    enqueue(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
+            Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
+  }
+  /// Waits for every step that was begun and returns the last one's report.
+  StepReport wait() {
+    return guarded("step", [&] { return finish_.wait(); });
+  }
 
   /// Sum and weight of the loss over all ranks' rows, without gradients. Rows may differ by rank,
   /// also be none; they pass micro-batch by micro-batch, for which there is memory. Collective.
   LossSum evaluate(Input x, Target y) {
     if (x.rows.samples > 0) check_rows(x.rows, y.rows);
     return guarded("evaluate", [&] {
-      LossSum local;
+      finish_.begin_evaluation();
       const int most = detail::samples_of_any<Plan>(world_, x.rows.samples);
       for (int first = 0; first < most; first += most_samples()) {
         const int count = std::min(most_samples(), x.rows.samples - first);
@@ -92,10 +105,11 @@ template <class Plan, class World, class Device> class Execution {
           driver_.gather_all();  // other ranks still have rows, and need this rank's shards
           continue;
         }
+        const auto rows = inputs_(x.samples(first, count), y.samples(first, count));
         const auto ctx = evaluation();
-        local +=
-            Loss::evaluate(ctx, run_forward(ctx, x.samples(first, count)), y.samples(first, count));
+        finish_.add_evaluated(Loss::evaluate(ctx, run_forward(ctx, rows.first), rows.second));
       }
+      const LossSum local = finish_.evaluated();
       double totals[2] = {local.sum, local.weight};
       world_.all_reduce(totals, std::size_t{2});
       return LossSum{totals[0], totals[1]};
@@ -108,8 +122,8 @@ template <class Plan, class World, class Device> class Execution {
     return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
                     Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
   }
-  /// The model's output in the compute type for this rank's rows, at most one micro-batch, valid until the next call.
-  /// Collective.
+  /// The model's output in the compute type for this rank's rows, at most one micro-batch, for the host to
+  /// read until the next call. Collective.
   Output predict(Input x) {
     check_rows(x.rows, x.rows);
     if (x.rows.samples > most_samples()) {
@@ -119,32 +133,38 @@ template <class Plan, class World, class Device> class Execution {
                              " of a micro-batch, for which there is memory: give fewer at a time.");
     }
     return guarded("predict", [&] {
+      const auto input = inputs_(x);
       const auto ctx = evaluation();
-      return run_forward(ctx, x);
+      return inputs_.result(run_forward(ctx, input));
     });
   }
 
   /// Every parameter by name, whole and without padding. Collective.
   std::vector<NamedTensor> gather_parameters(Receivers to = Receivers::all_ranks) {
-    return detail::gather_by_name<Plan>(storage(), world_, false, to);
+    return gather(false, to, 1);
   }
   /// The last step's gradients by name: sums over the global batch, before division and clipping.
   /// Frozen parameters have none. Collective.
   std::vector<NamedTensor> gather_gradients(Receivers to = Receivers::all_ranks) {
-    return detail::gather_by_name<Plan>(storage(), world_, true, to, unscale_);
+    return gather(true, to, finish_.unscale());
   }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
+    driver_.machine().settle();
     detail::write_by_name<Plan>(rank(), storage(), name, values);
   }
 
   int rank() const { return world_.rank(); }
   int size() const { return world_.size(); }
-  std::int64_t steps_done() const { return steps_; }
+  std::int64_t steps_done() const { return finish_.steps(); }
   /// The loss scale of the next step, for checkpoints; all ranks must set the same.
-  LossScale loss_scale() const { return scaler_.state(); }
-  void set_loss_scale(LossScale state) requires(Plan::scales_loss) { scaler_.set(state); }
+  LossScale loss_scale() const { return finish_.loss_scale(); }
+  void set_loss_scale(LossScale state) requires(Plan::scales_loss) {
+    finish_.set_loss_scale(state);
+  }
   const Options<Slots>& options() const { return options_; }
+  /// What steps communicate through, for those who watch it.
+  auto& communicator() { return driver_.machine().comm(); }
   bool has_worker() const { return driver_.has_worker(); }
   MemoryBytes memory() const { return Plan::memory(sizes()); }
   Sizes sizes() const { return {world_.size(), options_.batch, options_.tokens}; }
@@ -153,6 +173,7 @@ template <class Plan, class World, class Device> class Execution {
  private:
   template <Phase P> using Ctx = Context<Device, T, P>;
   using Driver = detail::Driver<Plan, World>;
+  using Machine = typename Driver::Machine;
 
   /// A failure inside f reaches every rank, and this run is over.
   template <class F> auto guarded(const char* operation, F f) {
@@ -168,37 +189,66 @@ template <class Plan, class World, class Device> class Execution {
   /// Samples of one forward: what activation memory is for.
   int most_samples() const { return options_.batch / Plan::micro_batches; }
 
-  std::uint8_t* decays() const { return tables_.template as<std::uint8_t>(); }
-  /// Behind the flags, where parameters are rounded at random.
-  std::uint32_t* chunk_numbers() const {
-    const std::size_t flags = round_up(driver_.storage().size() / chunk, alignment);
-    return reinterpret_cast<std::uint32_t*>(decays() + (Plan::rounds_at_random ? flags : 0));
+  const Device& device() const { return driver_.machine().compute(); }
+  template <Phase P> Ctx<P> context(Arena& results) {
+    return {device(), results, scratch_, Arena::End::low, on_host<Device> ? nullptr : &arrays_};
+  }
+
+  /// Numbers of chunks stand behind the flags of decay, where parameters are rounded at random.
+  std::size_t numbers_at() const {
+    return Plan::rounds_at_random ? round_up(driver_.storage().size() / chunk, alignment) : 0;
+  }
+  detail::ShardTables tables() const {
+    const auto* at = tables_.template as<std::uint8_t>();
+    return {at, reinterpret_cast<const std::uint32_t*>(at + numbers_at())};
+  }
+  void make_tables() {
+    const HostMemory image(on_host<Device> ? 0 : tables_.bytes());
+    auto* at = on_host<Device> ? tables_.template as<std::uint8_t>() : image.as<std::uint8_t>();
+    detail::mark_decaying<Plan>(storage(), at);
+    if constexpr (Plan::rounds_at_random)
+      detail::number_chunks<Plan>(storage(), reinterpret_cast<std::uint32_t*>(at + numbers_at()));
+    if constexpr (!on_host<Device>)
+      device().upload(tables_.template as<std::uint8_t>(), at, tables_.bytes());
   }
   Ctx<Phase::evaluate> evaluation() {
-    activations_.release({});
-    return {device_, activations_, scratch_};
+    activations_->release({});
+    return context<Phase::evaluate>(activations_);
   }
-  auto run_forward(const Ctx<Phase::evaluate>& ctx, Input x) {
+  template <class X> auto run_forward(const Ctx<Phase::evaluate>& ctx, X x) {
     driver_.begin_evaluation();
     const auto y = cohort::forward(ctx, driver_.parameters(), computed_with(ctx, x)).y;
     driver_.end_evaluation();
     return y;
   }
 
+  /// All of a step's work on the device.
+  void queue(Input x, Target y) {
+    finish_.begin();
+    if constexpr (Plan::micro_batches == 1) {
+      micro_batch<MicroBatch::only>(x, y, 0);
+    } else {
+      micro_batch<MicroBatch::first>(x, y, 0);
+      for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
+      micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
+    }
+    finish_(tables(), scratch_);
+  }
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
     const int samples = x.rows.samples / Plan::micro_batches;
     driver_.template begin<M>();
-    activations_.release({});
-    const Ctx<Phase::train> ctx(device_, activations_, scratch_);
-    const Ctx<Phase::backward> back(device_, backward_, scratch_);
+    activations_->release({});
+    arrays_.release({});
+    const auto ctx = context<Phase::train>(activations_);
+    const auto back = context<Phase::backward>(backward_);
     const auto p = driver_.parameters();
 
     const auto out =
         cohort::forward(ctx, p, computed_with(ctx, x.samples(index * samples, samples)));
     driver_.reached(Plan::markers::forward_ended);
     const auto loss = loss_of(ctx, out.y, y.samples(index * samples, samples));
-    driver_.loss() += loss.total;
-    backward_.release({});
+    finish_.add(loss.total);
+    backward_->release({});
     cohort::backward(back, p, out.saved, loss.dy.view(), driver_.gradients());
     driver_.check_all_units();
     if constexpr (!is_last(M)) driver_.finish();
@@ -216,65 +266,13 @@ template <class Plan, class World, class Device> class Execution {
   }
   template <class Y> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Target target) const {
     if constexpr (Plan::scales_loss)
-      return Loss::forward(ctx, y, target, scaler_.seed());
+      return Loss::forward(ctx, y, target, finish_.seed());
     else
       return Loss::forward(ctx, y, target);
   }
-
-  StepReport update() {
-    driver_.wait_for_reductions();
-    const LossSum total = driver_.loss();
-    StepReport r{.step = steps_ + 1, .loss = total.mean(), .weight = total.weight};
-    if (total.weight == 0) {
-      throw InvalidInput(rank(), "step",
-                         "no row of the global batch has a weight: every label is ignored.");
-    }
-    unscale_ = scaler_.unscale();
-    double scale = unscale_ / total.weight;
-    if constexpr (Plan::needs_norm)
-      r.grad_norm = std::sqrt(squared_norm()) * unscale_ / total.weight;
-    if constexpr (Slots::clipping::needs_norm) {
-      r.clip_coefficient = ops::clip_coefficient(r.grad_norm, options_.clip.max_norm);
-      scale = r.clip_coefficient * unscale_ / total.weight;
-    }
-    if constexpr (Plan::scales_loss) {
-      r.loss_scale = scaler_.state().scale;
-      r.skipped = !std::isfinite(r.grad_norm) && !scaler_.exhausted();
-    }
-    if (!r.skipped) {
-      if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
-        detail::throw_non_finite(rank(), r);
-      r.learning_rate = Slots::schedule::at(r.step, options_.learning_rate, options_.schedule);
-      apply({r.step, r.learning_rate, scale});
-      steps_ = r.step;
-    }
-    r.step = steps_;
-    scaler_.after_step(r.skipped);
-    if constexpr (!Plan::needs_norm) driver_.reached(Plan::markers::squared);
-    driver_.reached(Plan::markers::updated);
-    driver_.finish();
-    return r;
-  }
-  void apply(const UpdateStep& now) {
-    D* scratch = nullptr;
-    if constexpr (Plan::update_bytes > 0) scratch = scratch_.template take<D>(Plan::update_piece);
-    const detail::Update<Plan, Device> update(device_, now, options_.optimizer, options_.seed,
-                                              scratch, chunk_numbers());
-    std::size_t first = 0;
-    storage().for_each_shard(decays(), [&](const auto& shard, T* copies) {
-      update(shard, copies, first);
-      first += shard.size;
-    });
-    scratch_.release({});
-  }
-  double squared_norm() {
-    driver_.squares() = {};
-    storage().for_each_shard(decays(), [&](const auto& shard, T*) {
-      ops::add_square_sum(device_, shard.size, shard.grads, driver_.squares());
-    });
-    driver_.reached(Plan::markers::squared);
-    driver_.wait_for_norm();
-    return driver_.squares().value();
+  std::vector<NamedTensor> gather(bool gradients, Receivers to, double factor) {
+    driver_.machine().settle();
+    return detail::gather_by_name<Plan>(storage(), driver_.machine().comm(), gradients, to, factor);
   }
 
   void check_rows(Rows x, Rows y) const {
@@ -286,14 +284,15 @@ template <class Plan, class World, class Device> class Execution {
   }
 
   World& world_;
-  [[no_unique_address]] Device device_;
-  detail::LossScaler<Plan> scaler_;
+  double rows_;  // the most that any rank has in a step
   Options<Slots> options_;
   Driver driver_;
-  HostMemory tables_;
-  Arena activations_, backward_, scratch_;
-  double unscale_ = 1;  // of the last step's gradients
-  std::int64_t steps_ = 0;
+  detail::Finish<Plan, Driver, Device> finish_;
+  detail::Inputs<Plan, Machine, Device> inputs_;
+  detail::Capture<Plan, Machine, Device> capture_;
+  typename Device::Memory tables_;
+  Arena arrays_;
+  detail::ArenaOn<Device> activations_, backward_, scratch_;
   bool broken_ = false;
 };
 

@@ -98,18 +98,32 @@ void mark_decaying(const Storage& storage, std::uint8_t* flags) {
   }
 }
 
-/// Draws the parameters that this rank holds.
+/// Calls f(begin, end) for parts of [0, n) that cover it, on up to `threads` threads.
+template <class F> void in_parts(std::size_t n, int threads, F f) {
+  constexpr std::size_t least = std::size_t{1} << 20;  // below it a thread is not worth its start
+  const std::size_t parts = std::max<std::size_t>(1, std::min<std::size_t>(n / least, threads));
+  std::vector<std::jthread> others;
+  for (std::size_t i = 1; i < parts; ++i)
+    others.emplace_back([=] { f(i * n / parts, (i + 1) * n / parts); });
+  f(0, n / parts);
+}
+
+/// Draws the parameters that this rank holds; each element from its own random numbers, so that how many
+/// threads share the work changes nothing.
 template <class Plan, class Storage>
-void initialise(const Storage& storage, std::uint64_t seed, int) {
+void initialise(Storage& storage, std::uint64_t seed, int threads = 1) {
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(index)];
-    Draw draw{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)), 0,
-              P::rank, P::cols};
-    for (std::size_t k = 0; k < P::numel; ++k) {
-      if (!storage.holds(p, k)) continue;
-      draw.index = k;
-      storage.write(p, k, P::initialiser::value(draw));
-    }
+    const Draw drawn{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)),
+                     0, P::rank, P::cols};
+    in_parts(P::numel, threads, [&storage, &p, drawn](std::size_t begin, std::size_t end) {
+      Draw draw = drawn;
+      for (std::size_t k = begin; k < end; ++k) {
+        if (!storage.holds(p, k)) continue;
+        draw.index = k;
+        storage.write(p, k, P::initialiser::value(draw));
+      }
+    });
   });
 }
 
@@ -173,13 +187,6 @@ template <class Plan, class World, class O> double agreed_rows(World& world, con
           std::to_string(marker) + ", unit " + std::to_string(unit) +
           "). Call each child once through cohort::forward, in the order of Children, and in "
           "reverse through cohort::backward.");
-}
-[[noreturn]] inline void throw_non_finite(int rank, const StepReport& r) {
-  throw NonFinite(rank, "step " + std::to_string(r.step),
-                  "loss " + std::to_string(r.loss) + ", gradient norm " +
-                      std::to_string(r.grad_norm) +
-                      ". Parameters are as they were before this step; lower the learning rate, "
-                      "clip, or check the data.");
 }
 
 }  // namespace cohort::detail

@@ -3,6 +3,7 @@
 // cohort/run/loss_scaler.hpp: the factor that gradients carry from the loss to the update.
 #pragma once
 #include <cmath>
+#include <cohort/core/host_device.hpp>
 #include <cohort/policies/dynamic_loss_scale.hpp>
 
 namespace cohort::detail {
@@ -14,6 +15,7 @@ template <class Plan> class LossScaler {
  public:
   using Scaling = typename Plan::slots::scaling;
 
+  COHORT_HOST_DEVICE LossScaler() {}
   LossScaler(double rows, int divisor) {
     if constexpr (Plan::scales_loss) {
       state_ = Scaling::start;
@@ -22,17 +24,17 @@ template <class Plan> class LossScaler {
     }
   }
   /// What the loss multiplies its gradient with.
-  float seed() const { return static_cast<float>(state_.scale * share_); }
+  COHORT_HOST_DEVICE float seed() const { return static_cast<float>(state_.scale * share_); }
   /// What reduced gradients are multiplied with to be sums over the global batch.
-  double unscale() const { return divisor_ / (state_.scale * share_); }
+  COHORT_HOST_DEVICE double unscale() const { return divisor_ / (state_.scale * share_); }
 
-  LossScale state() const { return state_; }
+  COHORT_HOST_DEVICE LossScale state() const { return state_; }
   void set(LossScale state) { state_ = state; }
-  void after_step(bool overflow) {
+  COHORT_HOST_DEVICE void after_step(bool overflow) {
     if constexpr (Plan::scales_loss) state_ = Scaling::next(state_, overflow);
   }
   /// An overflow at a scale as small as this is none that a smaller scale would cure.
-  bool exhausted() const {
+  COHORT_HOST_DEVICE bool exhausted() const {
     if constexpr (Plan::scales_loss)
       return state_.scale <= Scaling::least;
     else

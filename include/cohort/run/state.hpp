@@ -56,7 +56,7 @@ std::vector<NamedTensor> gather_by_name(Storage& storage, World& world, bool gra
 /// Writes one named parameter into a flat buffer; says which names exist when it is not one of
 /// them.
 template <class Plan, class Storage>
-void write_by_name(int rank, const Storage& storage, const std::string& name,
+void write_by_name(int rank, Storage& storage, const std::string& name,
                    std::span<const float> values) {
   const std::vector<std::string> names = parameter_names<typename Plan::model>();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -67,9 +67,9 @@ void write_by_name(int rank, const Storage& storage, const std::string& name,
                          "'" + name + "' has " + std::to_string(p.numel) + " elements, not " +
                              std::to_string(values.size()) + ".");
     }
-    for (std::size_t k = 0; k < values.size(); ++k) {
-      storage.write(p, k, values[k]);
-    }
+    storage.edit([&] {
+      for (std::size_t k = 0; k < values.size(); ++k) storage.write(p, k, values[k]);
+    });
     return;
   }
   std::string known;

@@ -20,7 +20,7 @@ template <class Run> struct ParamStore {
 
 /// Gradients of a run, unit by unit. Hooks are the parameter store's.
 template <class Run> struct GradStore {
-  using cursor = GradCursor<typename Run::D>;
+  using cursor = typename Run::grad_cursor;
   using cut = typename Run::plan_type::cut;
   Run* run;
   cursor at(int unit) const { return run->grads_of_unit(unit); }

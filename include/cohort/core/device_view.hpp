@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/core/device_view.hpp: gradients by name in the memory of a device that the host cannot write to.
+#pragma once
+#include <cohort/core/view.hpp>
+
+namespace cohort {
+
+/// GradView for a device: add-only, without map(), which the host could not use. data() zeroes the buffer
+/// at the first contribution, in the order of the device's stream.
+template <class T, class P, class Device> class DeviceGradView : public Borrowed {
+ public:
+  static constexpr auto extents = P::extents;
+  static constexpr bool wanted = P::trains;
+  DeviceGradView(T* at, std::uint8_t* touched, const Device* device)
+      : at_(at), touched_(touched), device_(device) {}
+
+  Contribution<T> contribute() const {
+    if constexpr (!P::trains) {
+      detail::said<detail::FrozenGradient<T, P>>();
+      return {nullptr, true};
+    } else {
+      const bool first = *touched_ == 0;
+      *touched_ = 1;
+      return {at_, first};
+    }
+  }
+  T* data() const {
+    const Contribution<T> to = contribute();
+    if (to.first && to.data != nullptr) device_->zero(to.data, P::numel * sizeof(T));
+    return to.data;
+  }
+
+ private:
+  T* at_;
+  std::uint8_t* touched_;
+  const Device* device_;
+};
+
+/// Where a subtree's gradients begin in a device's memory; flags of contributions are the host's.
+template <class T, class Device> struct DeviceGradCursor {
+  using scalar = T;
+  template <class P> using view = DeviceGradView<T, P, Device>;
+  T* at = nullptr;
+  std::uint8_t* touched = nullptr;
+  const Device* device = nullptr;
+  DeviceGradCursor advanced(const FlatCount& by) const {
+    return {at + by.trained, touched + by.params, device};
+  }
+  template <class P> view<P> open() const { return view<P>(at, touched, device); }
+};
+
+}  // namespace cohort

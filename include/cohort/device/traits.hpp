@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/device/traits.hpp: what plans must know of a device whose headers they do not include.
+#pragma once
+#include <cstddef>
+
+namespace cohort {
+
+struct Cuda;  // device/cuda/device.hpp; ops/*.hpp declare what ops/cuda/*.hpp define for it
+
+/// Can the host read and write what the device computes with?
+template <class Device> inline constexpr bool on_host = true;
+template <> inline constexpr bool on_host<Cuda> = false;
+
+/// Bytes of memory that ops may use on the compute stream of a device, one op at a time: matrix products
+/// and the partial sums of reductions. CPU ops take theirs from the thread.
+template <class Device> inline constexpr std::size_t workspace_bytes = 0;
+template <> inline constexpr std::size_t workspace_bytes<Cuda> = std::size_t{32} << 20;
+
+/// Bytes in which a device keeps what a step needs to know of the last one, so that the host need not.
+template <class Device> inline constexpr std::size_t state_bytes = 0;
+template <> inline constexpr std::size_t state_bytes<Cuda> = 4096;
+
+}  // namespace cohort

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/nn/rms_norm.hpp: division of each row by its root mean square, with learned weight.
+#pragma once
+#include <cohort/concepts/layer.hpp>
+#include <cohort/ops/rms_norm.hpp>
+
+namespace cohort::nn {
+
+/// PyTorch's nn.RMSNorm over the last dimension with eps = 1e-5, as Llama's.
+///
+/// Shapes   x, y [rows, C], weight [C]; keeps 1 / root mean square of each row in fp32 (fp64 for double).
+/// Units    16-bit T: everything inside is fp32, y and dx are rounded once; the gradient stays fp32.
+/// Source   Zhang and Sennrich 2019, arXiv:1910.07467.
+template <int C> struct RmsNorm {
+  using Params = cohort::Params<Initialised<Param<"weight", C>, init::Ones>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  template <class Ctx, class P, class T>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+    const auto y = ctx.like(x);
+    const auto rstd = ctx.template make<1, accumulator_t<T>>(x.rows);
+    ops::rms_norm_forward<C>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), y.data,
+                             rstd.data);
+    return Out{y, keep(ctx, "x"_p = x, "rstd"_p = rstd)};
+  }
+  template <class Ctx, class P, class S, class T, class G>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+    const auto dx = ctx.like(dy);
+    const auto dw = g["weight"_p].contribute();
+    ops::rms_norm_backward<C>(ctx.device(), dy.rows.count(), s["x"_p].data, p["weight"_p].data(),
+                              s["rstd"_p].data, dy.data, dx.data, dw.data, dw.first);
+    return dx;
+  }
+};
+
+}  // namespace cohort::nn

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/cuda/embedding.hpp: rows of a table chosen by token on a GPU, and their scatter-add in order.
+#pragma once
+#include <bit>
+#include <cohort/ops/cuda/elementwise.hpp>
+#include <cohort/ops/cuda/sort_rows.hpp>
+#include <cohort/ops/embedding.hpp>
+#include <cstddef>
+#include <cstdint>
+
+namespace cohort::ops {
+
+namespace kernels {
+
+/// A pack a thread, four rows' distance apart from the next of the same thread.
+template <int V, int C, class T> struct EmbeddingForward {
+  static constexpr int threads = 256, N = pack_size<C, T>(), packs = C / N, together = 4;
+  struct Shared {};
+  int rows;
+  const std::int32_t* tokens;
+  const T* weight;
+  T* y;
+  cohort::cuda::Fault* fault;
+
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
+    const std::size_t all = static_cast<std::size_t>(rows) * packs;
+    const std::size_t first = static_cast<std::size_t>(block.index()) * threads * together +
+                              static_cast<std::size_t>(block.thread());
+    Pack<T, N> pack[together] = {};
+    unrolled<together>([&](auto k) {
+      const std::size_t i = first + k * threads;
+      if (i >= all) return;
+      const auto row = static_cast<int>(i / packs), c = static_cast<int>(i % packs);
+      const std::int32_t token = tokens[row], good = clamped(token, V);
+      if (c == 0 && token != good) report(block, fault, cohort::cuda::Fault::token, row, token);
+      pack[k] = load<N>(weight + (static_cast<std::size_t>(good) * packs + c) * N);
+    });
+    unrolled<together>([&](auto k) {
+      const std::size_t i = first + k * threads;
+      if (i < all) store(y + i * N, pack[k]);
+    });
+  }
+};
+
+/// Sums of dy over rows of equal token, rows in order. A token's rows, if more than `chunk`, are cut
+/// into chunks of that size from its first row on; their sums are added in order, then the rest.
+///
+/// starts[token] is where its rows begin among the sorted ones; partials[p / chunk] is the sum of the
+/// whole chunk that begins at sorted row p.
+template <int C, class T, class D> struct TokenRows {
+  using A = accumulator_t<D>;
+  static constexpr int threads = 256, warps = threads / warp_size, chunk = 64, together = 4;
+  static constexpr int N = pack_size<C, T>(),
+                       each = C / N >= 4 * warp_size ? 4 : ceil_div(C / N, warp_size);
+  static constexpr int strip = N * warp_size * each, strips = ceil_div(C, strip);
+  using Sums = Pack<A, N>[each];
+  int rows;
+  SortedRows sorted;
+  const std::int32_t* starts;
+  const T* dy;
+  A* partials;
+  D* dweight;
+  bool first;
+
+  /// f(k, c): the lane's pack k of a strip begins at column c.
+  template <class F> COHORT_DEVICE static void for_packs(int lane, int strip_number, F f) {
+    unrolled<each>([&](auto k) {
+      const int c = strip_number * strip + (k * warp_size + lane) * N;
+      if (C % strip == 0 || c < C) f(k, c);
+    });
+  }
+  COHORT_DEVICE bool same(int at, std::int32_t token) const {
+    return at < rows && sorted.tokens[at] == token;
+  }
+  /// How many of the `chunk` sorted rows from `at` on have this token; asked by the whole warp.
+  template <class Block>
+  COHORT_DEVICE int run_length(const Block& block, int at, std::int32_t token) const {
+    static_assert(chunk == 2 * warp_size);
+    const unsigned low = block.ballot(same(at + block.lane(), token));
+    const unsigned high = block.ballot(same(at + warp_size + block.lane(), token));
+    return low == ~0u ? warp_size + std::countr_one(high) : std::countr_one(low);
+  }
+  /// Adds `count` rows from the sorted row `at` on; four rows are in flight.
+  COHORT_DEVICE void add_rows(int lane, int strip_number, int at, int count, Sums& sums) const {
+    const auto add = [&](auto many, int i) {
+      Pack<T, N> packs[many][each] = {};
+      unrolled<many>([&](auto r) {
+        const T* from = dy + static_cast<std::size_t>(sorted.order[at + i + r]) * C;
+        for_packs(lane, strip_number, [&](auto k, int c) { packs[r][k] = load<N>(from + c); });
+      });
+      unrolled<many>([&](auto r) {
+        for_packs(lane, strip_number, [&](auto k, int) {
+          const auto wide = widen(packs[r][k]);
+          unrolled<N>([&](auto e) { sums[k][e] += wide[e]; });
+        });
+      });
+    };
+    int i = 0;
+    for (; i + together <= count; i += together) add(std::integral_constant<int, together>{}, i);
+    for (; i < count; ++i) add(std::integral_constant<int, 1>{}, i);
+  }
+  COHORT_DEVICE void write(int lane, int strip_number, std::int32_t token, const Sums& sums) const {
+    D* to = dweight + static_cast<std::size_t>(token) * C;
+    for_packs(lane, strip_number, [&](auto k, int c) {
+      unrolled<N>([&](auto e) {
+        to[c + e] = static_cast<D>(first ? sums[k][e] : static_cast<A>(to[c + e]) + sums[k][e]);
+      });
+    });
+  }
+};
+
+/// Where each token's rows begin.
+struct TokenStarts {
+  static constexpr int threads = 256;
+  struct Shared {};
+  int rows;
+  const std::int32_t* sorted;
+  std::int32_t* starts;
+
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
+    const int i = block.index() * threads + block.thread();
+    if (i < rows && (i == 0 || sorted[i] != sorted[i - 1])) starts[sorted[i]] = i;
+  }
+};
+
+/// A warp for each sorted row (and strip of columns): those at which a chunk begins sum it.
+template <int C, class T, class D> struct SumChunks : TokenRows<C, T, D> {
+  using Base = TokenRows<C, T, D>;
+  struct Shared {};
+
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
+    const int strip = block.index() % Base::strips, lane = block.lane();
+    const int at = block.index() / Base::strips * Base::warps + block.warp();
+    if (at >= this->rows) return;
+    const std::int32_t token = this->sorted.tokens[at];
+    const int start = this->starts[token];
+    if ((at - start) % Base::chunk != 0) return;
+    const int count = this->run_length(block, at, token);
+    const bool alone = at == start && !this->same(at + Base::chunk, token);
+    if (count < Base::chunk && !alone) return;  // the rest of a long run: AddChunks reads it
+    typename Base::Sums sums = {};
+    this->add_rows(lane, strip, at, count, sums);
+    if (alone) return this->write(lane, strip, token, sums);
+    auto* to = this->partials + static_cast<std::size_t>(at / Base::chunk) * C;
+    Base::for_packs(lane, strip, [&](auto k, int c) { store(to + c, sums[k]); });
+  }
+};
+
+/// A warp for each multiple of `chunk`: it finishes the token whose first chunk covers it, if long.
+template <int C, class T, class D> struct AddChunks : TokenRows<C, T, D> {
+  using Base = TokenRows<C, T, D>;
+  struct Shared {};
+
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
+    const int strip = block.index() % Base::strips, lane = block.lane();
+    const int covered = (block.index() / Base::strips * Base::warps + block.warp()) * Base::chunk;
+    if (covered >= this->rows) return;
+    const std::int32_t token = this->sorted.tokens[covered];
+    int at = this->starts[token];
+    if (covered - at >= Base::chunk || !this->same(at + Base::chunk, token)) return;
+    typename Base::Sums sums = {};
+    for (; this->same(at + Base::chunk - 1, token); at += Base::chunk) {
+      const auto* from = this->partials + static_cast<std::size_t>(at / Base::chunk) * C;
+      Base::for_packs(lane, strip, [&](auto k, int c) {
+        const auto part = load<Base::N>(from + c);
+        unrolled<Base::N>([&](auto e) { sums[k][e] += part[e]; });
+      });
+    }
+    this->add_rows(lane, strip, at, this->run_length(block, at, token), sums);
+    this->write(lane, strip, token, sums);
+  }
+};
+
+}  // namespace kernels
+
+/// Cost     4 C + 4 bytes a row in 16 bits.
+/// Errors   a token outside [0, V) is written to device.fault and row 0 of the table is taken.
+template <int V, int C, class T>
+void embedding_forward(const Cuda& device, int rows, const std::int32_t* tokens, const T* weight,
+                       T* y) {
+  using K = kernels::EmbeddingForward<V, C, T>;
+  const std::size_t all = static_cast<std::size_t>(rows) * K::packs;
+  const std::size_t blocks = kernels::ceil_div(all, std::size_t{K::threads} * K::together);
+  cohort::cuda::launch(device, static_cast<int>(blocks), K{rows, tokens, weight, y, device.fault});
+}
+
+/// Cost     2 C bytes a row in 16 bits, 4 C written for each token that occurs (and 4 C V zeroed when
+///          `first`), about 100 bytes a row for the sort.
+/// Laws     fp32 sums of a token's rows in order, in chunks of 64 from its first row on: the other tokens
+///          change no bit, and up to 64 rows with `first` give the CPU's bits. No floating-point atomics.
+template <int V, int C, class T, class D>
+void embedding_backward(const Cuda& device, int rows, const std::int32_t* tokens, const T* dy,
+                        D* dweight, bool first) {
+  using Sum = kernels::SumChunks<C, T, D>;
+  using Add = kernels::AddChunks<C, T, D>;
+  using A = accumulator_t<D>;
+  if (first) zero(device, dweight, sizeof(D) * static_cast<std::size_t>(V) * C);
+  const int chunks = kernels::ceil_div(rows, Sum::chunk);
+  const std::size_t integers = kernels::sort_rows_integers(rows) + V;
+  const std::size_t partials = round_up(integers * sizeof(std::int32_t), 64);
+  auto* bytes = device.take<std::byte>(partials + sizeof(A) * static_cast<std::size_t>(chunks) * C,
+                                       "embedding_backward");
+  auto* scratch = reinterpret_cast<std::int32_t*>(bytes);
+  std::int32_t* starts = scratch + kernels::sort_rows_integers(rows);
+  const auto sorted = kernels::sort_rows<V>(device, rows, tokens, scratch);
+  cohort::cuda::launch(device, kernels::ceil_div(rows, kernels::TokenStarts::threads),
+                       kernels::TokenStarts{rows, sorted.tokens, starts});
+  const kernels::TokenRows<C, T, D> work{
+      rows, sorted, starts, dy, reinterpret_cast<A*>(bytes + partials), dweight, first};
+  cohort::cuda::launch(device, kernels::ceil_div(rows, Sum::warps) * Sum::strips, Sum{work});
+  cohort::cuda::launch(device, kernels::ceil_div(chunks, Add::warps) * Add::strips, Add{work});
+}
+
+}  // namespace cohort::ops

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/cuda/linear.hpp: the products of a dense layer on a GPU, with what cuBLASLt fuses into them.
+#pragma once
+#include <cohort/ops/cuda/column_sum.hpp>
+#include <cohort/ops/cuda/elementwise.hpp>
+#include <cohort/ops/cuda/gelu.hpp>
+#include <cohort/ops/cuda/matmul.hpp>
+#include <cohort/ops/linear.hpp>
+
+namespace cohort::ops {
+
+/// As on the CPU (ops/linear.hpp).
+///
+/// Cost     one product; the bias is added in its pass over y.
+template <int In, int Out, class T>
+void linear_forward(const Cuda& device, int rows, const T* x, const T* w, const T* bias, T* y) {
+  if (bias)
+    matmul_bias<false, true>(device, rows, Out, In, x, In, w, In, bias, y, Out);
+  else
+    matmul<false, true>(device, rows, Out, In, x, In, w, In, accumulator_t<T>(0), y, Out);
+}
+
+namespace kernels {
+/// dw (+)= dy^T x and db (+)= column sums of dy as one product, which overwrites sums: later contributions
+/// to db are made at the end of the workspace and added. false: cuBLASLt has no such product for these
+/// types and shapes, or the workspace no room; nothing was queued.
+template <int In, int Out, class T>
+bool product_with_sums(const Cuda& device, int rows, const T* x, const T* dy, accumulator_t<T>* dw,
+                       accumulator_t<T>* db, bool first) {
+  using D = accumulator_t<T>;
+  constexpr std::size_t sums = (Out * sizeof(D) + 1023) / 1024 * 1024;
+  if (rows == 0 || device.workspace_bytes < sums) return false;
+  Cuda rest = device;
+  rest.workspace_bytes = (device.workspace_bytes - sums) / 1024 * 1024;
+  D* added = reinterpret_cast<D*>(device.workspace + rest.workspace_bytes);
+  const cuda::Fused fused{.what = cuda::Epilogue::sums_of_a, .vector = first ? db : added};
+  if (!cuda::multiply<true, false>(rest, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In,
+                                   fused))
+    return false;
+  if (!first) add_to(device, Out, db, static_cast<const D*>(added));
+  return true;
+}
+}  // namespace kernels
+
+/// As on the CPU. db falls out of the product that makes dw; types or shapes for which cuBLASLt has no
+/// such product take a pass over dy.
+///
+/// Cost     two products; db by itself reads 2 Out bytes a row in 16 bits.
+template <int In, int Out, class T>
+void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx) {
+  using D = accumulator_t<T>;
+  const bool together = dw != nullptr && db != nullptr &&
+                        kernels::product_with_sums<In, Out>(device, rows, x, dy, dw, db, first);
+  if (db != nullptr && !together) column_sum<Out>(device, rows, dy, db, first);
+  if (dw != nullptr && !together)
+    matmul<true, false>(device, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
+  matmul<false, false>(device, rows, In, Out, dy, Out, w, In, D(0), dx, In);
+}
+
+namespace kernels {
+/// y = gelu(x w^T + bias), and `before` = what gelu was given unless nullptr, as one product. false:
+/// cuBLASLt has none, nothing was queued.
+template <int In, int Out, class T>
+bool product_with_gelu(const Cuda& device, int rows, const T* x, const T* w, const T* bias, T* y,
+                       T* before) {
+  using E = cuda::Epilogue;
+  const E what = before ? (bias ? E::gelu_aux_bias : E::gelu_aux) : (bias ? E::gelu_bias : E::gelu);
+  return cuda::multiply<false, true>(
+      device, rows, Out, In, x, In, w, In, accumulator_t<T>(0), y, Out,
+      cuda::Fused{.what = what, .vector = const_cast<T*>(bias), .aux = before, .aux_stride = Out});
+}
+}  // namespace kernels
+
+/// y = gelu(x w^T + bias). `slope`, unless nullptr, gets gelu's input, not its slope.
+///
+/// Cost     GeluTanh from sm_90 on: one product. Else gelu is a pass of its own over y.
+/// Laws     as one product x w^T + bias is not rounded before gelu; gelu's input is rounded to T.
+template <class How, int In, int Out, class T>
+void linear_gelu_forward(const Cuda& device, int rows, const T* x, const T* w, const T* bias, T* y,
+                         T* slope) {
+  if (rows == 0) return;
+  // Older GPUs write c twice for it, which is slower than a pass of gelu.
+  if constexpr (std::is_same_v<How, GeluTanh> && Float16<T> && Out % 8 == 0) {
+    if (device.context->compute_capability() >= 90 &&
+        kernels::product_with_gelu<In, Out>(device, rows, x, w, bias, y, slope))
+      return;
+  }
+  T* before = slope ? slope : y;
+  linear_forward<In, Out>(device, rows, x, w, bias, before);
+  gelu_forward<How>(device, static_cast<std::size_t>(rows) * Out, static_cast<const T*>(before), y);
+}
+
+/// As on the CPU, but `slope` holds gelu's input, as linear_gelu_forward left it.
+///
+/// Shapes   scratch[linear_gelu_scratch_on_cuda<Out>(rows)].
+/// Cost     a pass of gelu's gradient, then linear_backward.
+template <class How, int In, int Out, class T>
+void linear_gelu_backward(const Cuda& device, int rows, const T* x, const T* w, const T* slope,
+                          const T* dy, accumulator_t<T>* dw, accumulator_t<T>* db, bool first,
+                          T* dx, T* scratch) {
+  gelu_backward<How>(device, static_cast<std::size_t>(rows) * Out, slope, dy, scratch);
+  linear_backward<In, Out>(device, rows, x, w, static_cast<const T*>(scratch), dw, db, first, dx);
+}
+
+}  // namespace cohort::ops

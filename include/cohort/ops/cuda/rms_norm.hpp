@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/ops/cuda/rms_norm.hpp: RMSNorm on a GPU.
+#pragma once
+#include <cohort/ops/cuda/norm.hpp>
+#include <cohort/ops/rms_norm.hpp>
+
+namespace cohort::ops {
+
+/// Cost     4 C + 4 bytes a row in 16 bits: x read once, y written once; weight from L1.
+/// Laws     a row's bits do not depend on the other rows. y may be x.
+template <int C, class T>
+void rms_norm_forward(const Cuda& device, int rows, const T* x, const T* weight, T* y,
+                      accumulator_t<T>* rstd, accumulator_t<T> epsilon) {
+  using K = kernels::NormForward<C, T, false, false>;
+  cohort::cuda::launch(device, kernels::ceil_div(rows, K::Row::rows),
+                       K{rows, x, nullptr, weight, nullptr, nullptr, y, nullptr, rstd, epsilon});
+}
+
+/// Cost     6 C + 4 bytes a row in 16 bits: x and dy read once, dx written once.
+/// Laws     dweight: at most 512 partial sums, added in an order that no GPU changes. dx may be dy.
+template <int C, class T, class D>
+void rms_norm_backward(const Cuda& device, int rows, const T* x, const T* weight,
+                       const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight, bool first) {
+  kernels::norm_backward<C, false, T, D>(device, rows, x, weight, nullptr, rstd, dy, dx, dweight,
+                                         nullptr, first, "rms_norm_backward");
+}
+
+}  // namespace cohort::ops

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/cuda/machine.hpp: a rank's GPU: its streams, its memory for ops, its communicator.
+#pragma once
+#include <algorithm>
+#include <cohort/comm/recorder.hpp>
+#include <cohort/comm/shared_gpu.hpp>
+#include <cohort/comm/threads.hpp>
+#include <cohort/device/cuda/context.hpp>
+#include <cohort/device/cuda/plan_stream.hpp>
+#include <cohort/device/cuda/stream.hpp>
+#include <cohort/run/machine.hpp>
+#include <thread>
+
+namespace cohort::detail {
+
+/// How steps of a world communicate on a GPU: by the world's own collectives bound to a stream, or, for
+/// ranks that are threads, by kernels on the GPU that they share.
+template <class World> auto bound_to(World& world, const Cuda& device) {
+  if constexpr (requires { world.on(device.stream); })
+    return world.on(device.stream);
+  else
+    return SharedGpu(world, device);
+}
+template <class C> auto bound_to(Recorder<C>& world, const Cuda& device) {
+  auto comm = bound_to(world.wrapped(), device);
+  return Recorder<decltype(comm)>(std::move(comm), world.capacity());
+}
+template <class World> int gpu_of(const World& world) {
+  if constexpr (requires { world.gpu(); })
+    return world.gpu();
+  else
+    return 0;
+}
+
+/// Owns a rank's streams on its GPU: compute, and communication with the highest priority, so that a
+/// collective's few blocks do not wait behind compute's many.
+template <class World> class Machine<World, Cuda> {
+ public:
+  using Comm = decltype(bound_to(std::declval<World&>(), std::declval<const Cuda&>()));
+  template <class D> using GradCursorOf = DeviceGradCursor<D, Cuda>;
+  template <class Plan, class Executor> using Stream = CudaStream<Plan, Executor>;
+
+  Machine(World& world, const auto&, bool tf32)
+      : context_(gpu_of(world)),
+        compute_stream_(cuda::Priority::normal),
+        communication_stream_(cuda::Priority::high),
+        workspace_(workspace_bytes<Cuda>),
+        state_(state_bytes<Cuda>),
+        compute_{compute_stream_.native(), &context_, workspace_.as<std::byte>(),
+                 workspace_.bytes()},
+        communication_{communication_stream_.native(), &context_, workspace_.as<std::byte>(),
+                       workspace_.bytes()},
+        comm_(bound_to(world, communication_)) {
+    compute_.tf32 = tf32;
+  }
+
+  /// Ops on the communication stream need no workspace while a step runs.
+  const Cuda& compute() const { return compute_; }
+  const Cuda& communication() const { return communication_; }
+  Comm& comm() const { return comm_; }
+  /// Returns when everything that was queued is done; throws when a peer or the GPU has failed.
+  void settle() const {
+    comm_.synchronize(compute_.stream);
+    comm_.synchronize(communication_.stream);
+  }
+  static int spare_threads() {
+    return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+  }
+  /// Device memory of state_bytes<Cuda>, zero at first.
+  std::byte* state() const { return state_.as<std::byte>(); }
+  /// Where losses add their totals, and kernels report bad data, from now on.
+  void report_to(double* loss, cuda::Fault* fault) const {
+    compute_.loss = loss;
+    compute_.fault = fault;
+  }
+
+  template <class Plan, class Executor>
+  Stream<Plan, Executor> stream(Executor& executor, StreamMode) const {
+    return {executor, compute_, communication_};
+  }
+  template <class D> DeviceGradCursor<D, Cuda> gradients(D* at, std::uint8_t* touched) const {
+    return {at, touched, &compute_};
+  }
+
+ private:
+  cuda::Context context_;
+  cuda::Stream compute_stream_, communication_stream_;
+  cuda::Memory workspace_, state_;
+  mutable Cuda compute_;
+  Cuda communication_;
+  mutable Comm comm_;
+};
+
+}  // namespace cohort::detail

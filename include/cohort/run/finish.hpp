@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/finish.hpp: the end of a step: the conclusion, the update and the report, on the host.
+#pragma once
+#include <cohort/core/arena.hpp>
+#include <cohort/run/conclusion.hpp>
+#include <cohort/run/update.hpp>
+
+namespace cohort::detail {
+
+/// The tables of a rank's shard that its optimizer reads.
+struct ShardTables {
+  const std::uint8_t* decays = nullptr;
+  const std::uint32_t* chunk_numbers = nullptr;  // where parameters are rounded at random
+};
+
+/// Knows how many steps were done and with which loss scale; ends each step. run/cuda/finish.hpp does the
+/// same without waiting for the device.
+template <class Plan, class Driver, class Device> class Finish {
+ public:
+  using D = typename Plan::gradient;
+  using Slots = typename Plan::slots;
+  using Scale = float;
+
+  Finish(Driver& driver, const Options<Slots>& options, double rows, int divisor)
+      : driver_(driver), options_(options), scaler_(rows, divisor) {}
+
+  void begin() { driver_.totals().loss() = {}; }
+  /// What the loss of a micro-batch multiplies its gradient with, and where its total goes.
+  Scale seed() const { return scaler_.seed(); }
+  void add(LossSum total) { driver_.totals().loss() += total; }
+
+  void operator()(const ShardTables& tables, Arena& scratch) {
+    driver_.wait_for_reductions();
+    const LossSum total = driver_.totals().loss();
+    double squares = 0;
+    if constexpr (Plan::needs_norm)
+      if (total.weight != 0) squares = squared_norm(tables);
+    const Conclusion c = conclude<Plan>(total, squares, scaler_, options_, steps_);
+    check_conclusion(driver_.machine().comm().rank(), c);
+    unscale_ = c.unscale;
+    if (c.applies) apply(c.update, tables, scratch);
+    report_ = c.report;
+    steps_ = c.report.step;
+    scaler_.after_step(c.report.skipped);
+    if constexpr (!Plan::needs_norm) driver_.reached(Plan::markers::squared);
+    driver_.reached(Plan::markers::updated);
+    driver_.finish();
+  }
+  void report() {}
+  /// The report of the last step; nothing is left to wait for.
+  StepReport wait() { return report_; }
+
+  std::int64_t steps() const { return steps_; }
+  double unscale() const { return unscale_; }  // of the last step's gradients
+  LossScale loss_scale() const { return scaler_.state(); }
+  void set_loss_scale(LossScale state) { scaler_.set(state); }
+
+  /// The loss of an evaluation on this rank.
+  void begin_evaluation() { evaluated_ = {}; }
+  void add_evaluated(LossSum part) { evaluated_ += part; }
+  LossSum evaluated() const { return evaluated_; }
+
+ private:
+  const Device& device() const { return driver_.machine().compute(); }
+
+  void apply(const UpdateStep& now, const ShardTables& tables, Arena& arena) {
+    D* scratch = nullptr;
+    if constexpr (Plan::update_bytes > 0) scratch = arena.template take<D>(Plan::update_piece);
+    const Update<Plan, Device> update(device(), now, options_.optimizer, options_.seed, scratch,
+                                      tables.chunk_numbers);
+    std::size_t first = 0;
+    driver_.storage().for_each_shard(tables.decays,
+                                     [&](const auto& shard, typename Plan::compute* copies) {
+                                       update(shard, copies, first);
+                                       first += shard.size;
+                                     });
+    arena.release({});
+  }
+  double squared_norm(const ShardTables& tables) {
+    ops::ExactSum& squares = driver_.totals().squares();
+    squares = {};
+    driver_.storage().for_each_shard(
+        tables.decays, [&](const auto& shard, typename Plan::compute*) {
+          ops::add_square_sum(device(), shard.size, shard.grads, squares);
+        });
+    driver_.reached(Plan::markers::squared);
+    driver_.wait_for_norm();
+    return squares.value();
+  }
+
+  Driver& driver_;
+  const Options<Slots>& options_;
+  LossScaler<Plan> scaler_;
+  StepReport report_;
+  LossSum evaluated_;
+  double unscale_ = 1;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace cohort::detail

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/machine.hpp: what one rank computes and communicates with: devices, communicator, streams.
+#pragma once
+#include <cohort/core/device_view.hpp>
+#include <cohort/device/cpu.hpp>
+#include <cohort/device/cpu_stream.hpp>
+#include <cohort/ops/exact_sum.hpp>
+#include <cohort/ops/loss_sum.hpp>
+#include <cohort/run/formation.hpp>
+
+namespace cohort::detail {
+
+/// The device that a world's ranks compute on unless Run::on<Device> names one.
+template <class World> struct device_of_world { using type = DefaultCpu; };
+template <class World>
+requires requires { typename World::device; }
+struct device_of_world<World> {
+  using type = typename World::device;
+};
+
+/// Owns a rank's places to compute: here the CPU, whose collectives are the world's own.
+/// run/cuda/machine.hpp has the GPU's.
+template <class World, class Device> class Machine {
+ public:
+  static_assert(on_host<Device>, "cohort: include <cohort/cuda.hpp> to run on a GPU.");
+  using Comm = World;
+  template <class D> using GradCursorOf = GradCursor<D>;
+  template <class Plan, class Executor> using Stream = CpuStream<Plan, Executor>;
+
+  Machine(World& world, const auto&, bool) : world_(world) {}
+
+  /// Where layers compute, and where collectives and what goes with them run.
+  const Device& compute() const { return device_; }
+  const Device& communication() const { return device_; }
+  Comm& comm() const { return world_; }
+  /// Returns when everything that was queued is done.
+  void settle() const {}
+  /// How many threads of the host a rank may use before its first step.
+  static int spare_threads() { return 1; }
+
+  template <class Plan, class Executor>
+  Stream<Plan, Executor> stream(Executor& executor, StreamMode mode) const {
+    return {executor, wants_worker(mode, world_), world_.spins()};
+  }
+  template <class D> GradCursor<D> gradients(D* at, std::uint8_t* touched) const {
+    return {at, touched};
+  }
+
+ private:
+  World& world_;
+  [[no_unique_address]] Device device_;
+};
+
+/// What a step adds up and all ranks reduce: (sum, weight) of the loss, squares of the gradient.
+template <class Plan, class Device> class Totals {
+ public:
+  template <class Machine> explicit Totals(const Machine&) {}
+  LossSum& loss() { return loss_; }
+  ops::ExactSum& squares() { return squares_; }
+  double* loss_words() { return &loss_.sum; }
+  std::int64_t* limbs() { return squares_.limbs().data(); }
+
+ private:
+  static_assert(sizeof(LossSum) == 2 * sizeof(double), "sum and weight are reduced as one pair");
+  LossSum loss_;
+  ops::ExactSum squares_;
+};
+
+}  // namespace cohort::detail

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/ops/cuda/embedding_test.cpp: the CPU's bits, long runs of one token, faults.
+#include <cohort/ops/cuda/embedding.hpp>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::testing;
+
+namespace {
+/// What the law says: rows of a token in order, in chunks of 64 from its first row on.
+template <int V, int C, class A, class T>
+std::vector<A> in_chunks(const std::vector<std::int32_t>& tokens, const std::vector<T>& dy,
+                         std::vector<A> table, bool first) {
+  for (std::size_t t = 0; t < V; ++t)
+    for (std::size_t c = 0; c < C; ++c) {
+      A total = 0, chunk = 0;
+      std::size_t count = 0;
+      for (std::size_t row = 0; row < tokens.size(); ++row) {
+        if (tokens[row] != static_cast<std::int32_t>(t)) continue;
+        chunk += A(dy[row * C + c]);
+        if (++count % 64 == 0) total = count == 64 ? chunk : total + chunk, chunk = 0;
+      }
+      if (count > 64)  // the rows of the last chunk are added one by one
+        for (std::size_t row = 0, seen = 0; row < tokens.size(); ++row) {
+          if (tokens[row] != static_cast<std::int32_t>(t)) continue;
+          if (++seen > count / 64 * 64) total += A(dy[row * C + c]);
+        }
+      else if (count < 64)
+        total = chunk;
+      A& to = table[t * C + c];
+      to = first ? total : count == 0 ? to : to + total;
+    }
+  return table;
+}
+
+template <int V, int C, class T> void check(const std::vector<std::int32_t>& tokens) {
+  CAPTURE(C);
+  CAPTURE(tokens.size());
+  using A = accumulator_t<T>;
+  const auto rows = static_cast<int>(tokens.size());
+  Gpu gpu;
+  const auto vw = normal<T>(V * C, 1), vdy = normal<T>(tokens.size() * C, 2);
+  OnGpu<std::int32_t> ids(tokens);
+  OnGpu<T> w(vw), dy(vdy), y(tokens.size() * C);
+  std::vector<T> want_y(tokens.size() * C);
+  ops::embedding_forward<V, C>(cpu, rows, tokens.data(), vw.data(), want_y.data());
+  ops::embedding_forward<V, C>(gpu, rows, ids.view(), w.view(), y.data());
+  CHECK(same_bits(y.get(), want_y));
+  for (const bool first : {true, false}) {
+    const auto start = before<A>(V * C, first);
+    OnGpu<A> dw(start);
+    ops::embedding_backward<V, C>(gpu, rows, ids.view(), dy.view(), dw.data(), first);
+    CHECK(same_bits(dw.get(), in_chunks<V, C>(tokens, vdy, start, first)));
+  }
+  CHECK(gpu.fault().kind == cuda::Fault::none);
+}
+template <int C, class T> void check_runs() {
+  for (const std::size_t run : {1, 3, 64, 65, 127, 128, 129, 200, 321}) {
+    // 7 in `run` rows among others, beginning at a row that is no multiple of anything.
+    auto tokens = integers(40, 7, 1);
+    tokens.insert(tokens.begin() + 5, run, 7);
+    tokens.insert(tokens.end(), 70, 11);
+    check<12, C, T>(tokens);
+  }
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("embedding on a GPU: the stated bits for short and long runs of a token", T,
+                   double, float, bf16, fp16) {
+  for (const std::size_t rows : {0, 1, 9, 300}) {
+    check<50, 7, T>(integers(rows, 50, 3));
+    check<300, 12, T>(integers(rows, 300, 4));
+  }
+  for (const auto order : {cuda_double::Order::forward, cuda_double::Order::backward}) {
+    cuda_double::set_order(order);
+    check_runs<8, T>();
+  }
+  cuda_double::reset();
+  check<9, 1288, T>(integers(150, 9, 5));  // several strips of columns
+}
+
+TEST_CASE("embedding on a GPU: up to 64 rows of a token give the CPU's bits") {
+  constexpr int V = 40, C = 24;
+  Gpu gpu;
+  const auto tokens = integers(400, V, 1);
+  const auto vdy = normal<bf16>(tokens.size() * C, 2);
+  std::vector<float> want(V * C);
+  OnGpu<std::int32_t> ids(tokens);
+  OnGpu<bf16> dy(vdy);
+  OnGpu<float> dw(V * C);
+  ops::embedding_backward<V, C>(cpu, 400, tokens.data(), vdy.data(), want.data(), true);
+  ops::embedding_backward<V, C>(gpu, 400, ids.view(), dy.view(), dw.data(), true);
+  CHECK(same_bits(dw.get(), want));
+}
+
+TEST_CASE("embedding on a GPU: the other tokens change no bit of a token's gradient") {
+  constexpr int V = 30, C = 8, rows = 500;
+  Gpu gpu;
+  auto tokens = integers(rows, V, 1);
+  for (std::size_t i = 0; i < rows; i += 3) tokens[i] = 17;
+  OnGpu<float> dy(normal<float>(rows * C, 2)), a(V * C), b(V * C);
+  OnGpu<std::int32_t> one(tokens);
+  for (std::size_t i = 0; i < rows; ++i)
+    if (tokens[i] != 17) tokens[i] = (tokens[i] + 5) % 16;
+  OnGpu<std::int32_t> two(tokens);
+  ops::embedding_backward<V, C>(gpu, rows, one.view(), dy.view(), a.data(), true);
+  ops::embedding_backward<V, C>(gpu, rows, two.view(), dy.view(), b.data(), true);
+  const auto left = a.get(), right = b.get();
+  CHECK(same_bits(left.data() + 17 * C, right.data() + 17 * C, C));
+  CHECK(!same_bits(left, right));
+}
+
+TEST_CASE(
+    "embedding on a GPU: a token outside the vocabulary is reported, memory outside untouched") {
+  constexpr int V = 5, C = 8;
+  for (const std::int32_t bad : {-1, 5, 2147483647}) {
+    Gpu gpu;
+    std::vector<std::int32_t> tokens = {3, 1, bad, 2};
+    const auto vw = normal<float>(V * C, 1);
+    OnGpu<std::int32_t> ids(tokens);
+    OnGpu<float> w(vw), y(4 * C), dw(V * C);
+    ops::embedding_forward<V, C>(gpu, 4, ids.view(), w.view(), y.data());
+    ops::embedding_backward<V, C>(gpu, 4, ids.view(), y.view(), dw.data(), true);
+    const cuda::Fault fault = gpu.fault();
+    CHECK(fault.kind == cuda::Fault::token);
+    CHECK(fault.row == 2);
+    CHECK(fault.value == bad);
+    CHECK(same_bits(y.get().data() + 2 * C, vw.data(), C));
+    CHECK(!std::isnan(dw.get()[0]));
+    gpu.device().fault = nullptr;
+    ops::embedding_forward<V, C>(gpu, 4, ids.view(), w.view(), y.data());
+    y.get();
+  }
+}

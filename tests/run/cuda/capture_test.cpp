@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/run/cuda/capture_test.cpp: a step that is replayed has the bits of one that is launched.
+#include <cohort/run/cuda/capture.hpp>
+
+#include <doctest/doctest.h>
+
+#include "support.hpp"
+
+using namespace cohort;
+using namespace cohort::test;
+
+namespace {
+
+using zoo::GptCase;
+template <class... Ps>
+using RunOf = Trainer<GptCase::Model, GptCase::Loss, DataParallel<FullShard>, GradAccum<2>,
+                      ClipGradNorm, MixedPrecision<bf16, fp32>, Ps...>;
+
+TEST_CASE("CudaGraph: the bits of Eager, step by step") {
+  const Setup setup{.ranks = 1, .each = 4, .steps = 5};
+  const auto eager = train_on_gpu<RunOf<Eager>, GptCase>(setup);
+  const auto replayed = train_on_gpu<RunOf<CudaGraph>, GptCase>(setup);
+  CHECK(same_bits(replayed[0], eager[0]));
+}
+
+TEST_CASE(
+    "CudaGraph: from the third step on the host launches one graph; other rows are launched") {
+  using Run = RunOf<CudaGraph>;
+  const Setup setup{.ranks = 1, .each = 4};
+  on_gpu<Run>(1, options_of<Run, GptCase>(setup), [&](auto& run, GpuWorld&) {
+    const auto batch = batch_of<GptCase>(setup, 0);
+    const auto launches = [&](int samples) {
+      const int kernels = cuda_double::calls("launch"),
+                graphs = cuda_double::calls("cudaGraphLaunch");
+      run.step(batch.x().samples(0, samples), batch.y().samples(0, samples));
+      return std::pair{cuda_double::calls("launch") - kernels,
+                       cuda_double::calls("cudaGraphLaunch") - graphs};
+    };
+    const auto first = launches(4), second = launches(4), third = launches(4), other = launches(2);
+    CHECK((first.first > 20 && first.second == 0));
+    CHECK((second.first == first.first && second.second == 1));  // captured, then launched
+    CHECK((third.first == 0 && third.second == 1));
+    CHECK((other.first == first.first && other.second == 0));
+    CHECK(launches(4).second == 1);
+  });
+}
+
+TEST_CASE("CudaGraph: ranks that share a GPU are refused on every rank, with what to do") {
+  using Run = RunOf<CudaGraph>;
+  const auto form = [](Threads& world) {
+    CHECK_THROWS_WITH_AS(Run::on<Cuda>(world, {.batch = 4, .tokens = 4}),
+                         doctest::Contains("Start one rank"), InvalidInput);
+  };
+  launch<Threads>({.ranks = 2}, form);
+}
+
+}  // namespace

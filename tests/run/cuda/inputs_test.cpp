@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/run/cuda/inputs_test.cpp: rows reach the GPU although the caller changes them at once.
+#include <cohort/cuda.hpp>
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "support/cuda_double/double.hpp"
+
+using namespace cohort;
+
+namespace {
+
+using Run = Trainer<nn::Sequential<nn::Embedding<16, 4>, nn::Linear<4, 3>>, nn::CrossEntropy>;
+using Plan = Run::plan_on<Cuda>;
+using Machine = detail::Machine<Threads, Cuda>;
+
+template <class F> void with_inputs(F f) {
+  launch<Threads>({.ranks = 1}, [&](Threads& world) {
+    const Machine machine(world, 0, false);
+    detail::Inputs<Plan, Machine, Cuda> inputs(machine, {8, 3});
+    f(machine, inputs);
+    machine.settle();
+  });
+}
+
+TEST_CASE("Inputs: three steps are queued, each reads the rows it was given") {
+  with_inputs([](const Machine& machine, auto& inputs) {
+    cuda_double::delay(machine.compute().stream, std::chrono::microseconds(200));
+    std::vector<int> x(24), y(24);
+    cuda::Memory seen(3 * 2 * 24 * sizeof(int));
+    for (int step = 0; step < 3; ++step) {
+      x.assign(24, step), y.assign(24, 100 + step);
+      const auto rows = inputs(Tokens{x.data(), {8, 3}}, Tokens{y.data(), {8, 3}});
+      CHECK(cuda_double::on_device(rows.first.data, 24 * sizeof(int)));
+      CHECK(cuda_double::on_device(rows.second.data, 24 * sizeof(int)));
+      int* to = seen.as<int>() + step * 48;
+      machine.compute().copy(to, rows.first.data, 24 * sizeof(int));
+      machine.compute().copy(to + 24, rows.second.data, 24 * sizeof(int));
+    }
+    std::vector<int> found(144);
+    machine.compute().download(found.data(), seen.as<int>(), found.size() * sizeof(int));
+    cuda_double::reset();
+    for (int step = 0; step < 3; ++step) {
+      for (int i = 0; i < 24; ++i) CHECK(found[std::size_t(step * 48 + i)] == step);
+      for (int i = 24; i < 48; ++i) CHECK(found[std::size_t(step * 48 + i)] == 100 + step);
+    }
+  });
+}
+
+TEST_CASE(
+    "Inputs: takes the planned bytes of the GPU; no copy in a step waits for pageable memory") {
+  const std::size_t before = cuda_double::device_memory().live_bytes;
+  with_inputs([&](const Machine& machine, auto& inputs) {
+    CHECK(cuda_double::device_memory().live_bytes - before ==
+          Plan::staged_bytes({8, 3}) + workspace_bytes<Cuda> + state_bytes<Cuda>);
+    cuda_double::record(true);
+    const std::vector<int> x(24, 1);
+    inputs(Tokens{x.data(), {8, 3}}, Tokens{x.data(), {8, 3}});
+    machine.settle();
+    for (const auto& r : cuda_double::take_log()) CHECK_FALSE(r.pageable);
+    cuda_double::reset();
+  });
+}
+
+TEST_CASE("Inputs: result() is the host's copy of what the GPU computed") {
+  with_inputs([](const Machine& machine, auto& inputs) {
+    const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+    cuda::Memory memory(64);
+    machine.compute().upload(memory.as<float>(), values.data(), 6 * sizeof(float));
+    const Tensor<const float, 3> y =
+        inputs.result(Tensor<const float, 3>{memory.as<float>(), {2, 1}});
+    CHECK(y.data != memory.as<float>());
+    CHECK(std::vector<float>(y.data, y.data + 6) == values);
+  });
+}
+
+}  // namespace

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/run/cuda/machine_test.cpp: a rank's streams on its GPU, and what they communicate through.
+#include <cohort/run/cuda/machine.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cohort/launch.hpp>
+#include <vector>
+
+#include "support/cuda_double/double.hpp"
+
+using namespace cohort;
+
+namespace {
+
+static_assert(std::is_same_v<detail::Machine<Threads, Cuda>::Comm, SharedGpu>);
+static_assert(std::is_same_v<detail::Machine<Recorder<Threads>, Cuda>::Comm, Recorder<SharedGpu>>);
+
+TEST_CASE("Machine: two streams and the planned workspace on the GPU, given back at the end") {
+  const std::size_t before = cuda_double::device_memory().live_bytes;
+  const std::size_t streams = cuda_double::live_streams();
+  launch<Threads>({.ranks = 1}, [&](Threads& world) {
+    const detail::Machine<Threads, Cuda> machine(world, 0, false);
+    CHECK(machine.compute().stream != machine.communication().stream);
+    CHECK(cuda_double::live_streams() == streams + 2);
+    CHECK(cuda_double::device_memory().live_bytes - before ==
+          workspace_bytes<Cuda> + state_bytes<Cuda>);
+    CHECK(machine.compute().workspace_bytes == workspace_bytes<Cuda>);
+    machine.settle();
+  });
+  CHECK(cuda_double::device_memory().live_bytes == before);
+  CHECK(cuda_double::live_streams() == streams);
+}
+
+TEST_CASE("Machine: threads on one GPU add up their memory on the communication stream") {
+  launch<Threads>({.ranks = 3}, [](Threads& world) {
+    const detail::Machine<Threads, Cuda> machine(world, 0, false);
+    cuda::Memory memory(256 * sizeof(float));
+    const std::vector<float> mine(256, static_cast<float>(1 << world.rank()));
+    machine.communication().upload(memory.as<float>(), mine.data(), memory.bytes());
+    machine.comm().all_reduce(memory.as<float>(), std::size_t{256});
+    std::vector<float> sum(256);
+    machine.communication().download(sum.data(), memory.as<float>(), memory.bytes());
+    CHECK(sum == std::vector<float>(256, 7.0f));
+    machine.settle();
+  });
+}
+
+TEST_CASE("Machine: report_to() says where kernels add losses and leave faults") {
+  launch<Threads>({.ranks = 1}, [](Threads& world) {
+    detail::Machine<Threads, Cuda> machine(world, 0, false);
+    CHECK(machine.compute().loss == nullptr);
+    double* const loss = reinterpret_cast<double*>(machine.state());
+    machine.report_to(loss, nullptr);
+    CHECK(machine.compute().loss == loss);
+    CHECK(machine.communication().loss == nullptr);
+  });
+}
+
+}  // namespace
