@@ -16,12 +16,11 @@ inline double now_us() {
       .count();
 }
 
-/// Rank 0 reads "run K" or "quit", all ranks take K steps together, rank 0 answers with one JSON line of
+/// Rank 0 reads "run K" or "quit", all ranks call run(K) together, rank 0 answers with one JSON line of
 /// microseconds. Collective.
-template <class World, class Step> void serve(World& world, const std::string& info, Step step) {
+template <class World, class Run> void serve_runs(World& world, const std::string& info, Run run) {
   const bool speaks = world.rank() == 0;
   if (speaks) std::printf("ready %s\n", info.c_str()), std::fflush(stdout);
-  std::vector<double> times;
   for (;;) {
     std::int64_t count = -1;
     char line[256];
@@ -31,18 +30,26 @@ template <class World, class Step> void serve(World& world, const std::string& i
     }
     world.broadcast(&count, 1, 0);
     if (count < 0) return;
-    times.clear();
-    for (std::int64_t i = 0; i < count; ++i) {
-      const double begin = now_us();
-      step();
-      times.push_back(now_us() - begin);
-    }
+    const std::vector<double> times = run(count);
     if (!speaks) continue;
     std::fputs("[", stdout);
     for (std::size_t i = 0; i < times.size(); ++i) std::printf("%s%.1f", i ? ", " : "", times[i]);
     std::fputs("]\n", stdout);
     std::fflush(stdout);
   }
+}
+
+/// The same with K steps, each timed by itself.
+template <class World, class Step> void serve(World& world, const std::string& info, Step step) {
+  serve_runs(world, info, [&](std::int64_t count) {
+    std::vector<double> times;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double begin = now_us();
+      step();
+      times.push_back(now_us() - begin);
+    }
+    return times;
+  });
 }
 
 /// Ids that look like text: drawn from (rank, step, position), the same in every run.

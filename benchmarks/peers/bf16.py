@@ -2,8 +2,9 @@
 # SPDX-FileCopyrightText: The cohort authors
 # benchmarks/peers/bf16.py: PyTorch's ways to train a Gpt in bf16 over fp32 masters.
 """A way is PRECISION+ATTENTION. Precisions: `autocast` (fp32 parameters, torch.autocast) and `copies` (model.to(bf16), fp32
-masters updated and copied back, as cohort does). Attentions: `sdpa` (in bf16; its backward on CPUs takes ten times fp32's
-time in PyTorch 2.15), `fp32` (the same on widened queries, keys and values), `math` (PyTorch's unfused one in bf16)."""
+masters updated and copied back, as cohort does); `pure` (model.to(bf16), no masters) is no way of WAYS: it is less work, and
+updates are lost. Attentions: `sdpa` (in bf16; its backward on CPUs takes ten times fp32's time in PyTorch 2.15), `fp32` (the
+same on widened queries, keys and values), `math` (PyTorch's unfused one in bf16)."""
 
 import torch
 from torch.nn import functional as F
@@ -30,14 +31,16 @@ WAYS = [f"{p}+{a}" for p in ("autocast", "copies") for a in ATTENTIONS]
 class Precision:
     """fp32 masters, and the model that forward and backward run, for a way or for fp32 (way "")."""
 
-    def __init__(self, config, way):
+    def __init__(self, config, way, device="cpu"):
         precision, attention = way.split("+") if way else ("", "sdpa")
-        self.autocast = precision == "autocast"
-        self.trained = Gpt(config)
+        self.autocast, self.device = precision == "autocast", device
+        self.trained = Gpt(config).to(device)
+        if precision == "pure":
+            self.trained.to(torch.bfloat16)
         self.masters = list(self.trained.parameters())
         self.model, self.copies = self.trained, None
         if precision == "copies":
-            self.model = Gpt(config).to(torch.bfloat16)
+            self.model = Gpt(config).to(device, torch.bfloat16)
             self.copies = list(self.model.parameters())
             self.follow()
         for module in self.model.modules():
@@ -46,7 +49,7 @@ class Precision:
 
     def loss(self, run, rows):
         """`run` is self.model, compiled or under DDP."""
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.autocast):
             return run(rows[:, :-1], rows[:, 1:])
 
     def after_backward(self):

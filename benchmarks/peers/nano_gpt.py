@@ -105,7 +105,7 @@ class Gpt(nn.Module):
                 nn.init.zeros_(p)
 
     def forward(self, tokens, targets):
-        positions = torch.arange(tokens.shape[1])
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.transformer.wte(tokens) + self.transformer.wpe(positions)
         for block in self.transformer.h:
             x = block(x)

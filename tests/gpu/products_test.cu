@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/gpu/products_test.cu: matrix products and linear layers on the GPU against float64.
+#include <cohort/ops/cuda/linear.hpp>
+#include <cohort/ops/cuda/matmul.hpp>
+
+#include "support.hpp"
+
+namespace {
+
+using namespace cohort;
+using gpu_test::OnBoth;
+using gpu_test::size;
+
+constexpr int C = 768, V = 50304;
+
+/// y = x w^T + b and its gradients. Rows are few: the float64 twin runs on the CPU.
+template <int In, int Out, class T> void check_linear(int rows, bool first) {
+  OnBoth<T> t;
+  using A = accumulator_t<T>;
+  const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
+  auto x = t.random(r * In), w = t.random(weights, 0.1), b = t.random(Out), dy = t.random(r * Out);
+  auto y = t.poisoned(r * Out), no_bias = t.poisoned(r * Out), dx = t.poisoned(r * In);
+  auto dw = first ? t.template poisoned<A>(weights) : t.template random<A>(weights);
+  auto db = first ? t.template poisoned<A>(Out) : t.template random<A>(Out);
+  t.run([&](const auto& device) {
+    auto* none = b.on(device);
+    none = nullptr;
+    ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
+                                 y.on(device));
+    ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), none,
+                                 no_bias.on(device));
+    ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
+                                  dw.on(device), db.on(device), first, dx.on(device));
+  });
+  t.check("y", y, {.additions = In});
+  t.check("y without bias", no_bias, {.additions = In});
+  t.check("dx", dx, {.additions = Out});
+  t.check("dw", dw, {.additions = double(rows)});
+  t.check("db", db, {.additions = double(rows)});
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("linear: GPT-2's shapes", T, COHORT_GPU_TYPES) {
+  check_linear<C, 3 * C, T>(size(256, 16), true);
+  check_linear<4 * C, C, T>(size(256, 16), false);
+}
+
+TEST_CASE_TEMPLATE("linear: the head, 50304 classes", T, float, bf16) {
+  check_linear<C, V, T>(size(32, 8), true);
+}
+
+TEST_CASE_TEMPLATE("linear: sizes that are no multiples of 16 bytes", T, COHORT_GPU_TYPES) {
+  check_linear<35, 77, T>(size(129, 13), true);
+  check_linear<77, 1, T>(1, false);
+}
+
+TEST_CASE_TEMPLATE("linear with gelu: forward and backward", T, COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  using A = accumulator_t<T>;
+  constexpr int In = C, Out = 4 * C;
+  const int rows = size(256, 16);
+  const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
+  auto x = t.random(r * In), w = t.random(weights, 0.05), b = t.random(Out), dy = t.random(r * Out);
+  auto y = t.poisoned(r * Out), slope = t.poisoned(r * Out), dx = t.poisoned(r * In),
+       scratch = t.poisoned(r * Out);
+  auto dw = t.template poisoned<A>(weights), db = t.template poisoned<A>(Out);
+  t.run([&](const auto& device) {
+    using Gelu = ops::GeluErf;
+    ops::linear_gelu_forward<Gelu, In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
+                                            y.on(device), slope.on(device));
+    ops::linear_gelu_backward<Gelu, In, Out>(
+        device, rows, x.on(device), w.on(device), slope.on(device), dy.on(device), dw.on(device),
+        db.on(device), true, dx.on(device), scratch.on(device));
+  });
+  // What gelu's slope is computed from, the slope's product with dy: each is rounded to T once.
+  t.check("y", y, {.additions = In, .inner = 1});
+  t.check("dx", dx, {.additions = Out, .inner = 3});
+  t.check("dw", dw, {.additions = double(rows), .inner = 3});
+  t.check("db", db, {.additions = double(rows), .inner = 3});
+}
+
+TEST_CASE_TEMPLATE("matmul: all four transpositions, beta 0 and 1", T, COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  const int m = size(200, 19), n = size(136, 24), k = size(520, 40);
+  const auto at = [](int a, int b) { return static_cast<std::size_t>(a) * b; };
+  auto a = t.random(at(m, k)), b = t.random(at(k, n));
+  auto nn = t.poisoned(at(m, n)), nt = t.poisoned(at(m, n)), tn = t.poisoned(at(m, n));
+  auto tt = t.random(at(m, n));
+  t.run([&](const auto& device) {
+    auto *pa = a.on(device), *pb = b.on(device);
+    ops::matmul<false, false>(device, m, n, k, pa, k, pb, n, 0, nn.on(device), n);
+    ops::matmul<false, true>(device, m, n, k, pa, k, pb, k, 0, nt.on(device), n);
+    ops::matmul<true, false>(device, m, n, k, pa, m, pb, n, 0, tn.on(device), n);
+    ops::matmul<true, true>(device, m, n, k, pa, m, pb, k, 1, tt.on(device), n);
+  });
+  t.check("NN", nn, {.additions = double(k)});
+  t.check("NT", nt, {.additions = double(k)});
+  t.check("TN", tn, {.additions = double(k)});
+  t.check("TT, added", tt, {.additions = double(k)});
+}
