@@ -25,7 +25,7 @@ template <class World, class F>
 requires Launches<World, F>
 void launch(const LaunchOptions& options, F f) { World::run(options, f); }
 
-/// The same for main(): reads --ranks N, prints an error as one line on stderr, once per world.
+/// The same for main(): reads --ranks N and --gpus A,B,..., prints an error as one line on stderr, once per world.
 ///
 /// Errors   returns 1 where the other overload throws, else 0.
 template <class World, class F>
@@ -35,6 +35,7 @@ int launch(int argc, const char* const* argv, F f, LaunchOptions options = {}) {
   try {
     const LaunchOptions asked = detail::parse_launch_options(argc, argv);
     if (asked.ranks != 0) options.ranks = asked.ranks;
+    if (!asked.gpus.empty()) options.gpus = asked.gpus;
     if constexpr (requires { World::run(options, f, report); }) {
       World::run(options, f, report);  // ranks are processes: it reports before they end
     } else {

@@ -49,6 +49,26 @@ TEST_CASE(
   CHECK(refusal({"--ranks"}) == refusal({"--ranks", ""}));
 }
 
+TEST_CASE(
+    "--gpus: ordinals in the order given; anything else is refused with the flag and the value") {
+  const auto gpus_of = [](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "program");
+    return detail::parse_launch_options(static_cast<int>(arguments.size()), arguments.data()).gpus;
+  };
+  CHECK(gpus_of({}).empty());
+  CHECK(gpus_of({"--gpus", "0"}) == std::vector{0});
+  CHECK(gpus_of({"--gpus=3,0,12", "--ranks", "3"}) == std::vector{3, 0, 12});
+  CHECK(gpus_of({"--", "--gpus", "many"}).empty());
+  for (const char* bad : {"", ",", "0,", ",1", "1;2", "-1", "a", "0,1x", "0 ,1", "99999999999"}) {
+    CAPTURE(bad);
+    CHECK(refusal({"--gpus", bad})
+              .find("--gpus wants ordinals of GPUs separated by commas, not '" + std::string(bad) +
+                    "'") != std::string::npos);
+    CHECK(refusal({detail::phrase("--gpus=", bad).c_str()}) == refusal({"--gpus", bad}));
+  }
+  CHECK_THROWS_AS(detail::checked({.gpus = {0}}), InvalidInput);  // for worlds of CPUs
+}
+
 TEST_CASE("checked: 0 ranks become the hardware's threads, impossible options are refused") {
   CHECK(detail::checked({}).ranks == detail::hardware_threads());
   CHECK(detail::checked({.ranks = 7}).ranks == 7);

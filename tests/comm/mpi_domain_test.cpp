@@ -87,16 +87,4 @@ TEST_CASE("a sentence longer than a notice is cut, not lost") {
   domain->dissolve(2s);
 }
 
-TEST_CASE("Patience: looks at the mail from time to time, sleeps in the end") {
-  Patience patience(true);
-  int looks = 0;
-  for (int i = 0; i < 160; ++i, patience.wait()) looks += patience.looks_up() ? 1 : 0;
-  CHECK(looks == 10);
-  for (int i = 0; i < 6000; ++i) patience.wait();
-  CHECK(patience.looks_up());
-  const auto start = std::chrono::steady_clock::now();
-  patience.wait();
-  CHECK(std::chrono::steady_clock::now() - start >= 400us);
-}
-
 }  // namespace

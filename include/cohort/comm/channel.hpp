@@ -189,7 +189,9 @@ class Channel {
   /// it complete before the failure agrees with any later look: arrivals are never taken back.
   bool settle(std::uint32_t phase) {
     std::lock_guard lock(settling_);
-    if (!dead_ && complete(phase)) return true;
+    const bool before_death = !dead_ || !reached(phase, died_at_);
+    if (before_death && complete(phase)) return true;
+    if (before_death) died_at_ = phase;
     dead_ = true;
     return false;
   }
@@ -255,6 +257,7 @@ class Channel {
   Bell bell_;
   std::mutex settling_;
   bool dead_ = false;
+  std::uint32_t died_at_ = 0;  // the first phase that did not go through
 };
 
 }  // namespace cohort::detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/comm/launch_options.hpp: how many ranks a world has, how it waits, and the --ranks flag.
+// cohort/comm/launch_options.hpp: how many ranks a world has, how it waits; --ranks and --gpus.
 #pragma once
 #include <cohort/comm/collective.hpp>
 #include <cohort/core/error.hpp>
@@ -10,6 +10,7 @@
 #include <chrono>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 namespace cohort {
 
@@ -17,11 +18,13 @@ namespace cohort {
 ///
 /// Units    ranks: 0 means one per hardware thread. streams_per_rank: how many threads of a rank
 ///          will wait at once (2 where a worker communicates); ranks spin only while ranks x
-///          streams_per_rank <= hardware threads. timeout: the longest wait for a late peer.
+///          streams_per_rank <= hardware threads. timeout: the longest wait for a late peer. gpus: for
+///          worlds of GPUs in one process, the ordinal of each rank's GPU; empty: the world decides.
 struct LaunchOptions {
   int ranks = 0;
   int streams_per_rank = 1;
   std::chrono::milliseconds timeout = std::chrono::seconds(600);
+  std::vector<int> gpus = {};
 };
 
 namespace detail {
@@ -45,7 +48,27 @@ inline int parse_ranks(std::string_view text) {
                             "'. Write e.g. --ranks 4."));
 }
 
-/// Reads --ranks N or --ranks=N, the last one given; leaves every other argument to the program.
+/// Ordinals, separated by commas: "0,1,2,3".
+inline std::vector<int> parse_gpus(std::string_view text) {
+  std::vector<int> gpus;
+  const char* at = text.data();
+  const char* const all = at + text.size();
+  while (static_cast<int>(gpus.size()) < max_ranks) {
+    int gpu = -1;
+    const auto [end, error] = std::from_chars(at, all, gpu);
+    if (error != std::errc() || gpu < 0) break;
+    gpus.push_back(gpu);
+    if (end == all) return gpus;
+    if (*end != ',') break;
+    at = end + 1;
+  }
+  throw InvalidInput(-1, "launch",
+                     phrase("--gpus wants ordinals of GPUs separated by commas, not '", text,
+                            "'. Write e.g. --gpus 0,1,2,3."));
+}
+
+/// Reads --ranks N and --gpus A,B,..., also with =, the last one given; leaves every other argument
+/// to the program.
 inline LaunchOptions parse_launch_options(int argc, const char* const* argv) {
   LaunchOptions options;
   for (int i = 1; i < argc; ++i) {
@@ -53,12 +76,20 @@ inline LaunchOptions parse_launch_options(int argc, const char* const* argv) {
     if (arg == "--") break;
     if (arg == "--ranks") options.ranks = parse_ranks(++i < argc ? argv[i] : "");
     if (arg.starts_with("--ranks=")) options.ranks = parse_ranks(arg.substr(8));
+    if (arg == "--gpus") options.gpus = parse_gpus(++i < argc ? argv[i] : "");
+    if (arg.starts_with("--gpus=")) options.gpus = parse_gpus(arg.substr(7));
   }
   return options;
 }
 
-/// The options with 0 ranks resolved; throws where a value cannot be honoured.
+/// The options with 0 ranks resolved; throws where a value cannot be honoured. For worlds of CPUs.
 inline LaunchOptions checked(LaunchOptions options) {
+  if (!options.gpus.empty()) {
+    throw InvalidInput(
+        -1, "launch",
+        "--gpus (LaunchOptions::gpus) is for worlds of GPUs, and this one computes on "
+        "the CPU. Use launch<Nccl>, or leave it out.");
+  }
   if (options.ranks == 0) options.ranks = std::min(hardware_threads(), max_ranks);
   if (options.ranks < 1 || options.ranks > max_ranks) {
     throw InvalidInput(

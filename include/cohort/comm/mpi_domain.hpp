@@ -7,6 +7,7 @@
 #include <cohort/comm/mpi_dead.hpp>
 #include <cohort/comm/mpi_message.hpp>
 #include <cohort/comm/mpi_process.hpp>
+#include <cohort/comm/patience.hpp>
 
 #include <unistd.h>
 
@@ -23,25 +24,6 @@
 #include <vector>
 
 namespace cohort::detail {
-
-/// How a process waits for others without holding their core: spins where there is a core for
-/// every thread, else yields; after about a millisecond it sleeps between looks.
-class Patience {
- public:
-  explicit Patience(bool spins) : spins_(spins) {}
-  void wait() {
-    ++looks_;
-    if (spins_ && looks_ < 4000) return pause();
-    if (looks_ < 5000) return std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::microseconds(looks_ < 6000 ? 50 : 500));
-  }
-  /// Every so often it is time for a look at the clock and the mail.
-  bool looks_up() const { return looks_ % 16 == 15 || looks_ >= 4000; }
-
- private:
-  bool spins_;
-  std::uint32_t looks_ = 0;
-};
 
 /// The failure domain of one world of processes, and the lock under which this process calls MPI.
 ///

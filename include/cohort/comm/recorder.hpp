@@ -71,11 +71,17 @@ template <Communicator C> class Recorder {
   }
   void abort(std::exception_ptr error) { comm_.abort(std::move(error)); }
 
+  /// Passed on to communicators of GPUs.
+  template <class... Stream> void synchronize(Stream... stream) { comm_.synchronize(stream...); }
+  int gpu() const requires requires(const C& c) { c.gpu(); }
+  { return comm_.gpu(); }
+
   /// What was asked so far, in order.
   std::span<const Collective> log() const { return {calls_.get(), num_calls_}; }
   void clear() { num_calls_ = 0; }
 
   C& wrapped() { return comm_; }
+  std::size_t capacity() const { return capacity_; }
 
  private:
   void note(const Collective& call) {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/comm/nccl_bootstrap.hpp: which rank this is, on which GPU, and where the ranks of NCCL meet.
+#pragma once
+#include <cohort/comm/launch_options.hpp>
+#include <cohort/comm/launcher_environment.hpp>
+#include <cohort/comm/nccl_domain.hpp>
+
+#include <nccl.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cohort::detail {
+
+/// A rank's number, how many there are, and the ordinal of its GPU among those that its process sees.
+struct NcclSeat {
+  int rank = 0;
+  int size = 1;
+  int gpu = 0;
+
+  friend constexpr bool operator==(const NcclSeat&, const NcclSeat&) = default;
+};
+
+/// The GPUs of the ranks that one process runs as threads: --gpus, or the first --ranks, or one.
+///
+/// Errors   InvalidInput: more ranks than GPUs, a GPU that is not there or named twice, --ranks that
+///          contradicts --gpus.
+inline std::vector<int> nccl_gpus(const LaunchOptions& options, int visible) {
+  std::vector<int> gpus = options.gpus;
+  if (gpus.empty()) {
+    for (int gpu = 0; gpu < std::max(1, options.ranks); ++gpu) gpus.push_back(gpu);
+  }
+  const int ranks = static_cast<int>(gpus.size());
+  if (options.ranks != 0 && options.ranks != ranks) {
+    throw InvalidInput(-1, "launch",
+                       phrase(options.ranks, " ranks were asked for on ", ranks,
+                              " GPUs: every rank has one of its own. Leave out --ranks."));
+  }
+  for (int gpu : gpus) {
+    if (gpu < 0 || gpu >= visible) {
+      throw InvalidInput(
+          -1, "launch",
+          phrase(ranks, ranks == 1 ? " rank" : " ranks", " would need GPU ", gpu,
+                 " but this process sees ", visible,
+                 " (nvidia-smi -L; CUDA_VISIBLE_DEVICES). Use fewer ranks; several on "
+                 "one GPU are launch<Threads> with SharedGpu."));
+    }
+    if (std::count(gpus.begin(), gpus.end(), gpu) > 1) {
+      throw InvalidInput(-1, "launch",
+                         phrase("GPU ", gpu,
+                                " is named twice: NCCL wants one rank on each. Several "
+                                "ranks on one GPU are launch<Threads> with SharedGpu."));
+    }
+  }
+  return gpus;
+}
+
+/// Where the launcher put this process. Its GPU is the one of its number on this machine, or the only
+/// one that it sees if the launcher shows each process its own.
+///
+/// Errors   InvalidInput: --gpus or another --ranks than the launcher's; more processes on a machine
+///          than GPUs; a launcher that does not number them.
+template <class Lookup>
+NcclSeat nccl_seat(const LaunchOptions& options, const Launcher& launcher, int visible,
+                   const Lookup& lookup) {
+  if (!options.gpus.empty()) {
+    throw InvalidInput(-1, "launch",
+                       phrase("--gpus is for one process with a thread per GPU, and ",
+                              name(launcher.kind), " started ", launcher.size,
+                              " processes. Leave it out, or set CUDA_VISIBLE_DEVICES instead."));
+  }
+  if (options.ranks != 0 && options.ranks != launcher.size) {
+    throw InvalidInput(-1, "launch",
+                       phrase(options.ranks, " ranks were asked for but ", name(launcher.kind),
+                              " started ", launcher.size, ". Leave the number to the launcher."));
+  }
+  const char* shown = lookup("CUDA_VISIBLE_DEVICES");
+  const int local = launcher.size == 1 && launcher.local_rank < 0 ? 0 : launcher.local_rank;
+  if (visible == 1 && (local <= 0 || shown != nullptr)) return {launcher.rank, launcher.size, 0};
+  if (local < 0) {
+    throw InvalidInput(launcher.rank, "launch",
+                       phrase(name(launcher.kind),
+                              " does not say which process of this machine this "
+                              "is, so it cannot choose among ",
+                              visible,
+                              " GPUs: set LOCAL_RANK, or show each process its own by "
+                              "CUDA_VISIBLE_DEVICES."));
+  }
+  if (local >= visible) {
+    throw InvalidInput(
+        launcher.rank, "launch",
+        phrase("this is process ", local, " (from 0) on this machine but it sees ", visible,
+               visible == 1 ? " GPU" : " GPUs", " (CUDA_VISIBLE_DEVICES is ",
+               shown == nullptr ? "not set" : phrase("'", shown, "'"),
+               "): start at most one process per GPU."));
+  }
+  return {launcher.rank, launcher.size, local};
+}
+
+/// "host:port", "[address]:port" with a port that exists; else an error that names the variable.
+inline void check_meeting_point(const char* variable, std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) {
+    throw InvalidInput(-1, "launch",
+                       phrase(variable, "='", text, "' is no host:port, e.g. 10.0.0.1:29500."));
+  }
+  launcher_number(phrase("the port of ", variable).c_str(), text.substr(colon + 1), 1, 65535);
+}
+
+/// Where processes meet that no MPI joins, as NCCL's own variable NCCL_COMM_ID has it: that variable
+/// itself, or MASTER_ADDR and MASTER_PORT. torchrun keeps a store of its own on MASTER_PORT, so under
+/// it this is the port after.
+///
+/// Errors   InvalidInput: nothing says where, half of it is missing, a port that cannot be one.
+/// Source   NCCL v2.28.9-1, src/bootstrap.cc: with the variable set every rank makes the same id, and
+///          rank 0 listens there.
+template <class Lookup>
+std::string nccl_meeting_point(const Launcher& launcher, const Lookup& lookup) {
+  if (const char* id = lookup("NCCL_COMM_ID")) {
+    check_meeting_point("NCCL_COMM_ID", id);
+    return id;
+  }
+  const char* host = lookup("MASTER_ADDR");
+  const char* port = lookup("MASTER_PORT");
+  if (host == nullptr || port == nullptr) {
+    const char* missing = host != nullptr ? "MASTER_ADDR is set but MASTER_PORT is missing"
+                          : port != nullptr
+                              ? "MASTER_PORT is set but MASTER_ADDR is missing"
+                              : "MASTER_ADDR, MASTER_PORT and NCCL_COMM_ID are missing";
+    throw InvalidInput(
+        launcher.rank, "launch",
+        phrase("this is one of ", launcher.size, " processes of ", name(launcher.kind),
+               ", and nothing says where they meet: ", missing,
+               ". Set MASTER_ADDR and MASTER_PORT, or NCCL_COMM_ID=host:port, to the "
+               "machine of rank 0 and a free port, alike for all; under mpirun "
+               "launch<NcclMpi> needs neither."));
+  }
+  int number = launcher_number("MASTER_PORT", port, 1, 65535);
+  if (lookup("TORCHELASTIC_RUN_ID") != nullptr) number += number < 65535 ? 1 : -1;
+  const std::string_view address = host;
+  if (address.empty()) {
+    throw InvalidInput(launcher.rank, "launch",
+                       "MASTER_ADDR is empty. Set it to rank 0's machine.");
+  }
+  const bool bare_ipv6 = address.find(':') != std::string_view::npos && address.front() != '[';
+  return bare_ipv6 ? phrase("[", address, "]:", number) : phrase(address, ":", number);
+}
+
+/// The id under which ranks meet. With a meeting point every process makes the same one by itself;
+/// without one ("") it must be passed on.
+inline ncclUniqueId nccl_unique_id(const std::string& meeting_point) {
+  if (!meeting_point.empty()) setenv("NCCL_COMM_ID", meeting_point.c_str(), 1);
+  ncclUniqueId id;
+  check_nccl(ncclGetUniqueId(&id), -1, "launch");
+  return id;
+}
+
+}  // namespace cohort::detail

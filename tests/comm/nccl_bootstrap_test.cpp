@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/comm/nccl_bootstrap_test.cpp: each rank finds its GPU and the others, or a sentence says why not.
+#include <cohort/comm/nccl_bootstrap.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace cohort;
+
+namespace {
+
+/// An environment of the test's own.
+struct Environment {
+  std::map<std::string, std::string> variables;
+  const char* operator()(const char* name) const {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  }
+};
+
+template <class F> std::string refusal(F f) {
+  try {
+    f();
+  } catch (const InvalidInput& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+const Launcher second_of_4{LauncherKind::torchrun, 1, 4, 1, 4};
+
+TEST_CASE("nccl_gpus: the named ones, or the first of as many ranks, or one") {
+  CHECK(detail::nccl_gpus({}, 8) == std::vector{0});
+  CHECK(detail::nccl_gpus({.ranks = 3}, 8) == std::vector{0, 1, 2});
+  CHECK(detail::nccl_gpus({.gpus = {5, 2}}, 8) == std::vector{5, 2});
+  CHECK(detail::nccl_gpus({.ranks = 2, .gpus = {5, 2}}, 8) == std::vector{5, 2});
+}
+
+TEST_CASE("nccl_gpus: GPUs that are not there, twice, or not as many as ranks, are refused") {
+  CHECK(contains(refusal([] { detail::nccl_gpus({.ranks = 4}, 2); }),
+                 "would need GPU 2 but this process sees 2"));
+  CHECK(contains(refusal([] { detail::nccl_gpus({.gpus = {0, 8}}, 8); }), "GPU 8"));
+  CHECK(contains(refusal([] { detail::nccl_gpus({.gpus = {-1}}, 8); }), "GPU -1"));
+  CHECK(contains(refusal([] { detail::nccl_gpus({.gpus = {1, 1}}, 8); }), "GPU 1 is named twice"));
+  CHECK(contains(refusal([] { detail::nccl_gpus({.gpus = {1, 1}}, 8); }), "SharedGpu"));
+  CHECK(contains(refusal([] {
+                   detail::nccl_gpus({.ranks = 3, .gpus = {0, 1}}, 8);
+                 }),
+                 "3 ranks were asked for on 2 GPUs"));
+}
+
+TEST_CASE("nccl_seat: the process's number on its machine chooses the GPU") {
+  const Environment none;
+  CHECK(detail::nccl_seat({}, second_of_4, 8, none) == detail::NcclSeat{1, 4, 1});
+  CHECK(detail::nccl_seat({.ranks = 4}, second_of_4, 8, none) == detail::NcclSeat{1, 4, 1});
+  // srun: rank 13 is process 5 of its machine.
+  CHECK(detail::nccl_seat({}, {LauncherKind::slurm, 13, 16, 5, -1}, 8, none) ==
+        detail::NcclSeat{13, 16, 5});
+  // One process, whose launcher does not number it.
+  CHECK(detail::nccl_seat({}, {LauncherKind::hydra, 0, 1, -1, -1}, 8, none) ==
+        detail::NcclSeat{0, 1, 0});
+}
+
+TEST_CASE("nccl_seat: a process that is shown one GPU of its own takes it") {
+  const Environment shown{{{"CUDA_VISIBLE_DEVICES", "3"}}};
+  CHECK(detail::nccl_seat({}, {LauncherKind::slurm, 3, 4, 3, -1}, 1, shown) ==
+        detail::NcclSeat{3, 4, 0});
+  CHECK(detail::nccl_seat({}, {LauncherKind::hydra, 3, 4, -1, -1}, 1, shown) ==
+        detail::NcclSeat{3, 4, 0});
+  CHECK(detail::nccl_seat({}, {LauncherKind::slurm, 3, 4, 0, -1}, 1, Environment{}) ==
+        detail::NcclSeat{3, 4, 0});
+}
+
+TEST_CASE(
+    "nccl_seat: too few GPUs, no local number, --gpus or other --ranks under a launcher are "
+    "refused") {
+  const Environment none, shown{{{"CUDA_VISIBLE_DEVICES", "0,1"}}};
+  const auto words = refusal([&] {
+    detail::nccl_seat({}, {LauncherKind::torchrun, 2, 4, 2, 4}, 2, shown);
+  });
+  CHECK(contains(words, "this is process 2 (from 0) on this machine but it sees 2 GPUs"));
+  CHECK(contains(words, "CUDA_VISIBLE_DEVICES is '0,1'"));
+  CHECK(contains(refusal([&] { detail::nccl_seat({}, second_of_4, 1, none); }),
+                 "it sees 1 GPU (CUDA_VISIBLE_DEVICES is not set)"));
+  CHECK(contains(refusal([&] {
+                   detail::nccl_seat({}, {LauncherKind::hydra, 3, 4, -1, -1}, 8, none);
+                 }),
+                 "set LOCAL_RANK"));
+  CHECK(contains(refusal([&] { detail::nccl_seat({.gpus = {0}}, second_of_4, 8, none); }),
+                 "torchrun started 4 processes"));
+  CHECK(contains(refusal([&] { detail::nccl_seat({.ranks = 2}, second_of_4, 8, none); }),
+                 "2 ranks were asked for but torchrun started 4"));
+}
+
+TEST_CASE(
+    "nccl_meeting_point: NCCL_COMM_ID, else MASTER_ADDR and MASTER_PORT; under torchrun the next "
+    "port") {
+  const auto point = [](std::map<std::string, std::string> variables) {
+    return detail::nccl_meeting_point(second_of_4, Environment{std::move(variables)});
+  };
+  CHECK(point({{"NCCL_COMM_ID", "host:29500"}, {"MASTER_ADDR", "other"}}) == "host:29500");
+  CHECK(point({{"NCCL_COMM_ID", "[fe80::1]:1"}}) == "[fe80::1]:1");
+  CHECK(point({{"MASTER_ADDR", "10.0.0.1"}, {"MASTER_PORT", "29500"}}) == "10.0.0.1:29500");
+  CHECK(point({{"MASTER_ADDR", "fe80::1"}, {"MASTER_PORT", "29500"}}) == "[fe80::1]:29500");
+  CHECK(point({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "29500"}, {"TORCHELASTIC_RUN_ID", "none"}}) ==
+        "a:29501");
+  CHECK(point({{"MASTER_ADDR", "a"}, {"MASTER_PORT", "65535"}, {"TORCHELASTIC_RUN_ID", "none"}}) ==
+        "a:65534");
+}
+
+TEST_CASE("nccl_meeting_point: what is missing or malformed is named, with what to set instead") {
+  const auto words = [](std::map<std::string, std::string> variables) {
+    return refusal(
+        [&] { detail::nccl_meeting_point(second_of_4, Environment{std::move(variables)}); });
+  };
+  CHECK(contains(words({}), "cohort: rank 1: launch: this is one of 4 processes of torchrun"));
+  CHECK(contains(words({}), "MASTER_ADDR, MASTER_PORT and NCCL_COMM_ID are missing"));
+  CHECK(contains(words({}), "launch<NcclMpi>"));
+  CHECK(contains(words({{"MASTER_ADDR", "a"}}), "MASTER_ADDR is set but MASTER_PORT is missing"));
+  CHECK(contains(words({{"MASTER_PORT", "1"}}), "MASTER_PORT is set but MASTER_ADDR is missing"));
+  CHECK(contains(words({{"MASTER_ADDR", ""}, {"MASTER_PORT", "1"}}), "MASTER_ADDR is empty"));
+  for (const char* bad : {"", "0", "65536", "-1", "29500x", " 29500", "1e3", "99999999999999"}) {
+    CAPTURE(bad);
+    CHECK(contains(words({{"MASTER_ADDR", "a"}, {"MASTER_PORT", bad}}),
+                   detail::phrase("MASTER_PORT='", bad, "' is no whole number from 1 to 65535")));
+    CHECK(contains(words({{"NCCL_COMM_ID", detail::phrase("host:", bad)}}),
+                   detail::phrase("the port of NCCL_COMM_ID='", bad, "'")));
+  }
+  CHECK(contains(words({{"NCCL_COMM_ID", "29500"}}), "NCCL_COMM_ID='29500' is no host:port"));
+  CHECK(contains(words({{"NCCL_COMM_ID", ":29500"}}), "is no host:port"));
+}
+
+TEST_CASE(
+    "nccl_unique_id: every process makes the same one for a meeting point, another one without") {
+  const auto same = [](const ncclUniqueId& a, const ncclUniqueId& b) {
+    return std::memcmp(a.internal, b.internal, sizeof a.internal) == 0;
+  };
+  unsetenv("NCCL_COMM_ID");
+  CHECK_FALSE(same(detail::nccl_unique_id(""), detail::nccl_unique_id("")));
+  CHECK(same(detail::nccl_unique_id("127.0.0.1:29500"), detail::nccl_unique_id("127.0.0.1:29500")));
+  CHECK_FALSE(
+      same(detail::nccl_unique_id("127.0.0.1:29500"), detail::nccl_unique_id("127.0.0.1:29501")));
+  unsetenv("NCCL_COMM_ID");
+}
+
+}  // namespace

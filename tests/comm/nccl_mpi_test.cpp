@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/comm/nccl_mpi_test.cpp: MPI's ranks become NCCL's. (The double of NCCL knows one process only.)
+#include <cohort/comm/nccl_mpi.hpp>
+#include <cohort/launch.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "support/nccl_double/ranks.hpp"
+
+using namespace cohort;
+using namespace cohort::test;
+
+static_assert(Launches<NcclMpi, void (*)(Nccl&)>);
+
+namespace {
+
+int num_processes() {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  return size;
+}
+
+TEST_CASE("NcclMpi: one process is a world of one, on the first GPU") {
+  if (num_processes() != 1) return;
+  const Machine machine;
+  int ranks = 0;
+  NcclMpi::run({}, [&](Nccl& world) {
+    double x = 3;
+    world.all_reduce(&x, 1);
+    CHECK(x == 3);
+    CHECK(world.gpu() == 0);
+    ranks = world.size();
+  });
+  CHECK(ranks == 1);
+}
+
+TEST_CASE("NcclMpi: what a rank throws comes out; --gpus is refused") {
+  if (num_processes() != 1) return;
+  const Machine machine;
+  CHECK_THROWS_AS(NcclMpi::run({}, [](Nccl&) { throw Boom("boom"); }), Boom);
+  CHECK_THROWS_WITH_AS(NcclMpi::run({.gpus = {0}}, [](Nccl&) {}),
+                       doctest::Contains("--gpus is for one process"), InvalidInput);
+}
+
+}  // namespace

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// support/nccl_double/collectives.hpp: what a rank's stream does when it comes to a collective.
+#pragma once
+#include <support/nccl_double/state.hpp>
+
+namespace cohort::nccl_double {
+
+/// issued: the number of the call on this communicator, 0 in a graph (which may run any number of times).
+void work(ncclComm& comm, const Call& call, const void* in, void* out, std::uint64_t issued,
+          ncclResult_t fault, bool hangs);
+
+}  // namespace cohort::nccl_double

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// support/nccl_double/communicators.cpp: NCCL's functions, linked instead of libnccl.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <support/cuda_double/double.hpp>
+#include <support/nccl_double/collectives.hpp>
+
+namespace cohort::nccl_double {
+
+State& state() {
+  static State all;
+  return all;
+}
+
+namespace {
+
+thread_local int group_depth = 0;
+thread_local std::vector<std::pair<ncclComm*, std::function<ncclResult_t()>>> group;
+
+ncclResult_t misuse(const std::string& what) {
+  cuda_double::report_failure("NCCL double: " + what);
+  return ncclInvalidUsage;
+}
+
+/// A fault that the test asked for, once.
+ncclResult_t asked_to_fail(const std::string& function) {
+  const std::lock_guard lock(state().hosts);
+  const auto found = state().failures.find(function);
+  if (found == state().failures.end()) return ncclSuccess;
+  const ncclResult_t error = found->second;
+  state().failures.erase(found);
+  return error;
+}
+
+/// Holds a communicator for one call, if that is allowed.
+class Use {
+ public:
+  Use(ncclComm* comm, const char* function, bool may_be_in_progress) {
+    const std::lock_guard lock(state().hosts);
+    const auto found = state().comms.find(comm);
+    if (found == state().comms.end() || found->second->dead) {
+      result_ = misuse(std::string(function) + " on a communicator that has ended or never was");
+      return;
+    }
+    comm_ = found->second;
+    if (comm_->in_use.exchange(true)) {
+      result_ = misuse(std::string(function) + ": two threads use one communicator");
+      comm_.reset();
+    } else if (comm_->pending && !may_be_in_progress) {
+      result_ = misuse(std::string(function) + " while the last call is in progress");
+    }
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() {
+    if (comm_) comm_->in_use.store(false);
+  }
+  ncclResult_t result() const { return result_; }
+  const std::shared_ptr<ncclComm>& comm() const { return comm_; }
+
+ private:
+  std::shared_ptr<ncclComm> comm_;
+  ncclResult_t result_ = ncclSuccess;
+};
+
+/// The call takes effect after some looks; effect() says ncclInProgress as long as it cannot.
+ncclResult_t begin(ncclComm& comm, std::function<ncclResult_t()> effect) {
+  comm.looks = state().polls.load();
+  if (comm.looks == 0) {
+    const ncclResult_t result = effect();
+    if (result != ncclInProgress) return result;
+  }
+  comm.pending = std::move(effect);
+  return ncclInProgress;
+}
+
+ncclResult_t look(ncclComm& comm) {
+  const int fault = comm.async_error.load(std::memory_order_relaxed);
+  if (fault != ncclSuccess) return static_cast<ncclResult_t>(fault);
+  if (state().peers_hear.load() && comm.clique->broken_up.load() && !comm.finalized) {
+    comm.last_error = "socket closed by a peer";
+    return ncclRemoteError;
+  }
+  if (!comm.pending) return ncclSuccess;
+  if (comm.looks > 0 && --comm.looks > 0) return ncclInProgress;
+  const ncclResult_t result = comm.pending();
+  if (result == ncclInProgress) return result;
+  comm.pending = nullptr;
+  if (result != ncclSuccess) comm.async_error.store(result, std::memory_order_relaxed);
+  return result;
+}
+
+/// Adds this rank to the clique; at the end of the call all have come. Under state().hosts.
+ncclResult_t formed(Clique& clique) {
+  if (clique.arrived < clique.size) return ncclInProgress;
+  return clique.formed;
+}
+void come(Clique& clique, int rank) {
+  int gpu = 0;
+  cudaGetDevice(&gpu);
+  if (std::count(clique.gpus.begin(), clique.gpus.end(), gpu) > 0) clique.formed = ncclInvalidUsage;
+  clique.gpus[static_cast<std::size_t>(rank)] = gpu;
+  ++clique.arrived;
+}
+
+std::shared_ptr<ncclComm> enlist(std::shared_ptr<Clique> clique, int rank) {
+  auto comm = std::make_shared<ncclComm>();
+  comm->clique = std::move(clique);
+  comm->rank = rank;
+  state().comms[comm.get()] = comm;
+  ++state().live;
+  return comm;
+}
+
+ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call, const void* in,
+                     void* out) {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  cudaStreamIsCapturing(call.stream, &capture);
+  const bool captured = capture != cudaStreamCaptureStatusNone;
+  const std::uint64_t number = comm->issued + 1;
+  if (!captured) comm->issued = number;
+  ncclResult_t fault = ncclSuccess;
+  bool hangs = false;
+  {
+    const std::lock_guard lock(state().hosts);
+    const Place place{call.size, call.rank, number};
+    hangs = state().hangs.contains(place);
+    const auto error = state().async_errors.find(place);
+    if (error != state().async_errors.end()) fault = error->second;
+  }
+  comm->in_flight.fetch_add(1, std::memory_order_relaxed);
+  const auto task = [comm, call, in, out, issued = captured ? 0 : number, fault, hangs] {
+    work(*comm, call, in, out, issued, fault, hangs);
+  };
+  return cuda_double::enqueue(call.stream, task) == cudaSuccess ? ncclSuccess
+                                                                : ncclUnhandledCudaError;
+}
+
+ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t type,
+                        ncclRedOp_t op, int root, const void* in, void* out, ncclComm_t handle,
+                        cudaStream_t stream) {
+  if (const ncclResult_t error = asked_to_fail(function); error != ncclSuccess) return error;
+  const Use use(handle, function, false);
+  if (use.result() != ncclSuccess) return use.result();
+  const auto& comm = use.comm();
+  if (root < 0 || root >= comm->clique->size || op != ncclSum) return ncclInvalidArgument;
+  const Call call{function,           count,  type,           op, root, comm->rank,
+                  comm->clique->size, stream, group_depth > 0};
+  {
+    const std::lock_guard lock(state().hosts);
+    state().log.push_back(call);
+  }
+  if (count == 0) return ncclSuccess;
+  const auto effect = [comm, call, in, out] { return enqueue(comm, call, in, out); };
+  if (group_depth == 0) return begin(*comm, effect);
+  group.emplace_back(handle, effect);
+  return state().polls.load() > 0 ? ncclInProgress : ncclSuccess;
+}
+
+}  // namespace
+
+void reset() {
+  const std::lock_guard lock(state().hosts);
+  for (auto& [handle, comm] : state().comms) {
+    if (!comm->dead) cuda_double::report_failure("NCCL double: reset with a live communicator");
+  }
+  state().comms.clear();
+  state().forming.clear();
+  state().log.clear();
+  state().hangs.clear();
+  state().async_errors.clear();
+  state().failures.clear();
+  state().live = state().destroyed = state().aborted = 0;
+  state().polls = 2;
+  state().peers_hear = false;
+}
+void set_polls(int looks) { state().polls = looks; }
+void set_peers_hear(bool on) { state().peers_hear = on; }
+void hang(int size, int rank, std::uint64_t number) {
+  const std::lock_guard lock(state().hosts);
+  state().hangs.insert({size, rank, number});
+}
+void break_async(int size, int rank, std::uint64_t number, ncclResult_t error) {
+  const std::lock_guard lock(state().hosts);
+  state().async_errors[{size, rank, number}] = error;
+}
+void fail(const std::string& function, ncclResult_t error) {
+  const std::lock_guard lock(state().hosts);
+  state().failures[function] = error;
+}
+int live() {
+  const std::lock_guard lock(state().hosts);
+  return state().live;
+}
+int destroyed() {
+  const std::lock_guard lock(state().hosts);
+  return state().destroyed;
+}
+int aborted() {
+  const std::lock_guard lock(state().hosts);
+  return state().aborted;
+}
+std::vector<Call> calls(int size, int rank) {
+  const std::lock_guard lock(state().hosts);
+  std::vector<Call> found;
+  for (const Call& call : state().log) {
+    if (call.size == size && call.rank == rank) found.push_back(call);
+  }
+  return found;
+}
+
+}  // namespace cohort::nccl_double
+
+using namespace cohort::nccl_double;
+
+extern "C" {
+
+ncclResult_t ncclGetVersion(int* version) {
+  *version = NCCL_VERSION_CODE;
+  return ncclSuccess;
+}
+
+const char* ncclGetErrorString(ncclResult_t result) {
+  constexpr const char* texts[] = {"no error",
+                                   "unhandled cuda error",
+                                   "unhandled system error",
+                                   "internal error",
+                                   "invalid argument",
+                                   "invalid usage",
+                                   "remote process exited or there was a network error",
+                                   "NCCL operation in progress"};
+  return result < ncclNumResults ? texts[result] : "unknown result code";
+}
+
+const char* ncclGetLastError(ncclComm_t comm) {
+  return comm == nullptr ? "" : comm->last_error.c_str();
+}
+
+ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  std::memset(id, 0, sizeof *id);
+  const char* at = std::getenv("NCCL_COMM_ID");
+  const std::lock_guard lock(state().hosts);
+  const std::string text = at != nullptr ? at : "id " + std::to_string(++state().next_id);
+  std::memcpy(id->internal, text.data(), std::min(text.size(), sizeof id->internal - 1));
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* out, int nranks, ncclUniqueId id, int rank,
+                                    ncclConfig_t* config) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  if (nranks < 1 || rank < 0 || rank >= nranks) return ncclInvalidArgument;
+  if (config == nullptr || config->magic != 0xcafebeef || config->blocking != 0)
+    return misuse("only communicators that do not block are offered");
+  if (group_depth > 0) return misuse("a communicator cannot form within a group of collectives");
+  const std::string name(id.internal);
+  std::unique_lock lock(state().hosts);
+  auto& clique = state().forming[name];
+  if (!clique) clique = std::make_shared<Clique>(nranks);
+  if (clique->size != nranks || clique->gpus[static_cast<std::size_t>(rank)] != -1)
+    return ncclInvalidUsage;
+  come(*clique, rank);
+  const auto comm = enlist(clique, rank);
+  *out = comm.get();
+  if (clique->arrived == nranks) state().forming.erase(name);
+  lock.unlock();
+  return begin(*comm, [&comm = *comm] {
+    const std::lock_guard again(state().hosts);
+    const ncclResult_t result = formed(*comm.clique);
+    if (result == ncclInvalidUsage) comm.last_error = "Duplicate GPU detected";
+    return result;
+  });
+}
+
+ncclResult_t ncclCommSplit(ncclComm_t handle, int color, int key, ncclComm_t* out,
+                           ncclConfig_t* config) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  if (config == nullptr || config->blocking != 0)
+    return misuse("ncclCommSplit: a group would block");
+  if (color < 0) return misuse("ncclCommSplit: NCCL_SPLIT_NOCOLOR is not offered");
+  const auto& comm = use.comm();
+  const std::uint64_t number = ++comm->splits;
+  {
+    const std::lock_guard lock(state().hosts);
+    auto& split = comm->clique->splits[number];
+    split.moves.resize(static_cast<std::size_t>(comm->clique->size));
+    split.moves[static_cast<std::size_t>(comm->rank)] = {color, key};
+    ++split.arrived;
+  }
+  return begin(*comm, [parent = comm.get(), number, color, out] {
+    const std::lock_guard lock(state().hosts);
+    auto& split = parent->clique->splits[number];
+    if (split.arrived < parent->clique->size) return ncclInProgress;
+    std::vector<std::pair<int, int>> members;  // key, rank
+    for (int r = 0; r < parent->clique->size; ++r) {
+      const auto& [theirs, key] = split.moves[static_cast<std::size_t>(r)];
+      if (theirs == color) members.emplace_back(key, r);
+    }
+    std::sort(members.begin(), members.end());
+    auto& group_of_color = split.groups[color];
+    if (!group_of_color)
+      group_of_color = std::make_shared<Clique>(static_cast<int>(members.size()));
+    const auto self =
+        std::pair(split.moves[static_cast<std::size_t>(parent->rank)].second, parent->rank);
+    const auto place = std::find(members.begin(), members.end(), self) - members.begin();
+    come(*group_of_color, static_cast<int>(place));
+    const auto child = enlist(group_of_color, static_cast<int>(place));
+    child->looks = state().polls.load();
+    child->pending = [&comm = *child] {
+      const std::lock_guard again(state().hosts);
+      return formed(*comm.clique);
+    };
+    std::atomic_ref(*out).store(child.get());
+    return ncclSuccess;
+  });
+}
+
+ncclResult_t ncclCommGetAsyncError(ncclComm_t handle, ncclResult_t* error) {
+  if (const auto fault = asked_to_fail(__func__); fault != ncclSuccess) return fault;
+  const Use use(handle, __func__, true);
+  if (use.result() != ncclSuccess) return use.result();
+  *error = look(*use.comm());
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommFinalize(ncclComm_t handle) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  use.comm()->finalized = true;
+  return begin(*use.comm(), [comm = use.comm().get()] {
+    return comm->in_flight.load(std::memory_order_relaxed) > 0 ? ncclInProgress : ncclSuccess;
+  });
+}
+
+ncclResult_t ncclCommDestroy(ncclComm_t handle) {
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  if (!use.comm()->finalized || use.comm()->in_flight.load(std::memory_order_relaxed) > 0)
+    misuse("ncclCommDestroy before ncclCommFinalize was done");
+  const std::lock_guard lock(state().hosts);
+  use.comm()->dead = true;
+  --state().live;
+  ++state().destroyed;
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommAbort(ncclComm_t handle) {
+  if (group_depth > 0) return misuse("ncclCommAbort within a group");
+  const Use use(handle, __func__, true);
+  if (use.comm() == nullptr) return use.result();
+  use.comm()->aborted.store(true, std::memory_order_relaxed);
+  use.comm()->clique->broken_up.store(true);
+  use.comm()->pending = nullptr;
+  const std::lock_guard lock(state().hosts);
+  use.comm()->dead = true;
+  --state().live;
+  ++state().aborted;
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommUserRank(const ncclComm_t handle, int* rank) {
+  const Use use(handle, __func__, false);
+  if (use.result() == ncclSuccess) *rank = use.comm()->rank;
+  return use.result();
+}
+ncclResult_t ncclCommCount(const ncclComm_t handle, int* count) {
+  const Use use(handle, __func__, false);
+  if (use.result() == ncclSuccess) *count = use.comm()->clique->size;
+  return use.result();
+}
+
+ncclResult_t ncclAllReduce(const void* in, void* out, size_t count, ncclDataType_t type,
+                           ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream) {
+  return collective(__func__, count, type, op, 0, in, out, comm, stream);
+}
+ncclResult_t ncclReduceScatter(const void* in, void* out, size_t count, ncclDataType_t type,
+                               ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream) {
+  return collective(__func__, count, type, op, 0, in, out, comm, stream);
+}
+ncclResult_t ncclAllGather(const void* in, void* out, size_t count, ncclDataType_t type,
+                           ncclComm_t comm, cudaStream_t stream) {
+  return collective(__func__, count, type, ncclSum, 0, in, out, comm, stream);
+}
+ncclResult_t ncclBroadcast(const void* in, void* out, size_t count, ncclDataType_t type, int root,
+                           ncclComm_t comm, cudaStream_t stream) {
+  return collective(__func__, count, type, ncclSum, root, in, out, comm, stream);
+}
+
+ncclResult_t ncclGroupStart() {
+  ++group_depth;
+  return ncclSuccess;
+}
+ncclResult_t ncclGroupEnd() {
+  if (group_depth == 0) return misuse("ncclGroupEnd without ncclGroupStart");
+  if (--group_depth > 0) return ncclSuccess;
+  const auto error = asked_to_fail(__func__);
+  const auto calls = std::exchange(group, {});
+  if (error != ncclSuccess) return error;
+  std::vector<ncclComm*> comms;
+  for (const auto& call : calls) {
+    if (std::count(comms.begin(), comms.end(), call.first) == 0) comms.push_back(call.first);
+  }
+  ncclResult_t result = ncclSuccess;
+  for (ncclComm* handle : comms) {
+    const Use use(handle, __func__, false);
+    if (use.result() != ncclSuccess) return use.result();
+    const ncclResult_t begun = begin(*use.comm(), [handle, calls] {
+      ncclResult_t last = ncclSuccess;
+      for (const auto& [comm, effect] : calls) {
+        if (const auto r = comm == handle ? effect() : ncclSuccess; r != ncclSuccess) last = r;
+      }
+      return last;
+    });
+    if (begun != ncclSuccess) result = begun;
+  }
+  return result;
+}
+}
