@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "support.hpp"
+#include "support/cuda_double/double.hpp"
 
 using namespace cohort;
 using namespace cohort::test;

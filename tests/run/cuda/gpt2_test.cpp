@@ -6,6 +6,7 @@
 
 #include "../../../examples/gpt2_model.hpp"
 #include "support.hpp"
+#include "support/cuda_double/double.hpp"
 
 using namespace cohort;
 using namespace cohort::test;

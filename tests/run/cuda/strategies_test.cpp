@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "support.hpp"
+#include "support/cuda_double/double.hpp"
 
 using namespace cohort;
 using namespace cohort::test;

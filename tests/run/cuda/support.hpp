@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/cuda/support.hpp: trainings of the zoo on a GPU that threads share, on the double of CUDA.
+// tests/run/cuda/support.hpp: trainings of the zoo on a GPU that threads share: a real one, or the double.
 #pragma once
 #include <cohort/cuda.hpp>
 
 #include <chrono>
 
 #include "../support.hpp"
-#include "support/cuda_double/double.hpp"
 
 namespace cohort::test {
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/gpu/laws_test.cu: the laws of strategies on a real GPU: ranks that share it, and NCCL with one rank.
+#include <cohort/cuda.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cohort/comm/nccl.hpp>
+
+#include "../run/cuda/support.hpp"
+
+using namespace cohort;
+using namespace cohort::test;
+
+namespace {
+
+using zoo::TiedGptCase;
+template <class How, class... Ps>
+using RunOf =
+    Trainer<TiedGptCase::Model, TiedGptCase::Loss, DataParallel<How>, ClipGradNorm, Ps...>;
+
+template <class... Ps> void strategies_agree(std::initializer_list<int> worlds) {
+  for (const int ranks : worlds) {
+    CAPTURE(ranks);
+    const Setup setup{.ranks = ranks, .each = 4, .steps = 3};
+    const auto expected = train_on_gpu<RunOf<Replicate, Ps...>, TiedGptCase>(setup);
+    CHECK(all_same(expected, expected[0]));
+    CHECK(all_same(train_on_gpu<RunOf<ShardOptimizer, Ps...>, TiedGptCase>(setup), expected[0]));
+    CHECK(all_same(train_on_gpu<RunOf<FullShard, Ps...>, TiedGptCase>(setup), expected[0]));
+  }
+}
+
+TEST_CASE("laws: on one GPU every strategy has the same bits, for 1 to 8 ranks") {
+  strategies_agree<>({1, 2, 3, 8});
+}
+TEST_CASE("laws: in bf16 with accumulation too") {
+  strategies_agree<MixedPrecision<bf16, fp32>, GradAccum<2>>({2, 4});
+}
+
+TEST_CASE("laws: gradients are the model's, against fp64, on two ranks") {
+  using Run = RunOf<FullShard>;
+  const Setup setup{.ranks = 2, .each = 3};
+  const auto traces = train_on_gpu<Run, TiedGptCase>(setup);
+  const Exact exact =
+      ExactGradient<TiedGptCase>(traces[0].start).of(batch_of<TiedGptCase>(setup, 0));
+  const Worst worst = worst_error(traces[0].gradients, exact, 6 * TiedGptCase::tokens, setup.ranks);
+  CAPTURE(worst.name);
+  CHECK(worst.ratio <= 1);
+}
+
+TEST_CASE("laws: a step is repeated with the same bits, and a captured one has them too") {
+  const Setup setup{.ranks = 1, .each = 4, .steps = 5};
+  const auto eager = train_on_gpu<RunOf<FullShard>, TiedGptCase>(setup);
+  CHECK(same_bits(train_on_gpu<RunOf<FullShard>, TiedGptCase>(setup)[0], eager[0]));
+  CHECK(same_bits(train_on_gpu<RunOf<FullShard, CudaGraph>, TiedGptCase>(setup)[0], eager[0]));
+}
+
+TEST_CASE("laws: NCCL with one rank has the bits of a thread's") {
+  using Run = RunOf<FullShard>;
+  const Setup setup{.ranks = 1, .each = 4, .steps = 3};
+  const auto expected = train_on_gpu<Run, TiedGptCase>(setup);
+  std::vector<NamedTensor> parameters;
+  std::vector<StepReport> reports;
+  launch<Nccl>({.ranks = 1}, [&](Nccl& world) {
+    auto run = Run::on(world, options_of<Run, TiedGptCase>(setup));
+    for (int step = 0; step < setup.steps; ++step) {
+      const auto batch = batch_of<TiedGptCase>(setup, step);
+      reports.push_back(run.step(batch.x(), batch.y()));
+    }
+    parameters = run.gather_parameters();
+  });
+  CHECK(same_bits(parameters, expected[0].parameters));
+  for (std::size_t i = 0; i < reports.size(); ++i)
+    CHECK(same_bits(reports[i], expected[0].reports[i]));
+}
+
+}  // namespace
