@@ -174,6 +174,30 @@ TEST_CASE(
   cuda_double::delay(nullptr, 0us);
 }
 
+TEST_CASE(
+    "streams: behind a collective nobody uses this rank's arrays any more, and all its results are "
+    "there") {
+  const Machine machine;
+  for (int late = 0; late < 3; ++late) {
+    Wrong wrong;
+    run({.ranks = 3}, [&](Threads& world, Rank& self) {
+      if (world.rank() == late) cuda_double::delay(self.native(), 2ms);
+      const std::vector<float> mine(3000, 1.0f), poison(3000, -1.0f);
+      std::vector<float> sum(3000);
+      OnGpu<float> array(mine, self.native()), parts(1000);
+      self.comm.all_reduce(array.data(), 3000);
+      cuda::check(
+          cudaMemcpyAsync(sum.data(), array.data(), 12000, cudaMemcpyDeviceToHost, self.native()));
+      self.comm.reduce_scatter(static_cast<const float*>(array.data()), parts.data(), 1000);
+      array.put(poison, self.native());  // peers have read it
+      wrong.unless(parts.get(self.comm, self.native()) == std::vector<float>(1000, 9.0f));
+      wrong.unless(sum == std::vector<float>(3000, 3.0f));
+      cuda_double::delay(self.native(), 0us);
+    });
+    CHECK(wrong.ranks == 0);
+  }
+}
+
 TEST_CASE("barrier: what follows on a stream begins when every rank's stream has come so far") {
   const Machine machine;
   std::atomic<int> arrived{0};

@@ -5,7 +5,8 @@
 #include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/nccl_bootstrap.hpp>
 #include <cohort/comm/nccl_stream.hpp>
-#include <cohort/device/cuda/device.hpp>
+#include <cohort/device/cuda/context.hpp>
+#include <cohort/device/traits.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -45,13 +46,11 @@ class Nccl {
   /// The ordinal of this rank's GPU among those that its process sees.
   int gpu() const { return control_.domain().gpu(); }
   bool spins() const { return false; }
-
   /// Collectives on device memory, queued on the stream. Not collective: no communicator is made, and
   /// calls here and there must come in the same order on all ranks, as in one program they do.
   NcclStream on(cudaStream_t stream) const { return control_.on(stream); }
   /// The host waits for a stream of this rank, never for ever: see NcclStream::synchronize.
   void synchronize(cudaStream_t stream) { control_.synchronize(stream); }
-
   template <Summable T> void all_reduce(T* inout, std::size_t count) {
     exchange({CollectiveKind::all_reduce, dtype_of<T>, count, 0}, inout, count * sizeof(T),
              [&](std::size_t first, std::size_t bytes, const auto& at) {
@@ -118,7 +117,6 @@ class Nccl {
   /// Ranks of one process share the fate. Collective: all ranks give the same id.
   static Nccl join(std::shared_ptr<detail::Fate> fate, const detail::NcclSeat& seat,
                    const ncclUniqueId& id);
-
   /// Runs f(Nccl&) on this process's rank, or on one thread per GPU. For launch(); see launch.hpp.
   template <class F> static void run(const LaunchOptions& options, F&& f, FailureReport& report);
   template <class F> static void run(const LaunchOptions& options, F&& f) {
@@ -286,7 +284,7 @@ template <class F> void Nccl::run(const LaunchOptions& wanted, F&& f, FailureRep
   int rank = -1, visible = 0;
   try {
     const std::vector<Launcher> found = launchers();
-    cuda::check(cudaGetDeviceCount(&visible));
+    visible = cuda::num_gpus();
     if (found.empty() || (found[0].size == 1 && !wanted.gpus.empty()))
       return run_threads(wanted, visible, f);
     rank = found[0].rank;

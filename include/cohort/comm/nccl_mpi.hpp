@@ -62,9 +62,7 @@ struct NcclMpi {
     for (int r = 0; r < mpi.rank(); ++r) {
       launcher.local_rank += names[static_cast<std::size_t>(r)] == name ? 1 : 0;
     }
-    int visible = 0;
-    cuda::check(cudaGetDeviceCount(&visible));
-    return detail::nccl_seat(options, launcher, visible,
+    return detail::nccl_seat(options, launcher, cuda::num_gpus(),
                              [](const char* variable) { return std::getenv(variable); });
   }
 };

@@ -72,7 +72,12 @@ template <Communicator C> class Recorder {
   void abort(std::exception_ptr error) { comm_.abort(std::move(error)); }
 
   /// Passed on to communicators of GPUs.
-  template <class... Stream> void synchronize(Stream... stream) { comm_.synchronize(stream...); }
+  void synchronize() requires requires(C& c) { c.synchronize(); }
+  { comm_.synchronize(); }
+  template <class Stream> void synchronize(Stream stream) requires requires(C& c) {
+    c.synchronize(stream);
+  }
+  { comm_.synchronize(stream); }
   int gpu() const requires requires(const C& c) { c.gpu(); }
   { return comm_.gpu(); }
 

@@ -172,6 +172,7 @@ template <class Plan, class Comm> class ShardedStorage {
   template <class W, class T>
   void collect_group(W& comm, int g, const T* own, T* whole, float* flat) {
     if (per(g) > 0) comm.all_gather(own, whole, per(g));
+    settle(comm);
     if (flat == nullptr) return;
     for_units(g, [&](int u, const UnitInfo& unit) {
       fetch_converted(device_, unit.size, static_cast<const T*>(whole) + Plan::shards.offset[u],
@@ -188,6 +189,7 @@ template <class Plan, class Comm> class ShardedStorage {
       for (int g = 0; g < num_groups; ++g) {
         if (frozen_per(g) == 0) continue;
         comm.all_gather(static_cast<const C*>(own_frozen(g)), whole, frozen_per(g));
+        settle(comm);
         if (flat == nullptr) continue;
         for_units(g, [&](int u, const UnitInfo& unit) {
           fetch_converted(device_, unit.frozen_size,

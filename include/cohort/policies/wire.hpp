@@ -103,6 +103,11 @@ void copy_converted(const Device& device, std::size_t n, const From* from, To* t
     ops::convert(device, n, from, to);
 }
 
+/// Waits for what a communicator of a GPU has queued; a peer that is gone ends the wait.
+template <class Comm> void settle(Comm& comm) {
+  if constexpr (requires { comm.synchronize(); }) comm.synchronize();
+}
+
 /// The same with `to` on the host, which may read it when this returns.
 template <class Device, class From>
 void fetch_converted(const Device& device, std::size_t n, const From* from, float* to) {

@@ -8,7 +8,6 @@
 #include <cohort/ops/cuda/grad_norm.hpp>
 #include <cohort/run/cuda/state.hpp>
 #include <cohort/run/finish.hpp>
-#include <thread>
 
 namespace cohort::detail {
 
@@ -117,13 +116,7 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   }
   /// Waits for the oldest step's report. A peer's failure or a late one is found by the communicator.
   void read_one() const {
-    const cuda::Event& arrived = arrived_[static_cast<std::size_t>(read_ % most)];
-    for (int looks = 0; !arrived.done(); ++looks) {
-      if (looks < 1000)
-        std::this_thread::yield();
-      else
-        driver_.machine().settle();
-    }
+    driver_.machine().wait(arrived_[static_cast<std::size_t>(read_ % most)]);
     last_ = *outcome(read_++);
     check_fault(last_.fault);
     check_conclusion(rank(), last_.conclusion);

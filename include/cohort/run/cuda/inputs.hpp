@@ -51,7 +51,7 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
   const Cuda& device() const { return machine_.compute(); }
   void take_slot() {
     slot_ = (slot_ + 1) % slots;
-    copied_[slot_].synchronize();
+    machine_.wait(copied_[slot_]);
   }
   /// A caller's rows may change when this returns; the GPU reads them at `at` in its own memory.
   template <class V> V queue(V rows, std::size_t at) {

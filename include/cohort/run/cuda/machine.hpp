@@ -3,10 +3,12 @@
 // cohort/run/cuda/machine.hpp: a rank's GPU: its streams, its memory for ops, its communicator.
 #pragma once
 #include <algorithm>
+#include <chrono>
 #include <cohort/comm/recorder.hpp>
 #include <cohort/comm/shared_gpu.hpp>
 #include <cohort/comm/threads.hpp>
 #include <cohort/device/cuda/context.hpp>
+#include <cohort/device/cuda/event.hpp>
 #include <cohort/device/cuda/plan_stream.hpp>
 #include <cohort/device/cuda/stream.hpp>
 #include <cohort/run/machine.hpp>
@@ -66,6 +68,20 @@ template <class World> class Machine<World, Cuda> {
   }
   static int spare_threads() {
     return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+  }
+  /// Returns when the event is passed; looks after the communicator when that takes long, so that a peer
+  /// that is gone ends the wait.
+  void wait(const cuda::Event& event) const {
+    using clock = std::chrono::steady_clock;
+    const auto patience = clock::now() + std::chrono::seconds(2);
+    for (int looks = 0; !event.done(); ++looks) {
+      if (looks < 100)
+        std::this_thread::yield();
+      else if (clock::now() < patience)
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+      else
+        settle();
+    }
   }
   /// Device memory of state_bytes<Cuda>, zero at first.
   std::byte* state() const { return state_.as<std::byte>(); }
