@@ -138,10 +138,12 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .workspace = workspace_bytes<Device> + state_bytes<Device>};
   }
   /// What a step's inputs and targets take on a device that the host cannot write to.
-  static constexpr std::size_t staged_bytes(Rows rows) {
-    if (on_host<Device>) return 0;
-    return detail::host_bytes<typename Model::Input, gradient>(rows) +
-           detail::host_bytes<typename Loss::Target, gradient>(rows);
+  static constexpr std::size_t staged_bytes([[maybe_unused]] Rows rows) {
+    if constexpr (on_host<Device>)
+      return 0;
+    else
+      return detail::host_bytes<typename Model::Input, gradient>(rows) +
+             detail::host_bytes<typename Loss::Target, gradient>(rows);
   }
   /// Bytes of host memory for arrays of saved values, where results are in a device's memory.
   static constexpr std::size_t array_bytes =

@@ -28,8 +28,7 @@ template <class Plan, class World> class Driver {
 
   static constexpr bool tf32 = Plan::slots::precision::tf32_products;
 
-  template <class O>
-  Driver(World& world, const O& options)
+  Driver(World& world, const Options<typename Plan::slots>& options)
       : machine_(world, options, tf32),
         totals_(machine_),
         storage_(machine_.comm(), machine_.communication()),

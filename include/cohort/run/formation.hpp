@@ -111,19 +111,23 @@ template <class F> void in_parts(std::size_t n, int threads, F f) {
 /// Draws the parameters that this rank holds; each element from its own random numbers, so that how many
 /// threads share the work changes nothing.
 template <class Plan, class Storage>
-void initialise(Storage& storage, std::uint64_t seed, int threads = 1) {
+void initialise(Storage& storage, std::uint64_t seed, [[maybe_unused]] int threads = 1) {
   cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
     const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(index)];
     const Draw drawn{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)),
                      0, P::rank, P::cols};
-    in_parts(P::numel, threads, [&storage, &p, drawn](std::size_t begin, std::size_t end) {
+    const auto write = [&storage, &p, drawn](std::size_t begin, std::size_t end) {
       Draw draw = drawn;
       for (std::size_t k = begin; k < end; ++k) {
         if (!storage.holds(p, k)) continue;
         draw.index = k;
         storage.write(p, k, P::initialiser::value(draw));
       }
-    });
+    };
+    if constexpr (on_host<typename Plan::device>)
+      write(0, P::numel);  // every core has a rank
+    else
+      in_parts(P::numel, threads, write);
   });
 }
 
