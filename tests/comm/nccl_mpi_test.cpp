@@ -18,7 +18,20 @@ static_assert(Launches<NcclMpi, void (*)(Nccl&)>);
 
 namespace {
 
+/// MPI begins with the first test and ends with the process: it cannot begin twice.
+void begin_mpi() {
+  struct Job {
+    Job() {
+      int level = 0;
+      MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &level);
+    }
+    ~Job() { MPI_Finalize(); }
+  };
+  static const Job job;
+}
+
 TEST_CASE("NcclMpi: one process is a world of one, on the first GPU") {
+  begin_mpi();
   const Machine machine;
   int ranks = 0;
   NcclMpi::run({}, [&](Nccl& world) {
@@ -32,6 +45,7 @@ TEST_CASE("NcclMpi: one process is a world of one, on the first GPU") {
 }
 
 TEST_CASE("NcclMpi: what a rank throws comes out; --gpus is refused") {
+  begin_mpi();
   const Machine machine;
   CHECK_THROWS_AS(NcclMpi::run({}, [](Nccl&) { throw Boom("boom"); }), Boom);
   CHECK_THROWS_WITH_AS(NcclMpi::run({.gpus = {0}}, [](Nccl&) {}),
