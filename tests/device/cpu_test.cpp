@@ -45,3 +45,18 @@ TEST_CASE("cpu: layers multiply with the device's Gemm and no other") {
   CHECK(CountingGemm::calls == 1);
   CHECK(std::vector<float>(y.data, y.data + 3) == std::vector<float>{10 - 1, 20 - 1, 30 - 1});
 }
+
+TEST_CASE("cpu: zero clears bytes and copy moves them, and none beyond") {
+  const DefaultCpu cpu;
+  for (unsigned bytes : {0u, 1u, 7u, 64u, 131u}) {
+    std::vector<unsigned char> memory(bytes + 1, 0xff), other(bytes + 1, 0x55);
+    cpu.zero(memory.data(), bytes);
+    for (std::size_t i = 0; i < bytes; ++i) REQUIRE(memory[i] == 0);
+    CHECK(memory[bytes] == 0xff);
+    cpu.copy(other.data(), memory.data(), bytes);
+    for (std::size_t i = 0; i < bytes; ++i) REQUIRE(other[i] == 0);
+    CHECK(other[bytes] == 0x55);
+  }
+  cpu.zero(nullptr, 0);
+  cpu.copy(nullptr, nullptr, 0);
+}

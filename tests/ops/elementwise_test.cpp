@@ -66,13 +66,3 @@ TEST_CASE_TEMPLATE("elementwise: a 16-bit array is added to an fp32 one without 
   }
   CHECK(held_by_T < 20);  // sums of 24 bits end in 13 zeros, or more, once in 8192
 }
-
-TEST_CASE("elementwise: zero clears bytes, and none beyond") {
-  for (std::size_t bytes : {0, 1, 7, 64, 131}) {
-    std::vector<unsigned char> memory(bytes + 1, 0xff);
-    ops::zero(cpu, memory.data(), bytes);
-    for (std::size_t i = 0; i < bytes; ++i) REQUIRE(memory[i] == 0);
-    CHECK(memory[bytes] == 0xff);
-  }
-  ops::zero(cpu, nullptr, 0);
-}

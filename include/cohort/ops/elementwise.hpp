@@ -6,7 +6,6 @@
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/vector.hpp>
 #include <cstddef>
-#include <cstring>
 
 /// 16-bit elements are worked on in fp32 and rounded once, when they are stored.
 namespace cohort::ops {
@@ -42,17 +41,11 @@ template <class G, class T> void fill(const Cpu<G>&, std::size_t n, T* a, T valu
   for (std::size_t i = 0; i < n; ++i) a[i] = value;
 }
 
-/// All bits of `bytes` bytes are 0.
-template <class G> void zero(const Cpu<G>&, void* to, std::size_t bytes) {
-  if (bytes > 0) std::memset(to, 0, bytes);
-}
-
 // The same on a GPU: ops/cuda/elementwise.hpp.
 template <class T> void add(const Cuda&, std::size_t n, const T* a, const T* b, T* y);
 template <class D, class T> void add_to(const Cuda&, std::size_t n, D* a, const T* b);
 template <class T> void multiply(const Cuda&, std::size_t n, const T* a, const T* b, T* y);
 template <class T> void scale(const Cuda&, std::size_t n, T* a, accumulator_t<T> factor);
 template <class T> void fill(const Cuda&, std::size_t n, T* a, T value);
-void zero(const Cuda&, void* to, std::size_t bytes);
 
 }  // namespace cohort::ops

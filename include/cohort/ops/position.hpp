@@ -26,7 +26,7 @@ void position_forward(const Cpu<G>& cpu, int samples, int tokens, const T* x, co
 template <int MaxTokens, int C, class G, class T, class D>
 void position_backward(const Cpu<G>& cpu, int samples, int tokens, const T* dy, D* dw, bool first) {
   const std::size_t n = static_cast<std::size_t>(tokens) * C;
-  if (first) zero(cpu, dw, sizeof(D) * static_cast<std::size_t>(MaxTokens) * C);
+  if (first) cpu.zero(dw, sizeof(D) * static_cast<std::size_t>(MaxTokens) * C);
   for (int s = 0; s < samples; ++s, dy += n) add_to(cpu, n, dw, dy);
 }
 

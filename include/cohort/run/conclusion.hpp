@@ -56,7 +56,7 @@ COHORT_HOST_DEVICE Conclusion conclude(LossSum total, double squares,
   return c;
 }
 
-/// Says on the host what a conclusion without an update means. `after`: the step is this one.
+/// Says on the host what a conclusion without an update means.
 inline void check_conclusion(int rank, const Conclusion& c) {
   if (c.empty)
     throw InvalidInput(rank, "step",

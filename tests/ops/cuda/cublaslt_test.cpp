@@ -11,13 +11,6 @@ using namespace cohort::testing;
 using cuda::Epilogue;
 
 namespace {
-struct Blas {
-  cuda::Context context{0};
-  Gpu gpu;
-  Blas() { gpu.device().context = &context; }
-  const Cuda& device() { return gpu.device(); }
-};
-
 /// op(a) op(b) in fp64, and the sum of the terms' sizes.
 struct Exact {
   std::vector<double> z, size;

@@ -47,7 +47,7 @@ TEST_CASE_TEMPLATE("elementwise on a GPU: fill and zero write n elements", T, do
   for (const std::size_t n : sizes) {
     OnGpu<T> a(n + 3), b(n + 3);
     ops::fill(gpu, n, a.data(), T(2));
-    ops::zero(gpu, b.data(), n * sizeof(T));
+    gpu.device().zero(b.data(), n * sizeof(T));
     const auto filled = a.get(), zeroed = b.get();
     bool right = true;
     for (std::size_t i = 0; i < n; ++i) right &= value(filled[i]) == 2 && value(zeroed[i]) == 0;

@@ -10,13 +10,6 @@ using namespace cohort;
 using namespace cohort::testing;
 
 namespace {
-struct Blas {
-  cuda::Context context{0};
-  Gpu gpu;
-  Blas() { gpu.device().context = &context; }
-  const Cuda& device() { return gpu.device(); }
-};
-
 /// Numbers, and the sum of the sizes of the terms that each is a sum of.
 struct Sums {
   std::vector<double> value, size;

@@ -10,13 +10,6 @@ using namespace cohort;
 using namespace cohort::testing;
 
 namespace {
-struct Blas {
-  cuda::Context context{0};
-  Gpu gpu;
-  Blas() { gpu.device().context = &context; }
-  const Cuda& device() { return gpu.device(); }
-};
-
 template <bool TA, bool TB, class T, class O> void check(int m, int n, int k) {
   CAPTURE(m);
   CAPTURE(k);

@@ -4,6 +4,7 @@
 #pragma once
 #include <doctest/doctest.h>
 
+#include <cohort/device/cuda/context.hpp>
 #include <cohort/device/cuda/launch.hpp>
 #include <cohort/device/cuda/memory.hpp>
 #include <string>
@@ -71,6 +72,14 @@ class Gpu {
   cuda::Memory workspace_;
   OnGpu<double> loss_;
   OnGpu<cuda::Fault> fault_;
+};
+
+/// A device whose ops multiply matrices.
+struct Blas {
+  cuda::Context context{0};
+  Gpu gpu;
+  Blas() { gpu.device().context = &context; }
+  const Cuda& device() { return gpu.device(); }
 };
 
 /// Poison for `first`, else values to add to.

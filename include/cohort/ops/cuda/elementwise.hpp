@@ -146,8 +146,4 @@ template <class T> void fill(const Cuda& device, std::size_t n, T* a, T value) {
   cohort::cuda::launch(device, static_cast<int>(blocks), K{n, a, value});
 }
 
-inline void zero(const Cuda& device, void* to, std::size_t bytes) {
-  if (bytes > 0) cohort::cuda::check(cudaMemsetAsync(to, 0, bytes, device.stream));
-}
-
 }  // namespace cohort::ops

@@ -195,7 +195,7 @@ void embedding_backward(const Cuda& device, int rows, const std::int32_t* tokens
   using Sum = kernels::SumChunks<C, T, D>;
   using Add = kernels::AddChunks<C, T, D>;
   using A = accumulator_t<D>;
-  if (first) zero(device, dweight, sizeof(D) * static_cast<std::size_t>(V) * C);
+  if (first) device.zero(dweight, sizeof(D) * static_cast<std::size_t>(V) * C);
   const int chunks = kernels::ceil_div(rows, Sum::chunk);
   const std::size_t integers = kernels::sort_rows_integers(rows) + V;
   const std::size_t partials = round_up(integers * sizeof(std::int32_t), 64);
