@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <cohort/core/error.hpp>
+#include <cohort/io/file.hpp>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -22,12 +23,6 @@
 #include <variant>
 
 namespace cohort::io {
-
-/// A file could not be written: the disk is full, a limit is reached, the device failed.
-class WriteFailed : public Error {
- public:
-  using Error::Error;
-};
 
 namespace detail {
 
