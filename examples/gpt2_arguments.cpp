@@ -4,8 +4,31 @@
 #include "gpt2_arguments.hpp"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 namespace {
+
+/// Hours of training should not end at a path that cannot be written. Returns what is wrong, for CLI11.
+std::string why_not_a_new_file(const std::string& given) {
+  const std::filesystem::path path(given);
+  if (std::filesystem::is_directory(path))
+    return "'" + given + "' is a directory: name a file in it, such as model.safetensors";
+  const auto folder = path.has_parent_path() ? path.parent_path() : ".";
+  if (!std::filesystem::is_directory(folder))
+    return "the directory of '" + given + "' does not exist: make it first";
+  return "";
+}
+
+void add_weights(CLI::App& app, example::Gpt2Arguments& a) {
+  app.add_option(
+         "--init", a.init,
+         "weights to begin with, as Hugging Face's transformers saves GPT-2: a .safetensors "
+         "file, the index of several, or their directory; without, random ones")
+      ->check(CLI::ExistingPath);
+  app.add_option("--export", a.export_to,
+                 "write the trained weights to this .safetensors file, which transformers reads")
+      ->check(CLI::Validator(why_not_a_new_file, "FILE"));
+}
 
 void add_training(CLI::App& app, example::Gpt2Arguments& a) {
   const CLI::Range some(1, 1'000'000'000), any(0, 1'000'000'000), positive(1e-9, 1e9);
@@ -17,7 +40,9 @@ void add_training(CLI::App& app, example::Gpt2Arguments& a) {
   app.add_option("--tokens", a.tokens, "tokens of a row")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  app.add_option("--steps", a.steps, "optimizer steps")->capture_default_str()->check(some);
+  app.add_option("--steps", a.steps, "optimizer steps; 0: only --init, --val and --export")
+      ->capture_default_str()
+      ->check(any);
   app.add_option("--lr", a.learning_rate, "highest learning rate")
       ->capture_default_str()
       ->check(positive);
@@ -54,6 +79,7 @@ example::Gpt2Arguments example::gpt2_arguments(int argc, char** argv) {
       "--gpus, "
       "or one process each under torchrun, srun or mpirun.");
   add_training(app, a);
+  add_weights(app, a);
   add_reports(app, a);
   app.add_option("--ranks", a.ranks, "GPUs of this process, from number 0 on")
       ->check(CLI::Range(1, 1024));

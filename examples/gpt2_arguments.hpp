@@ -9,6 +9,7 @@ namespace example {
 
 struct Gpt2Arguments {
   std::string data, validation, log, gpus;
+  std::string init, export_to;  // weights in Hugging Face's format
   int batch = 32, tokens = 1024, steps = 1000, warmup = -1, print_every = 10;
   int eval_every = 250, eval_batches = 20, ranks = 0, plan = 0;
   std::uint64_t seed = 1337;

@@ -6,8 +6,8 @@
 
 namespace example {
 
-/// 50257 ids padded to a multiple of 128, which matrix units like; the 47 further ones occur nowhere and
-/// learn to be unlikely.
+/// 50257 ids padded to a multiple of 128, which matrix units like; the 47 further ones occur nowhere, and
+/// the loss passes over them (Gpt2Loss).
 inline constexpr int gpt2_vocabulary = 50304, gpt2_ids = 50257, gpt2_tokens = 1024;
 
 /// Pre-norm, biases everywhere, GELU by tanh; N(0, 0.02), and N(0, 0.02 / sqrt(2 L)) for projections back
@@ -23,19 +23,22 @@ using Gpt2Block = cohort::nn::Sequential<
         cohort::nn::LinearGelu<C, 4 * C, cohort::nn::WithBias, cohort::ops::GeluTanh, Init>,
         cohort::nn::Linear<4 * C, C, cohort::nn::WithBias, Last>>>>;
 
-/// [samples * tokens] ids -> [samples * tokens, vocabulary] logits: learned positions, L blocks, a last norm,
+/// [samples * tokens] ids -> [samples * tokens, Vocabulary] logits: learned positions, L blocks, a last norm,
 /// the head tied to the token table.
-template <class Block, int L, int C>
+template <class Block, int L, int C, int Vocabulary = gpt2_vocabulary, int Positions = gpt2_tokens>
 using Gpt2Of = cohort::nn::TiedEmbedding<
-    gpt2_vocabulary, C,
-    cohort::nn::Sequential<cohort::nn::AddPosition<gpt2_tokens, C, cohort::init::Normal<2, 100>>,
+    Vocabulary, C,
+    cohort::nn::Sequential<cohort::nn::AddPosition<Positions, C, cohort::init::Normal<2, 100>>,
                            cohort::nn::Repeat<L, Block>, cohort::nn::LayerNorm<C>>,
     cohort::init::Normal<2, 100>>;
+
+/// Over the ids that occur: a pretrained model's logits are far below the 0 of rows that are none.
+using Gpt2Loss = cohort::nn::CrossEntropyOver<gpt2_ids>;
 
 /// A size: L layers, C wide, Heads heads of 64.
 template <int L, int C, int Heads> struct Gpt2 {
   static_assert(C == 64 * Heads);
-  static constexpr int layers = L, width = C;
+  static constexpr int layers = L, width = C, heads = Heads, ids = gpt2_ids;
   using Block = Gpt2Block<L, C, Heads>;
   using Model = Gpt2Of<Block, L, C>;
   /// Tables of tokens and positions, L blocks, the last norm.

@@ -3,7 +3,7 @@
 // examples/gpt2_training.hpp: the gpt2 programs' training: tokens in, loss, tokens a second and MFU out.
 #pragma once
 #include "gpt2_arguments.hpp"
-#include "gpt2_model.hpp"
+#include "gpt2_weights.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -22,8 +22,8 @@ using namespace cohort;
 
 /// bf16 over fp32 masters; what else there is to choose comes in Policies.
 template <class Size, class... Policies>
-using Gpt2Run = Trainer<typename Size::Model, nn::CrossEntropy, MixedPrecision<bf16, fp32>,
-                        ClipGradNorm, optim::AdamW, optim::WarmupCosine, Policies...>;
+using Gpt2Run = Trainer<typename Size::Model, Gpt2Loss, MixedPrecision<bf16, fp32>, ClipGradNorm,
+                        optim::AdamW, optim::WarmupCosine, Policies...>;
 
 /// Rows of the file that was named, or random ones.
 class Gpt2Rows {
@@ -118,19 +118,46 @@ double gpt2_validate(auto& run, const Gpt2Rows& rows, int batches) {
   return total.mean();
 }
 
+/// The file that --init names, compared with the model before a run takes a GPU's memory.
+template <class Size> class Gpt2Init {
+ public:
+  explicit Gpt2Init(const std::string& path) {
+    if (path.empty()) return;
+    file_.emplace(path);
+    names_ = file_->template names_for<Size>();
+  }
+  explicit operator bool() const { return file_.has_value(); }
+  /// Gives the parameters their values. Collective.
+  void operator()(auto& run) const {
+    const auto loaded = run.load_full(file_->path(), {.names = names_});
+    if (run.rank() != 0) return;
+    std::printf("begins with the weights of %s\n", file_->path().c_str());
+    for (const std::string& name : loaded.unused)
+      if (!gpt2_may_ignore(name)) std::printf("not used of it: %s\n", name.c_str());
+  }
+
+ private:
+  std::optional<Gpt2File> file_;
+  Gpt2Names names_;
+};
+
 template <class Size, class Trainer> void gpt2_train(auto& world, const Gpt2Arguments& a) {
+  const Gpt2Init<Size> init(a.init);
   auto run = Trainer::on(world, {.seed = a.seed,
                                  .batch = a.batch,
                                  .tokens = a.tokens,
                                  .learning_rate = a.learning_rate,
                                  .optimizer = {.beta2 = 0.95, .weight_decay = 0.1},
                                  .schedule = {.warmup_steps = a.warmup_steps(),
-                                              .total_steps = a.steps,
+                                              .total_steps = std::max(a.steps, 1),
                                               .min_learning_rate = a.learning_rate / 10}});
   const data::Place place{world.rank(), world.size(), a.batch};
   const Gpt2Rows validation(a.validation, place, a);
   data::Loader loader(Gpt2Rows(a.data, place, a), {.count = a.steps});
   Gpt2Report<Size, decltype(run)> report(run, a, cuda::Context(detail::gpu_of(world)).name());
+  if (init) init(run);
+  if (init && !a.validation.empty())
+    report.validation(0, gpt2_validate(run, validation, a.eval_batches));
   report.start();
   for (int step = 1, printed = 0; step <= a.steps; ++step) {
     run.enqueue(loader.next());  // the host runs ahead of the GPU ...
@@ -142,6 +169,7 @@ template <class Size, class Trainer> void gpt2_train(auto& world, const Gpt2Argu
     report.validation(step, gpt2_validate(run, validation, a.eval_batches));
     report.start();
   }
+  if (!a.export_to.empty()) run.save_full(a.export_to, {.names = Gpt2Names{}});
 }
 
 /// The program: GPT-2 of a size on a world of GPUs. Returns what main returns.

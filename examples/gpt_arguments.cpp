@@ -6,20 +6,44 @@
 
 #include <CLI/CLI.hpp>
 
-example::GptArguments example::gpt_arguments(int argc, char** argv) {
-  GptArguments a;
-  CLI::App app("Trains a GPT (4 layers, 128 wide, 64 tokens) on a text file, byte by byte.");
-  const CLI::Range some(1, 1'000'000'000), any(0, 1'000'000'000), positive(1e-9, 1e9);
+namespace {
+
+const CLI::Range some(1, 1'000'000'000), any(0, 1'000'000'000), positive(1e-9, 1e9);
+
+void add_training(CLI::App& app, example::GptArguments& a) {
   app.add_option("--data", a.data, "text file to train on")->required();
   app.add_option("--ranks", a.ranks, "ranks, each a thread")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  app.add_option("--steps", a.steps, "optimizer steps")->capture_default_str()->check(some);
+  app.add_option("--steps", a.steps, "optimizer steps in all, those before --resume included")
+      ->capture_default_str()
+      ->check(some);
   app.add_option("--batch", a.batch, "rows per rank per step")->capture_default_str()->check(some);
   app.add_option("--seed", a.seed, "seed of weights, batches and sample")->capture_default_str();
   app.add_option("--lr", a.learning_rate, "highest learning rate")
       ->capture_default_str()
       ->check(positive);
+}
+
+void add_saving(CLI::App& app, example::GptArguments& a) {
+  auto* save = app.add_option(
+      "--save", a.save,
+      "directory for checkpoints: at the end and on a signal, and in its folder best the one of "
+      "the lowest validation loss");
+  app.add_option("--save-every", a.save_every, "also after so many steps; 0: not")
+      ->capture_default_str()
+      ->check(any)
+      ->needs(save);
+  app.add_option("--keep", a.keep, "newest checkpoints that stay; 0: all")
+      ->capture_default_str()
+      ->check(any)
+      ->needs(save);
+  app.add_flag("--resume", a.resume,
+               "go on from the latest checkpoint of --save, where there is one")
+      ->needs(save);
+}
+
+void add_reports(CLI::App& app, example::GptArguments& a) {
   app.add_option("--eval-every", a.eval_every, "steps between validations")
       ->capture_default_str()
       ->check(some);
@@ -27,7 +51,8 @@ example::GptArguments example::gpt_arguments(int argc, char** argv) {
                  "batches of each validation, the last one excepted")
       ->capture_default_str()
       ->check(any);
-  app.add_option("--log", a.log, "write metrics to this file, one JSON object a line");
+  app.add_option("--log", a.log,
+                 "write metrics to this file, one JSON object a line; --resume writes it on");
   app.add_option("--sample", a.sample, "tokens to generate at the end")
       ->capture_default_str()
       ->check(any);
@@ -36,6 +61,21 @@ example::GptArguments example::gpt_arguments(int argc, char** argv) {
       ->capture_default_str()
       ->check(positive);
   app.add_flag("--plan", a.plan, "print the plan of a step first");
+}
+
+}  // namespace
+
+example::GptArguments example::gpt_arguments(int argc, char** argv) {
+  GptArguments a;
+  CLI::App app("Trains a GPT (4 layers, 128 wide, 64 tokens) on a text file, byte by byte.");
+  app.footer(
+      "With --save, SIGINT (Ctrl-C) and SIGTERM end the run after the step at hand: it is saved, "
+      "and "
+      "the\nexit code is 128 + the signal's number (130, 143). A second one ends it at once. "
+      "Otherwise\nthe exit code is 0, or 1 after an error.");
+  add_training(app, a);
+  add_saving(app, a);
+  add_reports(app, a);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -4,6 +4,7 @@
 #pragma once
 #include "gpt_arguments.hpp"
 #include "gpt_model.hpp"
+#include "gpt_saving.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,10 +12,14 @@
 #include <cohort/data/corpus.hpp>
 #include <cohort/data/loader.hpp>
 #include <cohort/data/windows.hpp>
+#include <cohort/io/interrupt.hpp>
 #include <cohort/io/metrics.hpp>
 #include <cohort/io/progress.hpp>
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
+#include <string>
 
 namespace example {
 
@@ -60,59 +65,137 @@ std::string generate(auto& run, const data::CharCorpus& corpus, const GptArgumen
   return corpus.decode(tokens);
 }
 
-template <class Run> void train(auto& world, const GptArguments& a) {
-  const auto corpus = data::CharCorpus::from_file(a.data);
-  const data::Place place{world.rank(), world.size(), a.batch};
-  const data::EvaluationBlocks validation(corpus.validation(), block, place);
-  data::Loader loader(
-      data::RandomWindows(corpus.train(), block, place, a.seed),
-      {.workers = 0, .count = a.steps});  // a copy of 12 x 64 bytes is cheaper than a hand-over
-  auto run = Run::on(world, {.seed = a.seed,
-                             .batch = a.batch,
-                             .tokens = block,
-                             .learning_rate = a.learning_rate,
-                             .optimizer = {.beta2 = 0.99, .weight_decay = 0.1},
-                             .schedule = {.warmup_steps = std::min(100, a.steps / 10),
-                                          .total_steps = a.steps,
-                                          .min_learning_rate = a.learning_rate / 10}});
-  if (a.plan && world.rank() == 0) print(Run::plan, run.sizes());
-  std::optional<io::Metrics> log;
-  if (!a.log.empty() && world.rank() == 0) log.emplace(a.log);
-  const double tokens_per_step = double(a.batch) * block * world.size();
-  io::Progress progress(
-      world.rank(), {.steps = a.steps,
-                     .tokens_per_step = tokens_per_step,
-                     .steps_per_epoch = double(corpus.train().tokens.size()) / tokens_per_step});
-  for (auto& batch : loader) {
-    const StepReport r = run.step(batch);
-    if (r.step % a.eval_every == 0 && r.step < a.steps) {
-      const double val = validate(run, validation, a.eval_batches);
-      progress.validation(val);
-      if (log) log->write({{"step", r.step}, {"val_loss", val}});
-    }
-    progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
-    if (log)
-      log->write({{"step", r.step},
-                  {"loss", r.loss},
-                  {"lr", r.learning_rate},
-                  {"grad_norm", r.grad_norm}});
-  }
-  progress.finish();
-  const double val = validate(run, validation, 0);
-  if (log)
-    log->write({{"step", a.steps}, {"val_loss", val}, {"val_tokens", validation.num_targets()}});
-  const std::string text = generate(run, corpus, a);
-  if (world.rank() == 0)
-    std::printf("validation loss %.4f over all %lld tokens\n---\n%s\n", val,
-                static_cast<long long>(validation.num_targets()), text.c_str());
+template <class Run> auto make_run(auto& world, const GptArguments& a) {
+  return Run::on(world, {.seed = a.seed,
+                         .batch = a.batch,
+                         .tokens = block,
+                         .learning_rate = a.learning_rate,
+                         .optimizer = {.beta2 = 0.99, .weight_decay = 0.1},
+                         .schedule = {.warmup_steps = std::min(100, a.steps / 10),
+                                      .total_steps = a.steps,
+                                      .min_learning_rate = a.learning_rate / 10}});
 }
+
+/// One rank's training.
+template <class Run, class World> class Training {
+ public:
+  Training(World& world, const GptArguments& a)
+      : world_(world),
+        a_(a),
+        corpus_(data::CharCorpus::from_file(a.data)),
+        place_{world.rank(), world.size(), a.batch},
+        validation_(corpus_.validation(), block, place_),
+        run_(make_run<Run>(world, a)),
+        saving_(run_, a) {}
+
+  /// Returns the program's exit code.
+  int operator()(const std::optional<std::filesystem::path>& from) {
+    if (a_.plan && speaks()) print(Run::plan, run_.sizes());
+    if (from)
+      say(saving_.resume(*from));
+    else if (a_.resume)
+      say("'" + a_.save + "' holds no checkpoint yet: the run begins at step 0");
+    const std::int64_t first = run_.steps_done();
+    open_log(from.has_value(), first);
+    const int signal = steps(first);
+    if (signal == 0) report(first);
+    return signal == 0 ? 0 : 128 + signal;
+  }
+
+ private:
+  bool speaks() const { return world_.rank() == 0; }
+  void say(const std::string& text) const {
+    if (speaks()) std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  void open_log(bool resumed, std::int64_t first) {
+    if (a_.log.empty() || !speaks()) return;
+    if (resumed) io::cut_metrics(a_.log, first);
+    log_.emplace(a_.log, resumed ? io::Metrics::Open::append : io::Metrics::Open::replace);
+  }
+
+  /// Trains until the last step, or the one in which a signal came, and saves it. Returns the signal.
+  int steps(std::int64_t first) {
+    std::optional<io::Interrupt> interrupt;  // without --save a signal ends the program, as ever
+    if (saving_.wanted()) interrupt.emplace();
+    data::Loader loader(data::RandomWindows(corpus_.train(), block, place_, a_.seed),
+                        {.workers = 0,  // a copy of 12 x 64 bytes is cheaper than a hand-over
+                         .first = first,
+                         .count = std::max<std::int64_t>(a_.steps - first, 0)});
+    const double tokens_per_step = double(a_.batch) * block * world_.size();
+    io::Progress progress(world_.rank(), {.steps = a_.steps,
+                                          .first = first,
+                                          .tokens_per_step = tokens_per_step,
+                                          .steps_per_epoch = double(corpus_.train().tokens.size()) /
+                                                             tokens_per_step});
+    int signal = 0;
+    for (auto& batch : loader) {
+      const StepReport r = run_.step(batch);
+      evaluate(r.step, progress);
+      progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
+      write(r);
+      saving_.stepped(r.step);
+      if (interrupt) signal = io::agreed(world_);
+      if (signal != 0) break;
+    }
+    progress.finish();
+    saving_.finish();
+    if (signal != 0)
+      say((signal == SIGINT ? "SIGINT" : "SIGTERM") +
+          (" after step " + std::to_string(run_.steps_done())) + ": saved in '" + a_.save +
+          "'; to go on, give the same arguments and --resume");
+    return signal;
+  }
+
+  /// With --save the last step may be the best one too.
+  void evaluate(std::int64_t step, auto& progress) {
+    const bool last = step == a_.steps;
+    if (last ? !saving_.wanted() : step % a_.eval_every != 0) return;
+    const double val = validate(run_, validation_, a_.eval_batches);
+    progress.validation(val);
+    if (log_) log_->write({{"step", step}, {"val_loss", val}});
+    saving_.validated(val);
+  }
+  void write(const StepReport& r) {
+    if (log_)
+      log_->write({{"step", r.step},
+                   {"loss", r.loss},
+                   {"lr", r.learning_rate},
+                   {"grad_norm", r.grad_norm}});
+  }
+
+  /// Validates over everything and prints a sample.
+  void report(std::int64_t first) {
+    const double val = validate(run_, validation_, 0);
+    const auto targets = validation_.num_targets();
+    if (log_ && first < a_.steps)
+      log_->write({{"step", a_.steps}, {"val_loss", val}, {"val_tokens", targets}});
+    const std::string text = generate(run_, corpus_, a_);
+    if (speaks())
+      std::printf("validation loss %.4f over all %lld tokens\n---\n%s\n", val,
+                  static_cast<long long>(targets), text.c_str());
+  }
+
+  World& world_;
+  const GptArguments& a_;
+  data::CharCorpus corpus_;
+  data::Place place_;
+  data::EvaluationBlocks validation_;
+  typename Run::template execution<World> run_;
+  Saving<typename Run::template execution<World>> saving_;
+  std::optional<io::Metrics> log_;
+};
 
 /// Runs a Trainer type as a program. Returns what main returns.
 template <class Run> int gpt_main(int argc, char** argv) {
   const GptArguments a = gpt_arguments(argc, argv);
   try {
-    launch<Threads>({.ranks = a.ranks}, [&](auto& world) { train<Run>(world, a); });
-    return 0;
+    const auto from = prepare_saving(a);
+    int code = 0;
+    launch<Threads>({.ranks = a.ranks}, [&]<class World>(World& world) {
+      const int mine = Training<Run, World>(world, a)(from);
+      if (world.rank() == 0) code = mine;
+    });
+    return code;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -58,17 +59,125 @@ TEST_CASE("epochs: a second loop begins again, a resumed one where it is told") 
   const CharCorpus corpus = alphabet();
   const EpochOptions options{.rows = 5, .block = 8, .epochs = 2, .seed = 1};
   auto range = epochs(World{0, 1}, corpus.train(), options);
-  std::vector<std::vector<int>> first, second, resumed;
+  std::vector<std::vector<int>> first, second, resumed, again;
   for (auto& batch : range) first.push_back(batch.inputs);
   for (auto& batch : range) second.push_back(batch.inputs);
   CHECK(first == second);
   EpochOptions later = options;
-  later.first_epoch = 1;
+  later.from = {.epoch = 1};
   auto rest = epochs(World{0, 1}, corpus.train(), later);
   for (auto& batch : rest) resumed.push_back(batch.inputs);
+  for (auto& batch : rest) again.push_back(batch.inputs);
   first.erase(first.begin(), first.begin() + range.batches_per_epoch());
   CHECK(resumed == first);
+  CHECK(again == resumed);
   CHECK(resumed != std::vector(second.begin(), second.begin() + range.batches_per_epoch()));
+}
+
+using Batches = std::vector<std::vector<int>>;
+
+/// Every batch of a rank, and the position that a checkpoint in its place would keep.
+Batches taken(World world, const CharCorpus& corpus, EpochOptions options,
+              std::vector<Position>* positions = nullptr) {
+  auto range = epochs(world, corpus.train(), options);
+  CHECK(range.position() == options.from);
+  Batches out;
+  for (auto& batch : range) {
+    out.push_back(batch.inputs);
+    if (positions) positions->push_back(range.position());
+  }
+  return out;
+}
+
+TEST_CASE("epochs: resumed after any batch, a run sees what the uninterrupted one sees") {
+  const CharCorpus corpus = alphabet();  // 180 - 8 = 172 windows
+  for (int ranks : {1, 2, 3, 4}) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      const World world{rank, ranks};
+      EpochOptions options{.rows = 5, .block = 8, .epochs = 3, .seed = 1};
+      std::vector<Position> positions;
+      const Batches whole = taken(world, corpus, options, &positions);
+      const int each = 172 / (5 * ranks);
+      REQUIRE(whole.size() == std::size_t(3 * each));
+      for (std::size_t n = 1; n <= whole.size(); ++n) {
+        const auto epoch = std::int64_t(n) / each, batches = std::int64_t(n) % each;
+        CHECK(positions[n - 1] == Position{epoch, batches * 5 * ranks});
+        options.from = positions[n - 1];
+        options.workers = int(n % 2);
+        std::vector<Position> later;
+        CHECK(taken(world, corpus, options, &later) ==
+              Batches(whole.begin() + std::ptrdiff_t(n), whole.end()));
+        CHECK(later ==
+              std::vector<Position>(positions.begin() + std::ptrdiff_t(n), positions.end()));
+      }
+    }
+  }
+}
+
+TEST_CASE("epochs: on other ranks and rows exactly the windows that were not consumed follow") {
+  const CharCorpus corpus = alphabet();
+  constexpr int windows = 172;
+  // Windows are compared with those at the places of the sampler's list that should follow.
+  DistributedSampler order(windows, 1, 0, {.seed = 3});
+  const auto text = [&](std::int64_t place) {
+    const auto tokens = corpus.train().tokens.subspan(std::size_t(order[place]), 8);
+    return std::vector<int>(tokens.begin(), tokens.end());
+  };
+  for (int before : {1, 2, 3, 4}) {
+    for (int after : {1, 2, 3, 4}) {
+      for (int rows : {3, 7}) {  // 7 after 3: what was consumed is no multiple of the new batch
+        const EpochOptions options{.rows = 3, .block = 8, .epochs = 1, .seed = 3};
+        std::vector<Position> positions;
+        taken({0, before}, corpus, options, &positions);
+        positions.pop_back();  // after the last batch the epoch is over
+        for (const Position& from : positions) {
+          const std::int64_t left = (windows - from.samples) / (after * rows);
+          for (int rank = 0; rank < after; ++rank) {
+            const Batches rest =
+                taken({rank, after}, corpus,
+                      {.rows = rows, .block = 8, .epochs = 1, .from = from, .seed = 3});
+            REQUIRE(std::int64_t(rest.size()) == left);
+            // Places from.samples, from.samples + 1, ... of the list, rank by rank: none twice, none
+            // left out but the tail that fills no batch.
+            for (std::int64_t i = 0; i < left * rows; ++i) {
+              const auto begin = rest[std::size_t(i / rows)].begin() + i % rows * 8;
+              CHECK(std::vector<int>(begin, begin + 8) == text(from.samples + rank + i * after));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("epochs: what is left of an epoch may be no batch; the next one follows") {
+  const CharCorpus corpus = alphabet();
+  const EpochOptions whole{.rows = 50, .block = 8, .epochs = 2, .seed = 3};
+  EpochOptions rest = whole;
+  rest.from = {0, 150};  // 22 of 172 are left
+  const Batches all = taken({0, 1}, corpus, whole), late = taken({0, 1}, corpus, rest);
+  CHECK(late == Batches(all.begin() + 3, all.end()));
+  rest.from = {2, 0};
+  CHECK(taken({0, 1}, corpus, rest).empty());
+  rest.epochs = 3;
+  CHECK(taken({0, 1}, corpus, rest).size() == 3);
+}
+
+TEST_CASE("epochs: a position that the text does not have is refused") {
+  const CharCorpus corpus = alphabet();
+  const auto ask = [&](Position from) {
+    try {
+      epochs(World{0, 1}, corpus.train(), {.rows = 5, .block = 8, .from = from});
+    } catch (const InvalidInput& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(ask({0, 172}) == "");
+  CHECK(ask({0, 173}).find("after 173 windows of an epoch, and the training part of ") !=
+        std::string::npos);
+  CHECK(ask({0, -1}).find("give 0 or more") != std::string::npos);
+  CHECK(ask({-1, 0}).find("give 0 or more") != std::string::npos);
 }
 
 TEST_CASE("epochs: a text without a batch for every rank is refused") {

@@ -7,9 +7,12 @@
 import json
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 FOLDER = pathlib.Path(sys.argv[1])
 failures = []
@@ -31,6 +34,75 @@ def check(holds, sentence, result=None):
 
 def losses(result):
     return [float(x) for x in re.findall(r"^step \d+ +loss ([0-9.]+)", result.stdout, re.M)]
+
+
+def stopped(number, log, name, *arguments, after):
+    """Runs a gpt until its log has a line of that step, sends it the signal and waits for its end."""
+    log.unlink(missing_ok=True)
+    command = [FOLDER / name, *map(str, arguments), "--log", log]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < limit and not (log.exists() and f'"step": {after},' in log.read_text()):
+            time.sleep(0.002)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def checkpoints(directory):
+    return sorted(path.name for path in directory.glob("step-*"))
+
+
+def saving(place, text):
+    """gpt is stopped, killed and taken up again: it says, logs and saves what the uninterrupted run does."""
+    arguments = ("--data", text, "--batch", 4, "--eval-every", 20, "--sample", 40)
+    two = (*arguments, "--ranks", 2, "--steps", 60)
+    log, whole_log, whole_saves, saves = (place / name for name in ("log", "whole log", "whole", "saves"))
+    whole = run("gpt", *two, "--log", whole_log, "--save", whole_saves)
+    plain = run("gpt", *two)
+    check(whole.returncode == 0 and whole.stdout == plain.stdout, "gpt --save: the same losses and sample as without", whole)
+    check(checkpoints(whole_saves) == ["step-00000060"], f"gpt --save: the last step is saved: {checkpoints(whole_saves)}")
+    values = {line["step"]: line["val_loss"] for line in map(json.loads, whole_log.read_text().splitlines()) if "val_loss" in line and "val_tokens" not in line}
+    best = [f"step-{min(values, key=values.get):08}"]
+    check(list(values) == [20, 40, 60] and checkpoints(whole_saves / "best") == best, f"gpt --save: best is {best} of {values}")
+
+    for number, every in ((signal.SIGTERM, 0), (signal.SIGINT, 7), (signal.SIGKILL, 7)):
+        shutil.rmtree(saves, ignore_errors=True)
+        options = (*two, "--save", saves, "--save-every", every, "--keep", 2)
+        first = stopped(number, log, "gpt", *options, after=25)
+        name = f"gpt, {number.name} with --save-every {every}"
+        if number == signal.SIGKILL:
+            check(first.returncode == -number, f"{name}: is killed", first)
+        else:
+            check(first.returncode == 128 + number, f"{name}: exit code {128 + number}", first)
+            said = re.search(rf"^{number.name} after step (\d+): saved in '(.*)'; to go on, .* --resume$", first.stderr, re.M)
+            check(said is not None and 25 <= int(said[1]) < 60 and said[2] == str(saves), f"{name}: says so", first)
+            latest = (saves / "latest").read_text().strip()
+            check(said is not None and latest == f"step-{int(said[1]):08}", f"{name}: that step is the latest, {latest}")
+        kept = len(checkpoints(saves))  # whoever is killed may not have removed the oldest yet
+        check(kept == (1 if every == 0 else 2) or (number == signal.SIGKILL and kept == 3), f"{name}: keeps {checkpoints(saves)}")
+        rest = run("gpt", *options, "--log", log, "--resume")
+        check(re.search(r"^resumed '.*step-\d+' after step \d+ of 60$", rest.stderr, re.M) is not None, f"{name}: --resume says where", rest)
+        check(rest.returncode == 0 and rest.stdout == whole.stdout, f"{name}: resumed, the same validation loss and sample", rest)
+        check(log.read_text() == whole_log.read_text(), f"{name}: resumed, the same log, byte for byte")
+        check(checkpoints(saves / "best") == best, f"{name}: resumed, the same best: {checkpoints(saves / 'best')}")
+
+    done = run("gpt", *two, "--save", saves, "--resume", "--log", log)
+    check(done.returncode == 0 and "nothing is left to train" in done.stderr and done.stdout == whole.stdout, "gpt: a finished run says so, and its result", done)
+    check(log.read_text() == whole_log.read_text(), "gpt: a finished run leaves its log alone")
+
+    wild = run("gpt", *arguments, "--ranks", 3, "--steps", 62, "--lr", 100, "--save", saves, "--resume")
+    check("2 ranks of 4 rows: a step now has 12 rows instead of 8" in wild.stderr and "options" in wild.stderr, "gpt: goes on with 3 ranks and other options, and says so", wild)
+    check(wild.returncode == 0 and checkpoints(saves / "best") == best and checkpoints(saves)[-1] == "step-00000062", "gpt: the best loss is remembered", wild)
+
+    half = ("--data", text, "--batch", 4, "--sample", 40, "--ranks", 2, "--steps", 30)
+    expected = run("gpt_bf16", *half)
+    first = stopped(signal.SIGTERM, log, "gpt_bf16", *half, "--save", place / "half", after=10)
+    rest = run("gpt_bf16", *half, "--save", place / "half", "--resume")
+    check(first.returncode == 143 and rest.stdout == expected.stdout != "", "gpt_bf16: sharded, stopped and resumed, the same", rest)
+
+    fresh = run("gpt", *arguments, "--ranks", 2, "--steps", 5, "--save", place / "fresh", "--resume")
+    check(fresh.returncode == 0 and "holds no checkpoint yet" in fresh.stderr, "gpt: --resume without a checkpoint begins and says so", fresh)
 
 
 for ranks in (1, 2, 3):
@@ -70,6 +142,13 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
     check(half.returncode == 0 and len(ours) == 3, "gpt_bf16: trains on two ranks, sharded", half)
     check(ours != values and all(abs(a - b) < 0.05 for a, b in zip(ours, values)), f"gpt_bf16: near fp32, not its bits: {ours} {values}")
 
+    saving(place, text)
+
+    said = run("gpt", "--help").stdout
+    for words in ("--save ", "--save-every ", "--keep ", "--resume", "SIGTERM", "130, 143"):
+        check(words in said, f"gpt --help: {words}")
+
+    (place / "file").write_text("")
     (place / "empty.txt").write_text("")
     (place / "short.txt").write_text("too short")
     for arguments, words in (
@@ -81,6 +160,13 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
         (("--data", text, "--steps", 0), "--steps"),
         (("--data", text, "--ranks", 0), "ranks"),
         (("--data", text, "--log", place / "no" / "log.jsonl"), "log.jsonl"),
+        (("--data", text, "--save", place / "file"), "Not a directory"),
+        (("--data", text, "--save", place / "file", "--resume"), str(place / "file")),
+        (("--data", text, "--save", place / "no" / "saves"), "in a directory that exists"),
+        (("--data", text, "--save", place / "saves"), "add --resume"),
+        (("--data", text, "--resume"), "--save"),
+        (("--data", text, "--save-every", 5), "--save"),
+        (("--data", text, "--save", place / "saves", "--keep", -1), "--keep"),
     ):
         result = run("gpt", *arguments, seconds=20)
         sentence = f"gpt {' '.join(str(a) for a in arguments)}: one sentence".replace(str(place), "...")

@@ -165,3 +165,39 @@ TEST_CASE("Metrics: a line that fits only in part is taken back") {
   metrics.write({{"step", 4}});  // and the log goes on when there is room again
   CHECK(file.text().ends_with("{\"step\": 2}\n{\"step\": 4}\n"));
 }
+
+TEST_CASE("cut_metrics: the log is what it was after the step") {
+  const TemporaryFile file;
+  const auto written = [&](int last) {
+    Metrics metrics(file.path);
+    metrics.write({{"run", "a"}});
+    for (int i = 1; i <= last; ++i) {
+      if (i % 4 == 0) metrics.write({{"step", i}, {"val_loss", 0.5 * i}});
+      metrics.write({{"step", i}, {"loss", 1.0 / i}});
+    }
+    return file.text();
+  };
+  for (int step = 0; step <= 12; ++step) {
+    const std::string expected = written(step);
+    written(12);
+    cohort::io::cut_metrics(file.path, step);
+    CHECK(file.text() == expected);
+    cohort::io::cut_metrics(file.path, step);
+    CHECK(file.text() == expected);
+  }
+  const std::string whole = written(9);
+  Metrics(file.path, Metrics::Open::append)
+      .write({{"loss", 1}, {"step", 99}, {"b", "{\"step\": 99"}});
+  const std::string more = file.text();
+  std::ofstream(file.path, std::ios::app) << "{\"step\": 9, \"lo";  // killed while it wrote
+  cohort::io::cut_metrics(file.path, 9);
+  CHECK(file.text() == more);  // whole lines that do not begin with a step are not judged
+  CHECK(more.size() > whole.size());
+}
+
+TEST_CASE("cut_metrics: no file is no log yet; what cannot be changed is said") {
+  cohort::io::cut_metrics("/nonexistent/log.jsonl", 1);
+  CHECK(!fs::exists("/nonexistent"));
+  CHECK(message<cohort::io::WriteFailed>([] { cohort::io::cut_metrics("/", 1); }).find("'/'") !=
+        std::string::npos);
+}

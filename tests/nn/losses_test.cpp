@@ -13,6 +13,10 @@ using namespace cohort::testing;
 namespace {
 template <int C> struct ModelOf { using Output = Features<C>; };
 static_assert(LossFor<nn::CrossEntropy, ModelOf<13>>);
+static_assert(LossFor<nn::CrossEntropyOver<11>, ModelOf<13>> &&
+              LossFor<nn::CrossEntropyOver<13>, ModelOf<13>>);
+static_assert(nn::ClassesAmongLogits<1, 1> && !nn::ClassesAmongLogits<0, 1> &&
+              !nn::ClassesAmongLogits<14, 13>);
 static_assert(LossFor<nn::MeanSquaredError<5>, ModelOf<5>> &&
               !LossFor<nn::MeanSquaredError<5>, ModelOf<6>>);
 
@@ -76,6 +80,30 @@ TEST_CASE("cross_entropy: a label outside the classes is refused by row") {
                        InvalidInput);
 }
 
+TEST_CASE_TEMPLATE("cross_entropy_over: PyTorch's sums and gradient, whatever the padding holds", T,
+                   float, double) {
+  constexpr int K = 13, V = 17;
+  using Loss = nn::CrossEntropyOver<K>;
+  Run<Loss, V, T> run{{10, 1}};
+  Run<nn::CrossEntropy, K, T> narrow{{10, 1}};
+  const auto x = given<T>("cross_entropy.in.x");
+  const auto labels = given<int>("cross_entropy.in.labels");
+  std::vector<T> wide(10 * V, T(NAN));
+  for (int r = 0; r < 10; ++r) std::copy_n(&x[r * K], K, &wide[r * V]);
+  const Tensor<const T, V> y{wide.data(), run.rows};
+  const Tokens target{labels.data(), run.rows};
+  const auto loss = Loss::forward(run.train, y, target);
+  const auto same = nn::CrossEntropy::forward(narrow.train, Tensor<const T, K>{x.data(), run.rows},
+                                              target);  // compared with PyTorch above
+  CHECK(loss.total.sum == same.total.sum);
+  CHECK(loss.total.weight == pytorch().number("cross_entropy.weight"));
+  for (int r = 0; r < 10; ++r)
+    for (int c = 0; c < V; ++c)
+      CHECK(loss.dy.data[r * V + c] == (c < K ? same.dy.data[r * K + c] : 0));
+  CHECK(Loss::evaluate(run.evaluate, y, target).sum == loss.total.sum);
+  CHECK(Loss::gradient_bytes<ModelOf<V>, T>({3, 5}) == Tensor<T, V>::bytes({3, 5}));
+}
+
 TEST_CASE_TEMPLATE("mean_squared_error: PyTorch's sum, weighted by elements", T, float, double) {
   Run<nn::MeanSquaredError<5>, 5, T> run{{6, 1}};
   const auto x = given<T>("mse.in.x"), t = given<T>("mse.in.target");
@@ -102,6 +130,7 @@ TEST_CASE("losses: the announced bytes are those of one gradient") {
 TEST_CASE_TEMPLATE("losses: 16-bit outputs: totals in fp64, a scaled gradient rounded once", T,
                    bf16, fp16) {
   static_assert(ScalableLoss<nn::CrossEntropy, ModelOf<13>, DefaultCpu, T> &&
+                ScalableLoss<nn::CrossEntropyOver<11>, ModelOf<13>, DefaultCpu, T> &&
                 ScalableLoss<nn::MeanSquaredError<5>, ModelOf<5>, DefaultCpu, T>);
   const auto x = zoo::normals<T>(10 * 13, 1);
   const std::vector<int> labels = {0, 12, 5, -100, 7, 7, 1, 2, 3, 4};

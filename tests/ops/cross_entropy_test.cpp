@@ -140,6 +140,64 @@ TEST_CASE_TEMPLATE("cross_entropy: 16-bit logits: fp32 inside, scaled, rounded o
   }
 }
 
+namespace {
+/// Rows of K numbers at the start of rows of V, with `filling` behind them.
+template <int V, int K, class T>
+std::vector<T> padded(const std::vector<T>& rows_of_K, const std::vector<T>& filling) {
+  std::vector<T> wide;
+  for (std::size_t r = 0; r < rows_of_K.size() / K; ++r) {
+    wide.insert(wide.end(), rows_of_K.begin() + r * K, rows_of_K.begin() + (r + 1) * K);
+    for (int c = K; c < V; ++c) wide.push_back(filling[std::size_t(c) % filling.size()]);
+  }
+  return wide;
+}
+
+template <int V, int K, class T> void padding_is_not_there() {
+  const int rows = 7;
+  const auto x = normal<T>(rows * K, 1, 2.0);
+  auto targets = integers(rows, K, 2);
+  targets[3] = ops::ignored_label;
+  std::vector<T> want(x.size(), T(5.0f));
+  const auto loss = ops::cross_entropy_gradient<K>(cpu, rows, x.data(), targets.data(), want.data(),
+                                                   ops::ignored_label, 0.5f);
+  const auto exact = reference<K>(as<double>(x), targets);
+  using A = accumulator_t<T>;
+  CHECK(std::fabs(loss.sum - exact) <= rows * unit<A> * (32 + K));  // as for 16-bit logits, below
+  for (const T fill : {T(0.0f), T(3e4f), T(INFINITY), T(NAN)}) {
+    auto wide = padded<V, K, T>(x, {fill, T(1.0f), fill});
+    std::vector<T> d(wide.size(), T(5.0f));
+    const auto value = ops::cross_entropy<V, K>(cpu, rows, wide.data(), targets.data());
+    const auto got = ops::cross_entropy_gradient<V, K>(cpu, rows, wide.data(), targets.data(),
+                                                       d.data(), ops::ignored_label, 0.5f);
+    CHECK((value.sum == loss.sum && got.sum == loss.sum));
+    CHECK((value.weight == 6 && got.weight == 6));
+    CHECK(same_bits(d, padded<V, K, T>(want, {T(0.0f)})));
+    ops::cross_entropy_gradient<V, K>(cpu, rows, wide.data(), targets.data(), wide.data(),
+                                      ops::ignored_label, 0.5f);
+    CHECK(same_bits(wide, d));
+  }
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("cross_entropy: columns behind the K classes change no bit and get no gradient",
+                   T, double, float, bf16, fp16) {
+  padding_is_not_there<65, 61, T>();
+  padding_is_not_there<64, 32, T>();
+  padding_is_not_there<50, 49, T>();
+  padding_is_not_there<16, 1, T>();
+}
+
+TEST_CASE("cross_entropy: a label of the padding is an error that names it") {
+  const auto x = normal<float>(2 * 8, 1);
+  const std::vector<std::int32_t> targets = {4, 5};
+  CHECK_THROWS_WITH_AS((ops::cross_entropy<8, 5>(cpu, 2, x.data(), targets.data())),
+                       doctest::Contains("target 5 at row 1 is outside the 5 classes [0, 5)"),
+                       InvalidInput);
+  std::vector<float> d(x.size());
+  CHECK_THROWS_AS((ops::cross_entropy_gradient<8, 5>(cpu, 2, x.data(), targets.data(), d.data())),
+                  InvalidInput);
+}
+
 TEST_CASE("cross_entropy: a scale of one changes no bit; another is multiplied in, exact if 2^n") {
   const auto x = normal<float>(3 * 65, 1);
   const auto targets = integers(3, 65, 2);

@@ -8,12 +8,12 @@
 namespace cohort::data {
 
 /// Units    rows: this rank's rows of one step. epochs: how often every window of the text is dealt
-///          out; first_epoch: where a resumed run goes on.
+///          out in all. from: where a resumed run goes on: position() of the run that ended.
 struct EpochOptions {
   int rows = 1;
   int block = 1;  // tokens of a row
   int epochs = 1;
-  int first_epoch = 0;
+  Position from = {};
   std::uint64_t seed = 0;
   bool shuffle = true;
   int workers = 0;
@@ -22,17 +22,22 @@ struct EpochOptions {
 
 /// `for (auto& batch : data::epochs(world, corpus.train(), {.rows = 12, .block = 64})) run.step(batch);`
 ///
-/// Shapes   batches of [rows, block]; batches_per_epoch() of them in each epoch, the same number on
-///          all ranks. Windows that do not fill a batch of every rank are left out, others next epoch.
-/// Errors   InvalidInput: a text too short for one batch a rank, epochs or first_epoch below 0, and
-///          what Windows, DistributedSampler and Loader refuse.
+/// Shapes   batches of [rows, block]; batches_per_epoch() of them in each whole epoch, the same number
+///          on all ranks. Windows that do not fill a batch of every rank are left out, others next
+///          epoch. A range that begins inside an epoch deals out exactly the windows that were not
+///          consumed, also on other ranks or rows: no position is rounded, none comes twice.
+/// Errors   InvalidInput: a text too short for one batch a rank, epochs below 0, a position that the
+///          text does not have, and what Windows, DistributedSampler and Loader refuse.
 /// Laws     the windows of epoch e are those of DistributedSampler after set_epoch(e), for any
-///          workers (tests/data/epochs_test.cpp).
+///          workers; a run that goes on from position() sees what the uninterrupted one would have
+///          seen (tests/data/epochs_test.cpp).
 class Epochs {
  public:
   Epochs(int rank, int world, Split split, EpochOptions options)
       : options_(options),
-        sampler_(Windows(split, options.block).size(), world, rank,
+        world_(world),
+        windows_(Windows(split, options.block).size()),
+        sampler_(windows_, world, rank,
                  {.shuffle = options.shuffle, .seed = options.seed, .drop_last = true}),
         fill_(split, options.block, options.rows, sampler_),
         loader_(fill_, {.workers = options.workers, .depth = options.depth, .count = 0}) {
@@ -41,48 +46,70 @@ class Epochs {
   Epochs(const Epochs&) = delete;
   Epochs& operator=(const Epochs&) = delete;
 
-  std::int64_t batches_per_epoch() const { return fill_.num_batches(); }
+  std::int64_t batches_per_epoch() const { return windows_ / global_rows(); }
   /// The epoch of the batch in use.
   std::int64_t epoch() const { return sampler_.epoch(); }
+  /// Where the batch after the one in use begins: what a checkpoint keeps. After an epoch's last batch
+  /// it is the beginning of the next.
+  Position position() const {
+    if (!begun_) return options_.from;
+    if (loader_.done()) return {.epoch = start_.epoch + 1};
+    return {start_.epoch, start_.samples + loader_.position() * global_rows()};
+  }
   double seconds_waiting() const { return loader_.seconds_waiting(); }
 
   class Iterator {
    public:
-    explicit Iterator(Epochs& epochs) : epochs_(&epochs), next_(epochs.options_.first_epoch) {
-      ++*this;
-    }
+    explicit Iterator(Epochs& epochs) : epochs_(&epochs) { ++*this; }
     TokenBatch& operator*() const { return *batch_; }
     Iterator& operator++() {
-      batch_ = nullptr;
-      if (epochs_->loader_.done()) {
-        if (next_ >= epochs_->options_.epochs) return *this;
-        epochs_->begin_epoch(next_++);
-      }
-      batch_ = &epochs_->loader_.next();
+      batch_ = epochs_->reach_batch() ? &epochs_->loader_.next() : nullptr;
       return *this;
     }
     bool operator==(std::default_sentinel_t) const { return batch_ == nullptr; }
 
    private:
     Epochs* epochs_;
-    std::int64_t next_;  // epoch
     TokenBatch* batch_ = nullptr;
   };
+  /// Every loop begins at options.from.
   Iterator begin() {
     loader_.restart(0, 0);
+    begun_ = false;
     return Iterator(*this);
   }
   std::default_sentinel_t end() const { return {}; }
 
  private:
-  void begin_epoch(std::int64_t epoch) {
-    loader_.restart(0, batches_per_epoch(), [&] { sampler_.set_epoch(epoch); });
+  std::int64_t global_rows() const { return std::int64_t{world_} * options_.rows; }
+
+  /// Begins epochs until one has a batch; false when there is none left.
+  bool reach_batch() {
+    while (loader_.done()) {
+      const Position next = position();
+      if (next.epoch >= options_.epochs) return false;
+      loader_.restart(0, (windows_ - next.samples) / global_rows(),
+                      [&] { sampler_.set_position(next); });
+      start_ = next;
+      begun_ = true;
+    }
+    return true;
   }
   void check(const Split& split, int world) const {
-    if (options_.epochs < 0 || options_.first_epoch < 0) {
+    const Position from = options_.from;
+    if (options_.epochs < 0 || from.epoch < 0 || from.samples < 0) {
       throw InvalidInput(-1, "epochs",
-                         "epochs " + std::to_string(options_.first_epoch) + " to " +
-                             std::to_string(options_.epochs) + " do not exist; give 0 or more");
+                         "epochs " + std::to_string(from.epoch) + " to " +
+                             std::to_string(options_.epochs) + " from sample " +
+                             std::to_string(from.samples) + " do not exist; give 0 or more");
+    }
+    if (from.samples > windows_) {
+      throw InvalidInput(-1, "epochs",
+                         "the run goes on after " + std::to_string(from.samples) +
+                             " windows of an epoch, and the " + std::string(split.part) +
+                             " part of '" + std::string(split.source) + "' has " +
+                             std::to_string(windows_) + " of " + std::to_string(options_.block) +
+                             " tokens; give the text and the block that the run began with");
     }
     if (batches_per_epoch() > 0) return;
     throw InvalidInput(-1, "epochs",
@@ -94,6 +121,10 @@ class Epochs {
   }
 
   EpochOptions options_;
+  int world_;
+  std::int64_t windows_;  // of the text
+  Position start_;        // of what the loader is dealing out
+  bool begun_ = false;
   DistributedSampler sampler_;
   SampledWindows fill_;
   Loader<SampledWindows, TokenBatch> loader_;

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/data/sampler.hpp: which samples of a data set this rank sees in an epoch.
 #pragma once
+#include <algorithm>
 #include <cohort/core/error.hpp>
+#include <cohort/data/position.hpp>
 #include <cohort/data/randperm.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -23,25 +25,37 @@ struct SamplerOptions {
 ///
 /// Shapes   size(): samples of this rank; equal on all ranks. Without drop_last it is len / world
 ///          rounded up and the list is continued with its own head, as often as needed; with
-///          drop_last it is rounded down and the tail is left out (none may remain).
-/// Cost     4 bytes for each of len samples; set_epoch shuffles in place and allocates nothing.
-/// Errors   InvalidInput: len < 0, len too large to shuffle, world < 1, rank outside 0 .. world-1.
-/// Laws     the lists equal PyTorch's (tests/data/sampler_test.cpp). (seed, epoch) is the whole
-/// state. Source   torch/utils/data/distributed.py.
+///          drop_last it is rounded down and the tail is left out (none may remain). After
+///          set_position the same holds for what is left of the epoch.
+/// Cost     4 bytes for each of len samples; set_epoch and set_position shuffle in place and allocate
+///          nothing.
+/// Errors   InvalidInput: len < 0, len too large to shuffle, world < 1, rank outside 0 .. world-1, a
+///          position below zero.
+/// Laws     the lists equal PyTorch's (tests/data/sampler_test.cpp). (seed, position) is the whole
+///          state: what a world of any size has not consumed, another one deals out
+///          (tests/data/position_test.cpp).
+/// Source   torch/utils/data/distributed.py.
 class DistributedSampler {
  public:
   DistributedSampler(std::int64_t len, int world, int rank, SamplerOptions options = {})
       : len_(len), world_(world), rank_(rank), options_(options) {
     check();
-    size_ = len / world + (!options.drop_last && len % world != 0 ? 1 : 0);
     if (options.shuffle) order_.resize(static_cast<std::size_t>(len));
     set_epoch(0);
   }
 
   /// Without this call every epoch has the same order, as in PyTorch.
-  void set_epoch(std::int64_t epoch) {
-    epoch_ = epoch;
-    if (options_.shuffle) randperm(options_.seed + static_cast<std::uint64_t>(epoch), order_);
+  void set_epoch(std::int64_t epoch) { set_position({.epoch = epoch}); }
+
+  /// Deals out what is left of an epoch when its first position.samples places are consumed: place
+  /// samples + rank is this rank's first. Past the last place nothing is left.
+  void set_position(Position position) {
+    check(position);
+    epoch_ = position.epoch;
+    first_ = std::min(position.samples, len_);
+    const std::int64_t left = len_ - first_;
+    size_ = left / world_ + (!options_.drop_last && left % world_ != 0 ? 1 : 0);
+    if (options_.shuffle) randperm(options_.seed + static_cast<std::uint64_t>(epoch_), order_);
   }
 
   std::int64_t size() const { return size_; }
@@ -49,7 +63,7 @@ class DistributedSampler {
 
   /// The i-th sample of this rank, 0 <= i < size().
   std::int64_t operator[](std::int64_t i) const {
-    const std::int64_t place = (rank_ + i * world_) % len_;
+    const std::int64_t place = (first_ + rank_ + i * world_) % len_;
     return options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
   }
 
@@ -74,12 +88,21 @@ class DistributedSampler {
     if (options_.shuffle) require_permutable(len_);
   }
 
+  static void check(Position position) {
+    if (position.epoch >= 0 && position.samples >= 0) return;
+    throw InvalidInput(-1, "DistributedSampler",
+                       "epoch " + std::to_string(position.epoch) + " after " +
+                           std::to_string(position.samples) +
+                           " samples does not exist; give 0 or more of both");
+  }
+
   std::int64_t len_;
   int world_;
   int rank_;
   SamplerOptions options_;
   std::int64_t size_ = 0;
   std::int64_t epoch_ = 0;
+  std::int64_t first_ = 0;  // place of the list that is rank 0's first
   std::vector<std::uint32_t>
       order_;  // one list for all ranks; empty where it would be 0, 1, 2, ...
 };

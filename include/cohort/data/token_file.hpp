@@ -11,6 +11,7 @@
 #include <bit>
 #include <cerrno>
 #include <cohort/core/error.hpp>
+#include <cohort/data/position.hpp>
 #include <cohort/data/text_file.hpp>
 #include <cohort/data/windows.hpp>
 #include <cstddef>
@@ -170,17 +171,19 @@ class TokenFile {
 
 /// Fills batch `step` with rows that follow each other in the file and do not overlap. Global row k holds
 /// tokens [k * block, k * block + block) and their successors as targets; after the last whole row
-/// comes the first again, be it in the middle of a batch.
+/// comes the first again, be it in the middle of a batch. Batch 0 begins at row `from`: a resumed run
+/// gives its position and counts its batches from 0, whatever the number of ranks and rows was.
 ///
 /// Shapes   rows_per_epoch() = (tokens - 1) / block: each of these rows is seen once before any is seen
 ///          again; the up to block - 1 tokens behind them are left out.
-/// Errors   InvalidInput: fewer than block + 1 tokens; when a batch is filled, a token outside of
-///          the vocabulary in it, with its place in the file.
-/// Laws     a step's global batch depends on world * rows, not on world (tests/data/token_file_test.cpp).
+/// Errors   InvalidInput: fewer than block + 1 tokens, a position that the file does not have; when a
+///          batch is filled, a token outside of the vocabulary in it, with its place in the file.
+/// Laws     a step's global batch depends on world * rows, not on world (tests/data/token_file_test.cpp);
+///          batches from position(n) are those after n batches (tests/data/position_test.cpp).
 class TokenBlocks {
  public:
-  TokenBlocks(TokenFile file, int block, Place place, int vocabulary = 65536)
-      : file_(std::move(file)), block_(block), place_(place), vocabulary_(vocabulary) {
+  TokenBlocks(TokenFile file, int block, Place place, int vocabulary = 65536, Position from = {})
+      : file_(std::move(file)), block_(block), place_(place), vocabulary_(vocabulary), from_(from) {
     place.check();
     if (block < 1) {
       throw InvalidInput(-1, "TokenBlocks",
@@ -193,6 +196,13 @@ class TokenBlocks {
                                          std::to_string(std::int64_t(block) + 1) +
                                          "; give a longer file or shorter rows");
     }
+    if (from.epoch < 0 || from.samples < 0 || from.samples >= rows_per_epoch()) {
+      detail::refuse(file_.source(), "has " + std::to_string(rows_per_epoch()) + " rows of " +
+                                         std::to_string(block) + " tokens, and none after " +
+                                         std::to_string(from.samples) + " of epoch " +
+                                         std::to_string(from.epoch) +
+                                         "; give the file and the block that the run began with");
+    }
   }
 
   TokenBatch batch() const { return TokenBatch(place_.rows, block_); }
@@ -202,8 +212,14 @@ class TokenBlocks {
     return rows_per_epoch() / (std::int64_t(place_.world) * place_.rows);
   }
 
+  /// Where batch `step` begins: what a checkpoint after so many batches keeps.
+  Position position(std::int64_t step) const {
+    const std::int64_t rows = from_.samples + step * place_.world * place_.rows;
+    return {from_.epoch + rows / rows_per_epoch(), rows % rows_per_epoch()};
+  }
+
   void operator()(std::int64_t step, TokenBatch& out) const {
-    const std::int64_t first = (step * place_.world + place_.rank) * place_.rows;
+    const std::int64_t first = from_.samples + (step * place_.world + place_.rank) * place_.rows;
     for (int row = 0; row < place_.rows; ++row) {
       const std::int64_t at = (first + row) % rows_per_epoch() * block_;
       const auto from =
@@ -230,6 +246,7 @@ class TokenBlocks {
   int block_;
   Place place_;
   int vocabulary_;
+  Position from_;
 };
 
 }  // namespace cohort::data

@@ -10,10 +10,12 @@
 #include <cmath>
 #include <cohort/core/error.hpp>
 #include <cohort/io/file.hpp>
+#include <cohort/io/utf8.hpp>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -24,38 +26,12 @@
 
 namespace cohort::io {
 
-namespace detail {
-
-/// The length of the UTF-8 character at the head of `s`; 0 where there is none (RFC 3629).
-constexpr std::size_t utf8_length(std::string_view s) {
-  const auto at = [&](std::size_t i) {
-    return i < s.size() ? static_cast<std::uint8_t>(s[i]) : 0u;
-  };
-  const auto follows = [&](std::size_t i) { return (at(i) & 0xC0u) == 0x80u; };
-  const unsigned lead = at(0), second = at(1);
-  if (lead < 0x80) return s.empty() ? 0 : 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    const bool overlong = lead == 0xE0 && second < 0xA0;
-    const bool surrogate = lead == 0xED && second > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    const bool overlong = lead == 0xF0 && second < 0x90;
-    const bool too_high = lead == 0xF4 && second > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !too_high ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace detail
-
 /// Appends `s` as a JSON string. Bytes that are not UTF-8 become U+FFFD: the line stays valid JSON.
 inline void append_json(std::string& out, std::string_view s) {
   constexpr char digits[] = "0123456789abcdef";
   out += '"';
   while (!s.empty()) {
-    const std::size_t length = detail::utf8_length(s);
+    const std::size_t length = utf8_length(s);
     const auto c = static_cast<std::uint8_t>(s[0]);
     if (length == 0) {
       out += "\\ufffd";
@@ -186,5 +162,27 @@ class Metrics {
   std::string path_;
   int file_;
 };
+
+/// Cuts a log back to where it stood after a step, so that a run which resumes there writes it on as if
+/// nothing had happened: what follows goes from the first line on that begins with a later "step", or
+/// that a crash left unfinished. A file that is not there stays so.
+///
+/// Errors   ReadFailed, WriteFailed.
+inline void cut_metrics(const std::filesystem::path& path, std::int64_t step) {
+  constexpr std::string_view key = "{\"step\": ";
+  std::error_code missing;
+  if (!std::filesystem::exists(path, missing)) return;
+  const File file = File::to_change(path);
+  std::uint64_t kept = 0;
+  std::ifstream in(path, std::ios::binary);
+  for (std::string line; std::getline(in, line) && !in.eof(); kept += line.size() + 1) {
+    std::int64_t its_step = step;
+    if (line.starts_with(key))
+      std::from_chars(line.data() + key.size(), line.data() + line.size(), its_step);
+    if (its_step > step) break;
+  }
+  if (in.bad()) detail::fail<ReadFailed>("read", path.string(), EIO);
+  if (kept < file.size()) file.resize(kept);
+}
 
 }  // namespace cohort::io

@@ -4,6 +4,7 @@
 // of later.
 #pragma once
 #include <cohort/core/context.hpp>
+#include <cohort/core/said.hpp>
 #include <cohort/ops/cross_entropy.hpp>
 #include <cohort/ops/mean_squared_error.hpp>
 
@@ -17,6 +18,56 @@ template <class T, int C, class Total = ops::LossSum> struct LossGradient {
   Total total;
 };
 
+/// The classes [0, K) are among V logits.
+template <int K, int V>
+concept ClassesAmongLogits = (1 <= K) && (K <= V);
+
+namespace detail {
+template <int K, int V> struct OtherClasses {
+  static void say() {
+    static_assert(ClassesAmongLogits<K, V>,
+                  "cohort: CrossEntropyOver<K> needs a model with at least K logits, and K of at "
+                  "least 1. Write the number of classes before padding. [cohort/nn/losses.hpp]");
+  }
+};
+/// K; says one sentence and gives V where the classes are not among the logits.
+template <int K, int V> consteval int classes_among() {
+  if constexpr (ClassesAmongLogits<K, V>) {
+    return K;
+  } else {
+    static_assert(cohort::detail::said<OtherClasses<K, V>>());
+    return V;
+  }
+}
+}  // namespace detail
+
+/// Cross entropy over the first K classes of a model whose output is padded to V >= K logits:
+/// -log softmax(y[0, K))[target]. The others neither count nor learn from it.
+///
+/// Shapes   y [rows, V], targets [rows], dy 0 from column K on.
+/// Errors   compile time: K < 1 or K > V (ClassesAmongLogits). Run time: InvalidInput for a target outside
+///          [0, K) other than -100.
+/// Laws     with K = V the bits of CrossEntropy; whatever stands in the other columns changes no bit
+///          (tests/nn/losses_test.cpp).
+template <int K> struct CrossEntropyOver {
+  using Target = Tokens;
+  template <class Ctx, class T, int V, class Scale = float>
+  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, Scale scale = 1) {
+    const auto dy = ctx.like(y);
+    const auto total = ops::cross_entropy_gradient<V, detail::classes_among<K, V>()>(
+        ctx.device(), y.rows.count(), y.data, target.data, dy.data, ops::ignored_label, scale);
+    return LossGradient<T, V, std::remove_const_t<decltype(total)>>{dy, total};
+  }
+  template <class Ctx, class T, int V>
+  static auto evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+    return ops::cross_entropy<V, detail::classes_among<K, V>()>(ctx.device(), y.rows.count(),
+                                                                y.data, target.data);
+  }
+  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
+    return Model::Output::template bytes<T>(rows);
+  }
+};
+
 /// -log softmax(y)[target], natural logarithm; rows with target -100 weigh nothing.
 ///
 /// Shapes   y [rows, V], targets [rows].
@@ -27,14 +78,11 @@ struct CrossEntropy {
   using Target = Tokens;
   template <class Ctx, class T, int V, class Scale = float>
   static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, Scale scale = 1) {
-    const auto dy = ctx.like(y);
-    const auto total = ops::cross_entropy_gradient<V>(
-        ctx.device(), y.rows.count(), y.data, target.data, dy.data, ops::ignored_label, scale);
-    return LossGradient<T, V, std::remove_const_t<decltype(total)>>{dy, total};
+    return CrossEntropyOver<V>::forward(ctx, y, target, scale);
   }
   template <class Ctx, class T, int V>
   static auto evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
-    return ops::cross_entropy<V>(ctx.device(), y.rows.count(), y.data, target.data);
+    return CrossEntropyOver<V>::evaluate(ctx, y, target);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
     return Model::Output::template bytes<T>(rows);

@@ -69,49 +69,53 @@ template <class A> double row_loss(A sum, A top, A at_target) {
 
 /// Sum and weight of the loss; nothing is written.
 ///
-/// Shapes   logits[rows, V], targets[rows]; a row whose target is `ignored` has weight 0.
+/// Shapes   logits[rows, V], targets[rows]; a row whose target is `ignored` has weight 0. The classes are
+///          the first K columns; nothing depends on the others, the padding of a table.
 /// Units    natural logarithms, not divided by anything; the sum is taken in fp64, rows in order.
-/// Errors   a target outside [0, V) that is not `ignored`: InvalidInput.
-template <int V, class G, class T>
+/// Errors   a target outside [0, K) that is not `ignored`: InvalidInput.
+template <int V, int K = V, class G, class T>
 LossSum cross_entropy(const Cpu<G>&, int rows, const T* logits, const std::int32_t* targets,
                       std::int32_t ignored = ignored_label) {
-  detail::check_targets<V>(rows, targets, ignored);
+  static_assert(1 <= K && K <= V, "cohort: the classes [0, K) must be among the V logits.");
+  detail::check_targets<K>(rows, targets, ignored);
   using A = accumulator_t<T>;
   LossSum loss;
   for (int row = 0; row < rows; ++row, logits += V) {
     if (targets[row] == ignored) continue;
-    const A top = detail::row_max<V>(logits);
-    const A sum = detail::exp_sum<V>(logits, top, [](auto...) {});
+    const A top = detail::row_max<K>(logits);
+    const A sum = detail::exp_sum<K>(logits, top, [](auto...) {});
     loss += {detail::row_loss(sum, top, A(logits[targets[row]])), 1.0};
   }
   return loss;
 }
 
-/// The same, and its gradient: dlogits = scale (softmax(logits) - onehot(target)), 0 for ignored rows.
-/// The caller divides by the global weight later. dlogits may be logits. 16-bit logits are widened
-/// first: exponentials, their sum and the scaled gradient are fp32, and dlogits is rounded once.
-template <int V, class G, class T>
+/// The same, and its gradient: dlogits = scale (softmax(logits) - onehot(target)), 0 for ignored rows and
+/// from column K on. The caller divides by the global weight later. dlogits may be logits. 16-bit logits
+/// are widened first: exponentials, their sum and the scaled gradient are fp32, and dlogits is rounded once.
+template <int V, int K = V, class G, class T>
 LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
                                const std::int32_t* targets, T* dlogits,
                                std::int32_t ignored = ignored_label, accumulator_t<T> scale = 1) {
-  detail::check_targets<V>(rows, targets, ignored);
+  static_assert(1 <= K && K <= V, "cohort: the classes [0, K) must be among the V logits.");
+  detail::check_targets<K>(rows, targets, ignored);
   using A = accumulator_t<T>;
-  alignas(register_bytes) A e[V];
+  alignas(register_bytes) A e[K];
   LossSum loss;
   for (int row = 0; row < rows; ++row, logits += V, dlogits += V) {
     if (targets[row] == ignored) {
       for (int c = 0; c < V; ++c) dlogits[c] = T(0);
       continue;
     }
-    const A* x = widened<V>(logits, e);
-    const A top = detail::row_max<V>(x), at_target = x[targets[row]];
+    const A* x = widened<K>(logits, e);
+    const A top = detail::row_max<K>(x), at_target = x[targets[row]];
     const A sum =
-        detail::exp_sum<V>(x, top, [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
+        detail::exp_sum<K>(x, top, [&](int c, Vec<A> v, auto count) { store(e + c, v, count); });
     const A inverse = scale / sum;
     e[targets[row]] -= sum;
-    for_vectors<V, A>([&](int c, auto count) {
+    for_vectors<K, A>([&](int c, auto count) {
       store(dlogits + c, load(static_cast<const A*>(e) + c, count) * inverse, count);
     });
+    for (int c = K; c < V; ++c) dlogits[c] = T(0);
     loss += {detail::row_loss(sum, top, at_target), 1.0};
   }
   return loss;
@@ -120,10 +124,10 @@ LossSum cross_entropy_gradient(const Cpu<G>&, int rows, const T* logits,
 // The same on a GPU: ops/cuda/cross_entropy.hpp. The loss is added to device.loss; a bad target does not
 // throw, it is written to device.fault. `scale` may also be a `const float*`: a factor in device memory, 1
 // where it is nullptr.
-template <int V, class T>
+template <int V, int K = V, class T>
 LossOnDevice cross_entropy(const Cuda&, int rows, const T* logits, const std::int32_t* targets,
                            std::int32_t ignored = ignored_label);
-template <int V, class T, class Scale = accumulator_t<T>>
+template <int V, int K = V, class T, class Scale = accumulator_t<T>>
 LossOnDevice cross_entropy_gradient(const Cuda&, int rows, const T* logits,
                                     const std::int32_t* targets, T* dlogits,
                                     std::int32_t ignored = ignored_label, Scale scale = Scale(1));

@@ -21,6 +21,7 @@ struct AdamW {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.01;
   };
   static constexpr int moments = 2;
+  static constexpr const char* moment_names[] = {"exp_avg", "exp_avg_sq"};
 
   template <class T> using Step = ops::AdamStep<accumulator_t<T>>;
   template <class T> COHORT_HOST_DEVICE static Step<T> prepare(UpdateStep now, const Options& o) {

@@ -19,6 +19,7 @@ template <bool Nesterov> struct BasicSgd {
     double momentum = 0.0, weight_decay = 0.0;
   };
   static constexpr int moments = 1;
+  static constexpr const char* moment_names[] = {"momentum_buffer"};
 
   template <class T> using Step = ops::SgdStep<accumulator_t<T>>;
   template <class T> COHORT_HOST_DEVICE static Step<T> prepare(UpdateStep now, const Options& o) {

@@ -5,6 +5,7 @@
 #pragma once
 #include <cohort/core/arena.hpp>
 #include <cohort/optim/shard.hpp>
+#include <cohort/plan/held.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/policies/data_parallel.hpp>
 #include <cohort/policies/edited.hpp>
@@ -67,6 +68,7 @@ struct Replicate {
           masters_(bytes(comm).masters),
           grads_(bytes(comm).gradients),
           moments_(bytes(comm).optimizer),
+          world_{comm.size(), comm.rank()},
           wire_(device, largest_bucket<Plan>(), comm.size()) {}
 
     /// Where a unit's parameters and gradients are now.
@@ -107,6 +109,19 @@ struct Replicate {
       params_.close(device_);
       masters_.close(device_);
     }
+    /// What checkpoints are cut by, as in ShardedMemory: every rank holds everything.
+    static constexpr std::size_t frozen_size() { return Plan::layout.frozen; }
+    Copies copies() const { return world_; }
+    Copies frozen_copies() const { return world_; }
+    template <class F> void for_each_held(F f) const {
+      for_each_whole_run(Plan::layout, true, [&](const HeldRun& run) {
+        f(run, masters() + run.local, moments_.template as<D>() + run.local);
+      });
+    }
+    template <class F> void for_each_held_frozen(F f) const {
+      for_each_whole_run(Plan::layout, false,
+                         [&](const HeldRun& run) { f(run, params() + size() + run.local); });
+    }
     /// Every rank sees the whole reduced gradient, so its norm needs no exchange.
     static constexpr bool norm_is_partial = false;
     static constexpr bool restarts_gradients = false;
@@ -125,6 +140,12 @@ struct Replicate {
       detail::copy_converted(device_, size(), static_cast<const M*>(masters()), params());
       if (whole > size()) comm.broadcast(params() + size(), whole - size(), 0);
     }
+    /// Makes parameters follow masters that were overwritten.
+    template <class W> void refresh(W& comm) const {
+      if constexpr (Plan::has_masters)
+        detail::copy_converted(device_, size(), static_cast<const M*>(masters()), params());
+      detail::settle(comm);
+    }
     template <class W> void collect(W&, bool gradients, float* flat) const {
       if (flat == nullptr) return;
       if (gradients)
@@ -140,6 +161,7 @@ struct Replicate {
     [[no_unique_address]] Device device_;
     detail::Edited<Device> params_, masters_;
     typename Device::Memory grads_, moments_;
+    Copies world_;
     detail::Wire<Plan> wire_;
   };
 

@@ -3,48 +3,31 @@
 // cohort/policies/sharded.hpp: what ZeRO-1, ZeRO-2, FullShard and HybridShard share: the storage of one rank.
 #pragma once
 #include <algorithm>
-#include <cohort/comm/axes.hpp>
-#include <cohort/core/arena.hpp>
-#include <cohort/optim/shard.hpp>
-#include <cohort/policies/edited.hpp>
-#include <cohort/policies/sharding.hpp>
-#include <utility>
+#include <cohort/policies/sharded_memory.hpp>
 
 namespace cohort::detail {
 
-/// Owns one rank's part of the training state. Groups lie one after the other; each rank holds an equal,
-/// whole-chunk slice of every group, in `shard` order: group 0's slice, group 1's, ... What is frozen
-/// lies behind what is trained, in slices of its own, or whole where parameters are whole.
-template <class Plan, class Comm> class ShardedStorage {
+/// One rank's part of the training state (ShardedMemory) and the collectives that move it.
+template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Plan, Comm> {
+  using Memory = ShardedMemory<Plan, Comm>;
+  using Memory::axes_, Memory::device_, Memory::whole_at_, Memory::shard_at_;
+  using Memory::gathered, Memory::gathered_frozen, Memory::gradient, Memory::moments;
+  using Memory::own_masters, Memory::own_copies, Memory::own_grads, Memory::own_frozen;
+  using Memory::per, Memory::frozen_per, Memory::ranks, Memory::largest;
+  using Memory::whole_params, Memory::whole_frozen, Memory::keeps_gradients, Memory::num_groups;
+
  public:
-  using C = typename Plan::compute;
-  using M = typename Plan::master;
-  using D = typename Plan::gradient;
-  using how = typename Plan::data;
-  static constexpr int num_groups = Plan::groups.count;
+  using Memory::size;
+  using typename Memory::C, typename Memory::M, typename Memory::D, typename Memory::how,
+      typename Memory::Device;
   static constexpr bool has_frozen = Plan::layout.frozen > 0;
-  static constexpr bool keeps_gradients = how::template keeps_gradients<Plan>;
   static constexpr bool norm_is_partial = true;
   /// Each micro-batch starts new gradients when they leave after every one.
-  static constexpr bool restarts_gradients = how::shards_gradients && !keeps_gradients;
+  static constexpr bool restarts_gradients = how::shards_gradients && !Memory::keeps_gradients;
 
-  using Device = typename Plan::device;
   /// `device` is where collectives and what goes with them run.
   ShardedStorage(Comm& comm, const Device& device)
-      : device_(device),
-        axes_(comm, how::shard_ranks),
-        params_(bytes().parameters),
-        masters_(bytes().masters),
-        grads_(bytes().gradients),
-        moments_(bytes().optimizer),
-        gathered_(bytes().gathered),
-        wire_(device, Plan::shards.largest(ranks()), comm.size()) {
-    for (int g = 0; g < num_groups; ++g) {
-      whole_at_[g + 1] = whole_at_[g] + Plan::shards.padded(g, ranks());
-      shard_at_[g + 1] = shard_at_[g] + Plan::shards.per_rank(g, ranks());
-      frozen_at_[g + 1] = frozen_at_[g] + Plan::shards.frozen.per_rank(g, ranks());
-    }
-  }
+      : Memory(comm, device), wire_(device, Plan::shards.largest(ranks()), comm.size()) {}
 
   C* param(int unit) const { return gathered(Plan::groups.of[unit]) + Plan::shards.offset[unit]; }
   C* frozen(int unit) const {
@@ -54,7 +37,6 @@ template <class Plan, class Comm> class ShardedStorage {
   }
   D* grad(int unit) const { return gradient(Plan::groups.of[unit]) + Plan::shards.offset[unit]; }
 
-  std::size_t size() const { return shard_at_[num_groups]; }
   /// Calls f(Shard, copies) for every contiguous piece of this rank's shard; copies are the parameters
   /// of another type that follow it, or nullptr.
   template <class F> void for_each_shard(const std::uint8_t* decays, F f) const {
@@ -68,40 +50,6 @@ template <class Plan, class Comm> class ShardedStorage {
       }
     }
   }
-  /// Where element `offset` of the flat forward order stands in this rank's shard, or -1.
-  std::ptrdiff_t local(std::size_t offset, int unit) const {
-    const auto [g, k] = place(offset, unit);
-    if (k / per(g) != static_cast<std::size_t>(rank())) return -1;
-    return static_cast<std::ptrdiff_t>(shard_at_[g] + k % per(g));
-  }
-  /// Does this rank hold that element of a parameter?
-  bool holds(const ParamInfo& p, std::size_t element) const {
-    if constexpr (!how::shards_params) return true;
-    if (!p.trains) return frozen_at(p, element) != nullptr;
-    return local(p.offset + element, p.unit) >= 0;
-  }
-  /// Sets one element of a parameter wherever this rank holds it; only inside edit().
-  void write(const ParamInfo& p, std::size_t element, float value) const {
-    if (!p.trains) {
-      if (C* to = frozen_at(p, element)) *params_.host(to) = C(value);
-      return;
-    }
-    const auto [g, k] = place(p.offset + element, p.unit);
-    if constexpr (!how::shards_params) *params_.host(whole_params() + whole_at_[g] + k) = C(value);
-    if constexpr (Plan::has_masters || how::shards_params) {
-      const auto& memory = Plan::has_masters ? masters_ : params_;
-      if (k / per(g) == static_cast<std::size_t>(rank()))
-        *memory.host(own_masters(g) + k % per(g)) = M(value);
-    }
-  }
-  template <class F> void edit(F f) {
-    params_.open(device_);
-    masters_.open(device_);
-    f();
-    params_.close(device_);
-    masters_.close(device_);
-  }
-
   void run(const Op& op, Comm& world) {
     Comm& comm = op.axis == Axis::shard       ? axes_.shard(world)
                  : op.axis == Axis::replicate ? axes_.replicate(world)
@@ -150,6 +98,18 @@ template <class Plan, class Comm> class ShardedStorage {
   template <class W> void broadcast(W& world) const {
     if constexpr (!how::shards_params)
       world.broadcast(whole_params(), whole_at_[num_groups] + Plan::layout.frozen, 0);
+  }
+  /// Makes parameters follow masters that were overwritten, where they are copies or whole. Collective.
+  void refresh(Comm& world) {
+    if constexpr (!how::shards_params) {
+      for (int g = 0; g < num_groups; ++g) {
+        if (per(g) == 0) continue;
+        if constexpr (Plan::has_masters)
+          copy_converted(device_, per(g), static_cast<const M*>(own_masters(g)), own_copies(g));
+        all_gather(axes_.shard(world), g);
+      }
+      settle(world);
+    }
   }
   /// The whole parameters (or reduced gradients) in flat forward order; with nullptr this rank takes part
   /// and keeps nothing. Collective.
@@ -203,75 +163,6 @@ template <class Plan, class Comm> class ShardedStorage {
     for (int u = 0; u < Plan::num_units; ++u)
       if (Plan::groups.of[u] == group) f(u, Plan::layout.units[u]);
   }
-  PersistentBytes bytes() const { return how::template persistent_bytes<Plan>(ranks()); }
-  int ranks() const { return axes_.shard_size(); }
-  int rank() const { return axes_.shard_rank(); }
-  std::size_t per(int g) const { return shard_at_[g + 1] - shard_at_[g]; }
-  std::size_t frozen_per(int g) const { return frozen_at_[g + 1] - frozen_at_[g]; }
-  std::size_t largest() const {
-    return std::max(Plan::shards.whole_slot(ranks()), Plan::shards.whole(0, ranks()));
-  }
-  C* whole_params() const { return params_.template as<C>(); }
-  D* moments() const { return moments_.template as<D>(); }
-  std::pair<int, std::size_t> place(std::size_t offset, int unit) const {
-    return {Plan::groups.of[unit],
-            Plan::shards.offset[unit] + (offset - Plan::layout.units[unit].offset)};
-  }
-  /// Where a frozen parameter is, or nullptr: whole ranges keep the layout's order.
-  C* frozen_at(const ParamInfo& p, std::size_t element) const {
-    if constexpr (!how::shards_params) return whole_frozen(p.offset + element);
-    const int g = Plan::groups.of[p.unit];
-    const std::size_t k = Plan::shards.frozen.offset[p.unit] + element +
-                          (p.offset - Plan::layout.units[p.unit].frozen_offset);
-    if (k / frozen_per(g) != static_cast<std::size_t>(rank())) return nullptr;
-    return own_frozen(g) + k % frozen_per(g);
-  }
-  /// The layout's element `offset`, of the frozen range.
-  C* whole_frozen(std::size_t offset) const {
-    return whole_params() + whole_at_[num_groups] + (offset - Plan::layout.size);
-  }
-  /// Where a group is whole: at its place among all groups, or in the root's range and two slots
-  /// behind it that odd and even groups use in turn.
-  template <class T>
-  T* among(T* groups, bool all, int g, std::size_t root, std::size_t slot) const {
-    if (all) return groups + whole_at_[g];
-    return g == 0 ? groups : groups + root + static_cast<std::size_t>(g & 1) * slot;
-  }
-  C* gathered(int g) const {
-    if constexpr (!how::shards_params) return whole_params() + whole_at_[g];
-    return among(gathered_.template as<C>(), !how::reshards, g, Plan::shards.whole(0, ranks()),
-                 Plan::shards.whole_slot(ranks()));
-  }
-  C* gathered_frozen(int g) const {
-    if constexpr (how::reshards) return gathered(g) + Plan::shards.padded(g, ranks());
-    return gathered_.template as<C>() + whole_at_[num_groups] +
-           frozen_at_[g] * static_cast<std::size_t>(ranks());
-  }
-  D* gradient(int g) const {
-    if constexpr (!how::shards_gradients) return grads_.template as<D>() + whole_at_[g];
-    C* params = gathered_.template as<C>();
-    D* gradients = reinterpret_cast<D*>(params + how::template gathered_params<Plan>(ranks()));
-    return among(gradients, keeps_gradients, g, Plan::shards.padded(0, ranks()),
-                 Plan::shards.slot(ranks()));
-  }
-  M* own_masters(int g) const {
-    if constexpr (Plan::has_masters)
-      return masters_.template as<M>() + shard_at_[g];
-    else if constexpr (how::shards_params)
-      return params_.template as<M>() + shard_at_[g];
-    else
-      return own_copies(g);
-  }
-  /// This rank's slice of the whole group.
-  C* own_copies(int g) const { return gathered(g) + static_cast<std::size_t>(rank()) * per(g); }
-  C* own_frozen(int g) const {
-    const std::size_t before = Plan::has_masters ? 0 : shard_at_[num_groups];
-    return params_.template as<C>() + before + frozen_at_[g];
-  }
-  D* own_grads(int g) const {
-    if constexpr (how::shards_gradients) return grads_.template as<D>() + shard_at_[g];
-    return gradient(g) + static_cast<std::size_t>(rank()) * per(g);
-  }
   /// Parameters of another type than their masters are written where the others' come to lie; those of
   /// ZeRO-1 and ZeRO-2 were when they were updated.
   void all_gather(Comm& comm, int g) const {
@@ -284,12 +175,7 @@ template <class Plan, class Comm> class ShardedStorage {
     }
   }
 
-  [[no_unique_address]] Device device_;
-  Axes<Comm> axes_;
-  Edited<Device> params_, masters_;
-  typename Device::Memory grads_, moments_, gathered_;
   Wire<Plan> wire_;
-  std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{}, frozen_at_{};
   bool first_ = true;
 };
 

@@ -12,6 +12,8 @@ template <class Plan, class Machine, class Device> class Capture {
  public:
   explicit Capture(const Machine&) {}
   template <class Size, class F> void operator()(const Size&, F queue) { queue(); }
+  /// The next step is queued anew: something that a graph holds by value has changed.
+  static void forget() {}
 };
 
 }  // namespace cohort::detail

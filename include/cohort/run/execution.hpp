@@ -11,7 +11,7 @@
 #include <cohort/run/finish.hpp>
 #include <cohort/run/inputs.hpp>
 #include <cohort/run/options.hpp>
-#include <cohort/run/state.hpp>
+#include <cohort/run/run_state.hpp>
 
 namespace cohort {
 
@@ -21,7 +21,8 @@ namespace cohort {
 /// Comm     step, evaluate and everything else marked collective must be called by all ranks alike.
 /// Errors   bad batches: InvalidInput before anything is issued. A failure on one rank inside a
 ///          step reaches every rank as PeerFailed; after it the run cannot go on.
-template <class Plan, class World, class Device> class Execution {
+template <class Plan, class World, class Device>
+class Execution : public RunState<Execution<Plan, World, Device>> {
  public:
   using plan_type = Plan;
   using T = typename Plan::compute;
@@ -57,6 +58,7 @@ template <class Plan, class World, class Device> class Execution {
   }
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
+  ~Execution() { this->pending_.abandon(broken_); }
 
   /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
   /// by the number of micro-batches. Collective.
@@ -139,21 +141,6 @@ template <class Plan, class World, class Device> class Execution {
     });
   }
 
-  /// Every parameter by name, whole and without padding. Collective.
-  std::vector<NamedTensor> gather_parameters(Receivers to = Receivers::all_ranks) {
-    return gather(false, to, 1);
-  }
-  /// The last step's gradients by name: sums over the global batch, before division and clipping.
-  /// Frozen parameters have none. Collective.
-  std::vector<NamedTensor> gather_gradients(Receivers to = Receivers::all_ranks) {
-    return gather(true, to, finish_.unscale());
-  }
-  /// Overwrites one parameter; all ranks must write the same values. Collective.
-  void set_parameter(const std::string& name, std::span<const float> values) {
-    driver_.machine().settle();
-    detail::write_by_name<Plan>(rank(), storage(), name, values);
-  }
-
   int rank() const { return world_.rank(); }
   int size() const { return world_.size(); }
   std::int64_t steps_done() const { return finish_.steps(); }
@@ -171,6 +158,7 @@ template <class Plan, class World, class Device> class Execution {
   auto& storage() { return driver_.storage(); }
 
  private:
+  friend class RunState<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
   using Driver = detail::Driver<Plan, World>;
   using Machine = typename Driver::Machine;
@@ -232,6 +220,7 @@ template <class Plan, class World, class Device> class Execution {
       for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
       micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
     }
+    this->pending_.before_change();
     finish_(tables(), scratch_);
   }
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
@@ -270,9 +259,18 @@ template <class Plan, class World, class Device> class Execution {
     else
       return Loss::forward(ctx, y, target);
   }
-  std::vector<NamedTensor> gather(bool gradients, Receivers to, double factor) {
+  /// Overwrites what steps work with; a failure inside f may leave a mixture, so this run is over.
+  template <class F> void replace_state(F f) {
     driver_.machine().settle();
-    return detail::gather_by_name<Plan>(storage(), driver_.machine().comm(), gradients, to, factor);
+    try {
+      f();
+    } catch (...) {
+      broken_ = true;
+      throw;
+    }
+    storage().refresh(driver_.machine().comm());
+    driver_.machine().settle();
+    capture_.forget();
   }
 
   void check_rows(Rows x, Rows y) const {

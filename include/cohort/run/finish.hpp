@@ -55,6 +55,11 @@ template <class Plan, class Driver, class Device> class Finish {
   double unscale() const { return unscale_; }  // of the last step's gradients
   LossScale loss_scale() const { return scaler_.state(); }
   void set_loss_scale(LossScale state) { scaler_.set(state); }
+  /// Goes on as after `steps` updates.
+  void resume(std::int64_t steps, LossScale scale) {
+    steps_ = report_.step = steps;
+    if constexpr (Plan::scales_loss) scaler_.set(scale);
+  }
 
   /// The loss of an evaluation on this rank.
   void begin_evaluation() { evaluated_ = {}; }

@@ -13,17 +13,18 @@ struct Exact {
   double sum = 0, weight = 0;
   std::vector<double> gradient;
 };
-template <int V>
+/// Over the first K of V columns.
+template <int V, int K>
 Exact exact(const std::vector<double>& x, const std::vector<std::int32_t>& targets, double scale) {
   Exact e{0, 0, std::vector<double>(x.size())};
   for (std::size_t r = 0; r < targets.size(); ++r) {
     if (targets[r] == ops::ignored_label) continue;
     const double* row = x.data() + r * V;
-    const double top = *std::max_element(row, row + V);
+    const double top = *std::max_element(row, row + K);
     double sum = 0;
-    for (int c = 0; c < V; ++c) sum += std::exp(row[c] - top);
+    for (int c = 0; c < K; ++c) sum += std::exp(row[c] - top);
     e.sum += std::log(sum) + top - row[targets[r]], e.weight += 1;
-    for (int c = 0; c < V; ++c)
+    for (int c = 0; c < K; ++c)
       e.gradient[r * V + c] = scale * (std::exp(row[c] - top) / sum - (c == targets[r] ? 1 : 0));
   }
   return e;
@@ -33,34 +34,39 @@ Exact exact(const std::vector<double>& x, const std::vector<std::int32_t>& targe
 /// units). Sums of V terms add V units; the quotient three; so does the loss, which is below 100.
 template <class A> double relative(int V) { return unit<A> * (2 * V + 40); }
 
-template <int V, class T> void check(int rows, double deviation) {
+template <int V, class T, int K = V> void check(int rows, double deviation) {
   CAPTURE(V);
+  CAPTURE(K);
   using A = accumulator_t<T>;
   Gpu gpu;
   const auto n = static_cast<std::size_t>(rows) * V;
-  auto targets = integers(static_cast<std::size_t>(rows), V, 3);
+  auto targets = integers(static_cast<std::size_t>(rows), K, 3);
   for (std::size_t r = 2; r < targets.size(); r += 5) targets[r] = ops::ignored_label;
-  const auto x = normal<T>(n, 1, deviation);
-  const Exact want = exact<V>(as<double>(x), targets, 0.25);
+  auto x = normal<T>(n, 1, deviation);
+  for (std::size_t i = 0; i < n; ++i)
+    if (i % V >= K) x[i] = T(i % 2 == 0 ? NAN : 3e4f);
+  const Exact want = exact<V, K>(as<double>(x), targets, 0.25);
   OnGpu<T> logits(x), gradient(n);
   OnGpu<std::int32_t> labels(targets);
   OnGpu<float> scale(std::vector<float>{0.25f});
   const double tolerance = relative<A>(V) * rows * 100;
 
-  ops::cross_entropy<V>(gpu, rows, logits.view(), labels.view());
+  ops::cross_entropy<V, K>(gpu, rows, logits.view(), labels.view());
   auto loss = gpu.loss();
   CHECK(std::fabs(loss[0] - want.sum) <= tolerance);
   CHECK(loss[1] == want.weight);
 
-  ops::cross_entropy_gradient<V>(gpu, rows, logits.view(), labels.view(), gradient.data(),
-                                 ops::ignored_label, A(0.25));
+  ops::cross_entropy_gradient<V, K>(gpu, rows, logits.view(), labels.view(), gradient.data(),
+                                    ops::ignored_label, A(0.25));
   const auto written = gradient.get();
   CHECK(std::fabs(gpu.loss()[0] - 2 * loss[0]) <= 2 * unit<double> * std::fabs(loss[0]) * 4);
   if (rows > 0) CHECK(once_rounded(written, want.gradient, relative<A>(V)) <= 1);
+  for (std::size_t i = 0; i < n; ++i)
+    if (i % V >= K) REQUIRE(value(written[i]) == 0);
 
   const float* in_memory = scale.view();  // in place, and with the scale in the GPU's memory
-  ops::cross_entropy_gradient<V>(gpu, rows, logits.view(), labels.view(), logits.data(),
-                                 ops::ignored_label, in_memory);
+  ops::cross_entropy_gradient<V, K>(gpu, rows, logits.view(), labels.view(), logits.data(),
+                                    ops::ignored_label, in_memory);
   CHECK(same_bits(logits.get(), written));
   CHECK(gpu.loss()[1] == 3 * want.weight);
   CHECK(gpu.fault().kind == cuda::Fault::none);
@@ -79,8 +85,29 @@ TEST_CASE_TEMPLATE("cross_entropy on a GPU: near fp64, a warp or a block a row",
   }
 }
 
+TEST_CASE_TEMPLATE("cross_entropy on a GPU: columns behind the K classes do not count", T, double,
+                   float, bf16, fp16) {
+  check<64, T, 61>(13, 3.0);  // packs with columns of both kinds
+  check<64, T, 32>(9, 3.0);
+  check<65, T, 61>(9, 3.0);
+  check<1024, T, 1>(7, 3.0);
+  check<9000, T, 8193>(3, 3.0);
+}
+
 TEST_CASE("cross_entropy on a GPU: one row of GPT-2's padded vocabulary") {
   check<50304, bf16>(2, 3.0);
+  check<50304, bf16, 50257>(2, 3.0);
+}
+
+TEST_CASE("cross_entropy on a GPU: a target in the padding is reported") {
+  Gpu gpu;
+  OnGpu<float> logits(normal<float>(2 * 12, 1));
+  OnGpu<std::int32_t> labels(std::vector<std::int32_t>{9, 10});
+  ops::cross_entropy_gradient<12, 10>(gpu, 2, logits.view(), labels.view(), logits.data());
+  const cuda::Fault fault = gpu.fault();
+  CHECK(fault.kind == cuda::Fault::target);
+  CHECK(fault.row == 1);
+  CHECK(fault.value == 10);
 }
 
 TEST_CASE("cross_entropy on a GPU: far logits neither overflow nor lose the others") {

@@ -16,7 +16,7 @@ namespace {
 using Size = example::Gpt2_124M;
 using Model = Size::Model;
 template <class How, class... Ps>
-using RunOf = Trainer<Model, nn::CrossEntropy, DataParallel<How>, MixedPrecision<bf16, fp32>,
+using RunOf = Trainer<Model, example::Gpt2Loss, DataParallel<How>, MixedPrecision<bf16, fp32>,
                       ClipGradNorm, Ps...>;
 
 /// As a recorder on one of `ranks` ranks would log the plan of a step.

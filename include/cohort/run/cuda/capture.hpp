@@ -42,6 +42,12 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
     }
   }
 
+  /// The next step is captured anew: something that the graph holds by value has changed.
+  void forget() {
+    if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+    graph_ = nullptr;
+  }
+
  private:
   cudaStream_t stream() const { return machine_.compute().stream; }
   template <class F> void capture(F queue) {
@@ -60,11 +66,6 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
     cudaGraphDestroy(graph);
     cuda::check(made);
   }
-  void forget() {
-    if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
-    graph_ = nullptr;
-  }
-
   const Machine& machine_;
   cudaGraphExec_t graph_ = nullptr;
   Rows seen_{-1, 0}, captured_{};

@@ -79,6 +79,14 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
     device().upload(&state_->scaler, &changed, sizeof changed);
   }
 
+  /// Goes on as after `steps` updates.
+  void resume(std::int64_t steps, LossScale scale) {
+    wait();
+    device().upload(&state_->steps, &steps, sizeof steps);
+    last_.conclusion.report.step = steps;
+    if constexpr (Plan::scales_loss) set_loss_scale(scale);
+  }
+
   /// Losses add to sums of their own while this rank evaluates.
   void begin_evaluation() {
     driver_.machine().settle();

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/io/checkpoint_part.hpp: what one rank writes of a checkpoint: pieces of named tensors, each block with a hash.
+#pragma once
+#include <algorithm>
+#include <charconv>
+#include <cohort/io/safetensors.hpp>
+#include <cohort/io/safetensors_writer.hpp>
+#include <cohort/io/xxh64.hpp>
+#include <numeric>
+#include <vector>
+
+namespace cohort::io {
+
+/// Elements [first, first + count) of a tensor of these extents, row-major.
+struct CheckpointPiece {
+  std::string name;
+  StoredType type = StoredType::F32;
+  std::vector<std::uint64_t> extents;
+  std::uint64_t first = 0, count = 0;
+  std::uint64_t bytes() const { return count * static_cast<std::uint64_t>(bits(type)) / 8; }
+};
+
+/// Bytes of a file that have one hash: what is read to check one element.
+inline constexpr std::size_t checkpoint_block = std::size_t{1} << 20;
+
+namespace detail {
+
+inline constexpr std::string_view hashes_name = "block_hashes";
+
+/// "128 of 64,32": a piece's place in its tensor, as the file's metadata says it under the tensor's name.
+inline std::string place_text(const CheckpointPiece& piece) {
+  std::string text = std::to_string(piece.first) + " of ";
+  for (std::size_t i = 0; i < piece.extents.size(); ++i)
+    text += (i ? "," : "") + std::to_string(piece.extents[i]);
+  return text;
+}
+/// Reads it; false when it is something else, or the piece does not fit into the tensor.
+inline bool read_place(std::string_view text, CheckpointPiece& piece) {
+  const auto number = [&](std::uint64_t& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{}) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return true;
+  };
+  if (!number(piece.first) || !text.starts_with(" of ")) return false;
+  text.remove_prefix(4);
+  std::uint64_t numel = 1;
+  for (bool more = true; more;) {
+    std::uint64_t extent = 0;
+    if (!number(extent) || __builtin_mul_overflow(numel, extent, &numel)) return false;
+    piece.extents.push_back(extent);
+    more = text.starts_with(",");
+    if (more) text.remove_prefix(1);
+  }
+  return text.empty() && piece.first <= numel && piece.count <= numel - piece.first;
+}
+
+}  // namespace detail
+
+/// Where the pieces of a file go: safetensors with one flat tensor a piece, its place under its name in
+/// __metadata__, and the hashes of all blocks of 1 MiB as a tensor that stands first.
+class CheckpointPartLayout {
+ public:
+  explicit CheckpointPartLayout(const std::vector<CheckpointPiece>& pieces)
+      : layout_(specs(pieces), places(pieces)), order_(pieces.size()) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+      return layout_.offset(a) < layout_.offset(b);
+    });
+  }
+  const SafetensorsLayout& file() const { return layout_; }
+  /// Pieces in the order of their bytes.
+  const std::vector<std::size_t>& order() const { return order_; }
+  std::uint64_t hashes_at() const { return layout_.offset(order_.size()); }
+  std::uint64_t begin() const { return hashes_at() + layout_.bytes(order_.size()); }
+
+ private:
+  static std::vector<TensorSpec> specs(const std::vector<CheckpointPiece>& pieces) {
+    std::vector<TensorSpec> all;
+    std::uint64_t sum = 0;
+    for (const CheckpointPiece& piece : pieces) {
+      all.push_back({piece.name, piece.type, {piece.count}});
+      sum += piece.bytes();
+    }
+    const std::uint64_t blocks = (sum + checkpoint_block - 1) / checkpoint_block;
+    all.push_back({std::string(detail::hashes_name), StoredType::U64, {blocks}});
+    return all;
+  }
+  static std::vector<std::pair<std::string, std::string>> places(
+      const std::vector<CheckpointPiece>& pieces) {
+    std::vector<std::pair<std::string, std::string>> all;
+    for (const CheckpointPiece& piece : pieces)
+      all.emplace_back(piece.name, detail::place_text(piece));
+    return all;
+  }
+
+  SafetensorsLayout layout_;
+  std::vector<std::size_t> order_;
+};
+
+/// Writes a rank's file and returns when it would survive a loss of power; its name is not yet durable.
+/// source(i, at, to) fills `to` with the bytes of piece i from `at` on.
+///
+/// Cost     one pass; 1 MiB of memory beside the header.
+/// Errors   WriteFailed, and what the source throws.
+template <class Source>
+void write_checkpoint_part(const std::filesystem::path& path,
+                           const std::vector<CheckpointPiece>& pieces, Source source) {
+  const CheckpointPartLayout layout(pieces);
+  File file = File::to_write(path);
+  file.write(0, std::as_bytes(std::span(layout.file().header())));
+  std::vector<std::byte> block(checkpoint_block);
+  std::vector<std::uint64_t> hashes;
+  std::uint64_t at = layout.begin();
+  std::size_t filled = 0;
+  const auto flush = [&] {
+    const std::span<const std::byte> full(block.data(), filled);
+    hashes.push_back(xxh64(full));
+    file.write(at, full);
+    at += filled;
+    filled = 0;
+  };
+  for (const std::size_t i : layout.order()) {
+    const std::uint64_t bytes = pieces[i].bytes();
+    for (std::uint64_t done = 0; done < bytes;) {
+      const std::size_t n = std::min<std::uint64_t>(block.size() - filled, bytes - done);
+      source(i, done, std::span(block).subspan(filled, n));
+      done += n;
+      filled += n;
+      if (filled == block.size()) flush();
+    }
+  }
+  if (filled > 0) flush();
+  file.write(layout.hashes_at(), std::as_bytes(std::span(hashes)));
+  file.sync();
+  file.close();
+}
+
+/// Reads a rank's file back, each block against its hash. Not for use by several threads at once.
+///
+/// Errors   ReadFailed; MalformedFile: no safetensors, a piece without a place, a block whose hash differs.
+class CheckpointPart {
+ public:
+  explicit CheckpointPart(const std::filesystem::path& path) : file_(path) {
+    for (std::size_t i = 0; i < file_.size(); ++i) {
+      StoredTensor tensor = file_[i];
+      if (tensor.name == detail::hashes_name) {
+        read_hashes(tensor);
+        continue;
+      }
+      CheckpointPiece piece{tensor.name, tensor.type, {}, 0, 0};
+      if (tensor.shape.size() == 1) piece.count = tensor.shape[0];
+      const auto place = file_.metadata(tensor.name);
+      if (tensor.shape.size() != 1 || !place || !detail::read_place(*place, piece))
+        malformed("'" + tensor.name + "' does not say which part of a tensor it is");
+      pieces_.push_back(std::move(piece));
+      tensors_.push_back(std::move(tensor));
+    }
+    const std::uint64_t end = tensors_.empty() ? begin_ : tensors_.back().end;
+    if (tensors_.empty()
+            ? !hashes_.empty()
+            : tensors_.front().begin != begin_ ||
+                  hashes_.size() != (end - begin_ + checkpoint_block - 1) / checkpoint_block)
+      malformed("its hashes do not belong to its tensors");
+    end_ = end;
+  }
+
+  const std::string& path() const { return file_.path(); }
+  std::string_view header() const { return file_.header(); }
+  const std::vector<CheckpointPiece>& pieces() const { return pieces_; }
+
+  /// The block of a file that was read last.
+  struct Block {
+    const CheckpointPart* file = nullptr;
+    std::uint64_t index = 0;
+    std::vector<std::byte> bytes;
+  };
+  /// Fills `to` with the bytes of piece i from `at` on. `block` is used again by the next call.
+  void read(std::size_t i, std::uint64_t at, std::span<std::byte> to, Block& block) const {
+    at += tensors_[i].begin - begin_;
+    while (!to.empty()) {
+      fetch(at / checkpoint_block, block);
+      const std::size_t skip = at % checkpoint_block;
+      const std::size_t n = std::min(to.size(), block.bytes.size() - skip);
+      std::copy_n(block.bytes.begin() + static_cast<std::ptrdiff_t>(skip), n, to.begin());
+      to = to.subspan(n);
+      at += n;
+    }
+  }
+
+ private:
+  [[noreturn]] void malformed(const std::string& what) const {
+    throw MalformedFile(-1, "checkpoint file '" + path() + "'",
+                        what +
+                            ": the file is damaged or of another program; load another "
+                            "checkpoint");
+  }
+  void read_hashes(const StoredTensor& tensor) {
+    if (tensor.type != StoredType::U64 || tensor.shape.size() != 1 || tensor.begin != 0)
+      malformed("its hashes are not a list");
+    hashes_.resize(tensor.shape[0]);
+    file_.read(tensor, 0, std::as_writable_bytes(std::span(hashes_)));
+    begin_ = tensor.end;
+  }
+  void fetch(std::uint64_t index, Block& block) const {
+    if (block.file == this && block.index == index) return;
+    const std::uint64_t from = begin_ + index * checkpoint_block;
+    block.file = nullptr;
+    block.bytes.resize(std::min<std::uint64_t>(checkpoint_block, end_ - from));
+    file_.read_data(from, block.bytes);
+    if (xxh64(block.bytes) != hashes_[index])
+      malformed("block " + std::to_string(index) + " (1 MiB from byte " + std::to_string(from) +
+                " of its data) does not have the hash it was written with");
+    block.file = this;
+    block.index = index;
+  }
+
+  Safetensors file_;
+  std::vector<CheckpointPiece> pieces_;
+  std::vector<StoredTensor> tensors_;
+  std::vector<std::uint64_t> hashes_;
+  std::uint64_t begin_ = 0, end_ = 0;  // of the pieces' bytes in the data area
+};
+
+}  // namespace cohort::io

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/loading.hpp: a checkpoint on its way into a run, whatever strategy and world it came from.
+#pragma once
+#include <fnmatch.h>
+
+#include <charconv>
+#include <cohort/data/position.hpp>
+#include <cohort/io/checkpoint_index.hpp>
+#include <cohort/io/stored_name.hpp>
+#include <cohort/run/state_runs.hpp>
+#include <filesystem>
+#include <map>
+
+namespace cohort {
+
+/// only: values of the parameters whose names match this pattern ('*', '?', '[a-z]' as in a shell), and
+/// nothing else; "" takes everything that a training run is. weights_only: all values; moments, step and
+/// the rest stay.
+struct LoadOptions {
+  std::string only{};
+  bool weights_only = false;
+};
+
+/// What was loaded.
+struct Loaded {
+  std::filesystem::path path;
+  std::int64_t step = 0;
+  data::Position data;                       // where the next batch begins
+  std::map<std::string, std::string> notes;  // of SaveOptions
+  int ranks = 0;                             // of the run that saved it
+  int batch = 0;                             // of each of them
+  bool same_options =
+      true;  // learning rate, optimizer, schedule and clipping are those of the save
+  std::vector<std::string> unused;  // tensors of the file that this model has no place for
+};
+
+namespace detail {
+
+/// "parameters/2.weight" -> "2.weight", or "" for what is no value.
+inline std::string_view parameter_of(std::string_view name) {
+  constexpr std::string_view values = "parameters/";
+  return name.starts_with(values) ? name.substr(values.size()) : std::string_view{};
+}
+
+/// The facts of a manifest as what they are.
+class Facts {
+ public:
+  explicit Facts(const io::CheckpointIndex& index) : index_(index) {}
+  const std::string& text(const std::string& key) const {
+    const auto at = index_.manifest().facts.find(key);
+    if (at == index_.manifest().facts.end()) bad(key, "is missing");
+    return at->second;
+  }
+  template <class T> T number(const std::string& key) const {
+    const std::string& t = text(key);
+    T value{};
+    const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), value);
+    if (error != std::errc{} || end != t.data() + t.size()) bad(key, "is '" + t + "', no number");
+    return value;
+  }
+  Loaded loaded() const {
+    Loaded out;
+    out.path = index_.path();
+    out.step = number<std::int64_t>("step");
+    out.data = {number<std::int64_t>("data_epoch"), number<std::int64_t>("data_samples")};
+    out.ranks = number<int>("ranks");
+    out.batch = number<int>("batch");
+    for (const auto& [key, value] : index_.manifest().facts)
+      if (key.starts_with("note.")) out.notes[key.substr(5)] = value;
+    return out;
+  }
+
+ private:
+  [[noreturn]] void bad(const std::string& key, const std::string& what) const {
+    throw io::MalformedFile(-1, "checkpoint '" + index_.path() + "'",
+                            "'" + key + "' of its manifest " + what +
+                                ": it is damaged or of another version of cohort");
+  }
+  const io::CheckpointIndex& index_;
+};
+
+/// Fills a run's state from a checkpoint. Made by every rank; check() finds the same faults on all, before
+/// anything is changed.
+template <class Plan> class CheckpointLoad {
+ public:
+  using Optimizer = typename Plan::slots::optimizer;
+  using Model = typename Plan::model;
+
+  CheckpointLoad(const std::filesystem::path& path, const LoadOptions& options)
+      : index_(path), options_(options) {}
+  const io::CheckpointIndex& index() const { return index_; }
+  bool values_only() const { return options_.weights_only || !options_.only.empty(); }
+
+  void check() const {
+    if (Facts(index_).text("format") != "cohort checkpoint 1")
+      refuse("it has the format '" + Facts(index_).text("format") +
+             "', this program reads 'cohort checkpoint 1': load it with the version that wrote it");
+    int matched = 0;
+    cohort::for_each_parameter<Model>([&]<class P>(int i) {
+      const std::string& name = names_[static_cast<std::size_t>(i)];
+      if (!wanted(name)) return;
+      ++matched;
+      using Stored = std::conditional_t<P::trains, typename Plan::master, typename Plan::compute>;
+      check_tensor<Stored>(state_value, i);
+      if (P::trains && !values_only())
+        for (int m = 0; m < Optimizer::moments; ++m) check_tensor<typename Plan::gradient>(m, i);
+    });
+    if (matched == 0)
+      refuse("no parameter of the model matches '" + options_.only + "'; it has " + some_names());
+    if (options_.only.empty()) check_nothing_left();
+  }
+  /// Reads what this rank holds.
+  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
+    std::vector<std::byte> image;
+    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
+      const std::string& name = names_[static_cast<std::size_t>(run.param)];
+      if (!wanted(name) || (kind != state_value && values_only())) return;
+      const auto& tensor = *index_.find(state_name<Optimizer>(kind, name));
+      const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
+      index_.read(tensor, run.first, run.count,
+                  [&](std::uint64_t to, std::span<const std::byte> bytes) {
+                    store_elements(device, tensor.type, bytes, at + to, bytes.size() / size, image);
+                  });
+    });
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& why) const {
+    throw InvalidInput(-1, "checkpoint '" + index_.path() + "'", why + ".");
+  }
+  bool wanted(const std::string& parameter) const {
+    return options_.only.empty() || ::fnmatch(options_.only.c_str(), parameter.c_str(), 0) == 0;
+  }
+  std::string some_names() const {
+    std::string text;
+    for (std::size_t i = 0; i < names_.size() && i < 6; ++i) text += (i ? ", " : "") + names_[i];
+    return text + (names_.size() > 6 ? ", ..." : "");
+  }
+  template <class T> void check_tensor(int kind, int i) const {
+    const std::string& parameter = names_[static_cast<std::size_t>(i)];
+    const std::string name = state_name<Optimizer>(kind, parameter);
+    const auto* tensor = index_.find(name);
+    if (tensor == nullptr && kind != state_value)
+      refuse("it has no '" + name +
+             "': it was saved with another optimizer. Use that one, or load with "
+             "{.weights_only = true} to begin with fresh moments");
+    if (tensor == nullptr)
+      refuse("it has no parameter '" + parameter + "', which the model has: it is of another " +
+             "model (it has " + stored_names() + ")");
+    const auto& want = shapes_[static_cast<std::size_t>(i)];
+    if (tensor->extents != want)
+      refuse("'" + parameter + "' is " + io::readable_shape(tensor->extents) + " there and " +
+             io::readable_shape(want) +
+             " in the model: make the model as it was when it was saved");
+    if (!holds_exactly<T>(tensor->type))
+      refuse("'" + name + "' is " + std::string(io::name(tensor->type)) + " there and " +
+             std::string(io::name(io::stored_type_of<T>)) +
+             " in this run, which would lose bits: use the MixedPrecision that it was saved with, "
+             "or save_full() there and load_full() here, which round");
+  }
+  void check_nothing_left() const {
+    for (const auto& [name, tensor] : index_.tensors()) {
+      const std::string_view parameter = parameter_of(name);
+      if (!parameter.empty() && std::find(names_.begin(), names_.end(), parameter) == names_.end())
+        refuse("it has a parameter '" + std::string(parameter) + "' " +
+               io::readable_shape(tensor.extents) +
+               " that the model lacks: it is of another model. To load only what matches, name it: "
+               "{.only = \"pattern*\"}");
+    }
+  }
+  std::string stored_names() const {
+    std::string text;
+    int count = 0;
+    for (const auto& [name, tensor] : index_.tensors()) {
+      if (parameter_of(name).empty()) continue;
+      if (count++ == 4) return text + ", ...";
+      text += (count > 1 ? ", " : "") + std::string(parameter_of(name));
+    }
+    return text;
+  }
+
+  io::CheckpointIndex index_;
+  LoadOptions options_;
+  std::vector<std::string> names_ = parameter_names<Model>();
+  std::vector<std::vector<std::uint64_t>> shapes_ = parameter_shapes<Model>();
+};
+
+}  // namespace detail
+}  // namespace cohort

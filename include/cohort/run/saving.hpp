@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/saving.hpp: a run's state on its way into a checkpoint: pieces, facts, and one save at a time.
+#pragma once
+#include <cohort/data/position.hpp>
+#include <cohort/io/checkpoint_save.hpp>
+#include <cohort/run/agreement.hpp>
+#include <cohort/run/formation.hpp>
+#include <cohort/run/state_runs.hpp>
+#include <cohort/version.hpp>
+#include <map>
+#include <memory>
+
+namespace cohort {
+
+/// Units    keep: how many of the newest checkpoints stay, 0: all. data: where the next batch begins.
+///          notes: anything else that the program wants to find again; rank 0's are kept.
+struct SaveOptions {
+  int keep = 0;
+  data::Position data{};
+  std::map<std::string, std::string> notes{};
+};
+
+namespace detail {
+
+/// The pieces that this rank writes, and where their bytes are on the device.
+struct StatePieces {
+  std::vector<io::CheckpointPiece> pieces;
+  std::vector<const std::byte*> at;
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const io::CheckpointPiece& piece : pieces) sum += piece.bytes();
+    return sum;
+  }
+};
+template <class Plan, class Storage> StatePieces state_pieces(const Storage& storage) {
+  const auto names = parameter_names<typename Plan::model>();
+  const auto shapes = parameter_shapes<typename Plan::model>();
+  StatePieces all;
+  for_each_state<Plan>(storage, true, [&]<class T>(int kind, const HeldRun& run, T* at) {
+    const auto p = static_cast<std::size_t>(run.param);
+    all.pieces.push_back({state_name<typename Plan::slots::optimizer>(kind, names[p]),
+                          io::stored_type_of<T>, shapes[p], run.first, run.count});
+    all.at.push_back(reinterpret_cast<const std::byte*>(at));
+  });
+  return all;
+}
+
+/// A number's text that reads back to the same bits.
+inline std::string exact_text(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+inline std::string hash_text(std::uint64_t hash) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
+
+/// What a manifest says of a run: what is needed to go on bit by bit, and what helps a reader.
+template <class Plan, class O>
+std::map<std::string, std::string> run_facts(const O& options, int ranks, std::int64_t step,
+                                             LossScale scale, const SaveOptions& save) {
+  std::map<std::string, std::string> facts{
+      {"format", "cohort checkpoint 1"},
+      {"version", std::to_string(COHORT_VERSION_MAJOR) + "." +
+                      std::to_string(COHORT_VERSION_MINOR) + "." +
+                      std::to_string(COHORT_VERSION_PATCH)},
+      {"layout",
+       "each file holds flat pieces of tensors; __metadata__ says 'first of extents' under a "
+       "piece's "
+       "name; parameters/NAME are values (masters), optimizer/MOMENT/NAME moments"},
+      {"step", std::to_string(step)},
+      {"ranks", std::to_string(ranks)},
+      {"batch", std::to_string(options.batch)},
+      {"tokens", std::to_string(options.tokens)},
+      {"seed", std::to_string(options.seed)},
+      {"learning_rate", exact_text(options.learning_rate)},
+      {"loss_scale", exact_text(scale.scale)},
+      {"loss_scale_good_steps", std::to_string(scale.good_steps)},
+      {"data_epoch", std::to_string(save.data.epoch)},
+      {"data_samples", std::to_string(save.data.samples)},
+      {"compute", std::string(name(dtype_of<typename Plan::compute>))},
+      {"master", std::string(name(dtype_of<typename Plan::master>))},
+      {"parameters", std::to_string(Plan::layout.num_elements())},
+      {"plan_hash", hash_text(Plan::hash())},
+      {"options_hash", hash_text(hash_options(options))}};
+  for (const auto& [key, value] : save.notes) facts["note." + key] = value;
+  return facts;
+}
+
+/// The save of a run that may still be under way, and the memory that it reads from.
+class PendingSave {
+ public:
+  /// Before anything that the copy reads may change.
+  void before_change() const {
+    if (save_ && copying_) [[unlikely]]
+      save_->wait_copied();
+  }
+  bool any() const { return save_ != nullptr; }
+
+  /// Rank 0 makes the temporary directory, all ranks learn its name. Collective.
+  template <class World>
+  io::SaveOrder begin(World& world, const char* operation, const std::filesystem::path& directory,
+                      std::int64_t step, int keep) {
+    io::SaveOrder order{directory, {}, step, world.rank(), world.size(), keep, {}, {}};
+    together(world, operation, [&] {
+      if (world.rank() == 0) order.temporary = io::CheckpointDirectory(directory).begin(step);
+    });
+    order.temporary = text_of_rank_0(world, order.temporary.string());
+    return order;
+  }
+  /// Writes and waits for all ranks. Collective.
+  template <class World, class Source>
+  void run(World& world, const char* operation, io::SaveOrder order, Source source) {
+    save_ = std::make_unique<io::CheckpointSave>(std::move(order));
+    copying_ = false;
+    save_->write(source);
+    settle(world, operation);
+  }
+  /// Begins to write what lies at pieces.at: from a thread that copies it first, where the host can read
+  /// it; from a copy made here otherwise.
+  template <class Device>
+  void start(const Device& device, io::SaveOrder order, StatePieces pieces) {
+    const std::size_t bytes = pieces.bytes();
+    if (copy_.bytes() < bytes) copy_ = {};
+    if (copy_.bytes() < bytes) copy_ = HostMemory(bytes);
+    order.pieces = std::move(pieces.pieces);
+    if constexpr (!on_host<Device>) {
+      std::byte* to = copy_.template as<std::byte>();
+      for (std::size_t i = 0; i < order.pieces.size(); ++i) {
+        device.download(to, pieces.at[i], order.pieces[i].bytes());
+        pieces.at[i] = to;
+        to += order.pieces[i].bytes();
+      }
+    }
+    save_ = std::make_unique<io::CheckpointSave>(std::move(order));
+    copying_ = on_host<Device>;
+    save_->start(std::move(pieces.at), on_host<Device> ? copy_.template as<std::byte>() : nullptr);
+  }
+  /// Waits for the save that start() began; throws on every rank what failed on any. Collective.
+  template <class World> void wait(World& world, const char* operation) {
+    if (!save_) return;
+    for (bool going_on = true; going_on;) {
+      save_->wait_over(std::chrono::milliseconds(20));
+      using State = io::CheckpointSave::State;
+      const auto mine = static_cast<std::int32_t>(save_->state());
+      std::vector<std::int32_t> all(static_cast<std::size_t>(world.size()));
+      world.all_gather(&mine, all.data(), std::size_t{1});
+      const auto is = [&](State s) { return [s](std::int32_t v) { return v == std::int32_t(s); }; };
+      if (std::any_of(all.begin(), all.end(), is(State::failed))) save_->give_up();
+      const bool rank_0_works = is(State::writing)(all[0]) || is(State::written)(all[0]);
+      going_on = rank_0_works || std::any_of(all.begin(), all.end(), is(State::writing));
+    }
+    settle(world, operation);
+  }
+  /// Ends a save without telling anybody: the run is over.
+  void abandon(bool broken) {
+    if (save_ && broken) save_->give_up();
+    save_.reset();
+  }
+
+ private:
+  /// This rank's part is over: all ranks hear what failed; then rank 0 completes what is not complete.
+  template <class World> void settle(World& world, const char* operation) {
+    const std::unique_ptr<io::CheckpointSave> save = std::move(save_);
+    try {
+      raise_together(world, operation, save->error());
+      if (world.rank() == 0) save->complete();
+      raise_together(world, operation, save->error());
+    } catch (const Error&) {
+      if (world.rank() == 0 && save->state() != io::CheckpointSave::State::complete)
+        io::CheckpointDirectory(save->order().directory).discard(save->order().temporary);
+      throw;
+    }
+  }
+
+  std::unique_ptr<io::CheckpointSave> save_;
+  HostMemory copy_;
+  bool copying_ = false;
+};
+
+}  // namespace detail
+}  // namespace cohort

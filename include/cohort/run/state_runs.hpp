@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/state_runs.hpp: the training state that a rank holds, as named runs of elements, and how they are filled.
+#pragma once
+#include <cohort/device/traits.hpp>
+#include <cohort/io/safetensors.hpp>
+#include <cohort/plan/held.hpp>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace cohort::detail {
+
+/// What of a parameter a run of elements is: its value (masters where there are any), or a moment.
+inline constexpr int state_value = -1;
+
+/// "parameters/0.weight", "optimizer/exp_avg/0.weight": PyTorch's names where the optimizer has them.
+template <class Optimizer> std::string state_name(int kind, const std::string& parameter) {
+  if (kind == state_value) return "parameters/" + parameter;
+  if constexpr (requires { Optimizer::moment_names; })
+    return "optimizer/" + std::string(Optimizer::moment_names[kind]) + "/" + parameter;
+  else
+    return "optimizer/moment" + std::to_string(kind) + "/" + parameter;
+}
+
+/// Extents of every parameter, in forward order.
+template <class Model> std::vector<std::vector<std::uint64_t>> parameter_shapes() {
+  std::vector<std::vector<std::uint64_t>> shapes;
+  cohort::for_each_parameter<Model>(
+      [&]<class P>(int) { shapes.emplace_back(P::extents.begin(), P::extents.end()); });
+  return shapes;
+}
+
+/// Calls f(kind, HeldRun, T* at) for everything this rank holds: values, then each moment, of a trained
+/// parameter; values of frozen ones. `at` is in the device's memory. With `owned` only what this rank
+/// answers for among those that hold the same.
+template <class Plan, class Storage, class F>
+void for_each_state(const Storage& storage, bool owned, F f) {
+  constexpr int moments = Plan::slots::optimizer::moments;
+  const auto part = [owned](Copies copies, std::size_t size, const HeldRun& run) {
+    return owned ? clipped(run, copies.begin(size), copies.end(size)) : run;
+  };
+  storage.for_each_held([&](const HeldRun& all, auto* values, auto* moment) {
+    const HeldRun run = part(storage.copies(), storage.size(), all);
+    if (run.count == 0) return;
+    const std::size_t skip = run.local - all.local;
+    f(state_value, run, values + skip);
+    for (int m = 0; m < moments; ++m)
+      f(m, run, moment + static_cast<std::size_t>(m) * storage.size() + skip);
+  });
+  storage.for_each_held_frozen([&](const HeldRun& all, auto* values) {
+    const HeldRun run = part(storage.frozen_copies(), storage.frozen_size(), all);
+    if (run.count > 0) f(state_value, run, values + (run.local - all.local));
+  });
+}
+
+/// Is every number of the stored type a T?
+template <class T> constexpr bool holds_exactly(io::StoredType from) {
+  using S = io::StoredType;
+  if (from == io::stored_type_of<T>) return true;
+  if constexpr (sizeof(T) >= 4) {
+    if (from == S::BF16 || from == S::F16) return true;
+    return sizeof(T) == 8 && from == S::F32;
+  }
+  return false;
+}
+/// Can it be rounded to one?
+constexpr bool is_real(io::StoredType from) {
+  using S = io::StoredType;
+  return from == S::F64 || from == S::F32 || from == S::BF16 || from == S::F16;
+}
+
+template <class From, class To>
+void convert_elements(std::span<const std::byte> from, To* to, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    From value;
+    std::memcpy(&value, from.data() + i * sizeof(From), sizeof(From));
+    if constexpr (sizeof(From) == 8 && sizeof(To) == 8)
+      to[i] = value;
+    else
+      to[i] = static_cast<To>(static_cast<float>(value));
+  }
+}
+/// to[n] = from[n] of a stored type, rounded where T is narrower.
+template <class T>
+void convert_stored(io::StoredType type, std::span<const std::byte> from, T* to, std::size_t n) {
+  if (type == io::stored_type_of<T>) {
+    std::memcpy(static_cast<void*>(to), from.data(), n * sizeof(T));
+  } else {
+    switch (type) {
+      case io::StoredType::F64:
+        return convert_elements<double>(from, to, n);
+      case io::StoredType::F32:
+        return convert_elements<float>(from, to, n);
+      case io::StoredType::BF16:
+        return convert_elements<bf16>(from, to, n);
+      default:
+        return convert_elements<fp16>(from, to, n);
+    }
+  }
+}
+template <class To, class From>
+void write_elements(const From* from, std::size_t apart, std::size_t n, std::byte* to) {
+  for (std::size_t i = 0; i < n; ++i) {
+    To value;
+    if constexpr (std::is_same_v<To, From> || (sizeof(To) == 8 && sizeof(From) >= 4))
+      value = static_cast<To>(from[i * apart]);
+    else
+      value = static_cast<To>(static_cast<float>(from[i * apart]));
+    std::memcpy(to + i * sizeof(To), &value, sizeof(To));
+  }
+}
+/// Every `apart`-th element from `from` on as a stored type that is_real, rounded where it is narrower.
+template <class T>
+void store_as(io::StoredType type, const T* from, std::size_t apart, std::size_t n, std::byte* to) {
+  switch (type) {
+    case io::StoredType::F64:
+      return write_elements<double>(from, apart, n, to);
+    case io::StoredType::F32:
+      return write_elements<float>(from, apart, n, to);
+    case io::StoredType::BF16:
+      return write_elements<bf16>(from, apart, n, to);
+    default:
+      return write_elements<fp16>(from, apart, n, to);
+  }
+}
+/// convert_stored with `to` in the memory of a device; `image` is host memory that is used again.
+template <class Device, class T>
+void store_elements(const Device& device, io::StoredType type, std::span<const std::byte> from,
+                    T* to, std::size_t n, std::vector<std::byte>& image) {
+  if constexpr (on_host<Device>) {
+    convert_stored(type, from, to, n);
+  } else {
+    image.resize(n * sizeof(T));
+    convert_stored(type, from, reinterpret_cast<T*>(image.data()), n);
+    device.upload(to, image.data(), n * sizeof(T));
+  }
+}
+/// to = from, from in the memory of a device.
+template <class Device>
+void fetch_bytes(const Device& device, const std::byte* from, std::span<std::byte> to) {
+  if constexpr (on_host<Device>)
+    std::memcpy(to.data(), from, to.size());
+  else
+    device.download(to.data(), from, to.size());
+}
+
+}  // namespace cohort::detail

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/run/weights.hpp: values as whole tensors in files of other tools, each rank writing and reading its own elements.
+#pragma once
+#include <cohort/io/safetensors_index.hpp>
+#include <cohort/io/stored_name.hpp>
+#include <cohort/run/agreement.hpp>
+#include <cohort/run/loading.hpp>
+#include <functional>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace cohort {
+
+/// names: what the file calls each parameter and how it lies there; empty: the model's own names, as they
+/// are. max_file_bytes: what one file may hold before another is begun, 0: all. type: of what is written
+/// (F32, BF16, F16, F64); empty: the master's own.
+struct FullOptions {
+  std::function<io::StoredName(const std::string&)> names{};
+  std::uint64_t max_file_bytes = 0;
+  std::optional<io::StoredType> type{};
+};
+
+namespace detail {
+
+/// One parameter in a file: its name and shape there, and how elements correspond.
+struct StoredParameter {
+  io::StoredName name;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t cols = 1, numel = 1;  // of the part that the file holds, row-major here
+};
+template <class Model> std::vector<StoredParameter> stored_parameters(const FullOptions& options) {
+  const std::vector<std::string> names = parameter_names<Model>();
+  std::vector<StoredParameter> all;
+  cohort::for_each_parameter<Model>([&]<class P>(int i) {
+    const std::string& own = names[static_cast<std::size_t>(i)];
+    StoredParameter p{options.names ? options.names(own) : io::StoredName{own}, {}};
+    p.shape = io::stored_shape(p.name, P::extents);
+    p.cols = static_cast<std::uint64_t>(P::cols);
+    for (const std::uint64_t extent : p.shape) p.numel *= extent;
+    all.push_back(std::move(p));
+  });
+  return all;
+}
+
+/// What each parameter is written as.
+template <class Plan> std::vector<io::StoredType> full_types(const FullOptions& options) {
+  if (options.type && !is_real(*options.type))
+    throw InvalidInput(-1, "save_full",
+                       "weights are written as F32, BF16, F16 or F64, not as " +
+                           std::string(io::name(*options.type)) + ".");
+  std::vector<io::StoredType> types;
+  for (const ParamInfo& p : Plan::layout.params)
+    types.push_back(options.type.value_or(p.trains ? io::stored_type_of<typename Plan::master>
+                                                   : io::stored_type_of<typename Plan::compute>));
+  return types;
+}
+
+/// Cuts elements [first, first + count) into stretches that fit into a buffer and lie in one piece in the
+/// file: f(first element, count, place in the file, distance between them here). A transposed matrix
+/// gives one stretch a column of each block of rows.
+template <class F>
+void for_each_stretch(const StoredParameter& p, std::uint64_t first, std::uint64_t end, F f) {
+  if (!p.name.transposed) return f(first, end - first, first, std::uint64_t{1});
+  const std::uint64_t rows = p.numel / p.cols;
+  for (std::uint64_t c = 0; c < p.cols; ++c) {
+    const std::uint64_t low = first > c ? (first - c + p.cols - 1) / p.cols : 0;
+    const std::uint64_t high = end > c ? (end - 1 - c) / p.cols + 1 : 0;
+    if (low < high) f(low * p.cols + c, high - low, c * rows + low, p.cols);
+  }
+}
+/// Elements of a run that one buffer holds: the file's part only.
+inline constexpr std::uint64_t elements_at_once = std::uint64_t{1} << 19;
+template <class F> void for_each_block(const StoredParameter& p, const HeldRun& run, F f) {
+  const std::uint64_t end = std::min<std::uint64_t>(run.first + run.count, p.numel);
+  for (std::uint64_t at = run.first; at < end; at += elements_at_once)
+    f(at, std::min(end, at + elements_at_once));
+}
+
+/// The files of a full save: names, and where each parameter goes.
+struct FullFiles {
+  std::vector<std::filesystem::path> paths;
+  std::vector<io::SafetensorsLayout> layouts;
+  std::vector<std::pair<std::size_t, std::size_t>> place;  // of a parameter: file, tensor in it
+  std::uint64_t bytes = 0;
+
+  FullFiles(const std::vector<StoredParameter>& parameters,
+            const std::vector<io::StoredType>& types, const std::filesystem::path& path,
+            std::uint64_t most) {
+    std::vector<std::vector<io::TensorSpec>> files(1);
+    std::uint64_t here = 0;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const std::uint64_t size =
+          parameters[i].numel * static_cast<std::uint64_t>(io::bits(types[i])) / 8;
+      if (most > 0 && here > 0 && here + size > most) {
+        files.emplace_back();
+        here = 0;
+      }
+      here += size;
+      bytes += size;
+      place.emplace_back(files.size() - 1, files.back().size());
+      files.back().push_back({parameters[i].name.name, types[i], parameters[i].shape});
+    }
+    for (std::size_t k = 0; k < files.size(); ++k) {
+      layouts.emplace_back(files[k],
+                           std::vector<std::pair<std::string, std::string>>{{"format", "pt"}});
+      paths.push_back(files.size() == 1 ? path : numbered(path, k + 1, files.size()));
+    }
+  }
+  static std::filesystem::path temporary(const std::filesystem::path& path) {
+    return std::filesystem::path(path) += ".tmp";
+  }
+  std::string index_json(const std::vector<StoredParameter>& parameters) const {
+    std::string text =
+        "{\n  \"metadata\": {\"total_size\": " + std::to_string(bytes) + "},\n  \"weight_map\": {";
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      text += i ? ",\n    " : "\n    ";
+      io::append_json(text, parameters[i].name.name);
+      text += ": ";
+      io::append_json(text, paths[place[i].first].filename().string());
+    }
+    return text + "\n  }\n}\n";
+  }
+
+ private:
+  static std::filesystem::path numbered(const std::filesystem::path& path, std::size_t k,
+                                        std::size_t count) {
+    char part[40];
+    std::snprintf(part, sizeof part, "-%05zu-of-%05zu", k, count);
+    std::filesystem::path out = path.parent_path() / path.stem();
+    out += part;
+    return out += path.extension();
+  }
+};
+
+/// Writes this rank's elements into the temporary files.
+template <class Plan, class Device, class Storage>
+void write_full(const Device& device, const Storage& storage, const FullFiles& files,
+                const std::vector<StoredParameter>& parameters,
+                const std::vector<io::StoredType>& types) {
+  std::vector<std::optional<io::File>> open(files.paths.size());
+  std::vector<std::byte> image, column;
+  for_each_state<Plan>(storage, true, [&]<class T>(int kind, const HeldRun& run, const T* at) {
+    if (kind != state_value) return;
+    const auto i = static_cast<std::size_t>(run.param);
+    const StoredParameter& p = parameters[i];
+    const auto [number, tensor] = files.place[i];
+    if (!open[number])
+      open[number] = io::File::to_change(FullFiles::temporary(files.paths[number]));
+    const std::size_t size = static_cast<std::size_t>(io::bits(types[i])) / 8;
+    for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end) {
+      image.resize((end - first) * sizeof(T));
+      fetch_bytes(device, reinterpret_cast<const std::byte*>(at + (first - run.first)), image);
+      for_each_stretch(
+          p, first, end,
+          [&](std::uint64_t from, std::uint64_t n, std::uint64_t to, std::uint64_t apart) {
+            column.resize(n * size);
+            store_as(types[i], reinterpret_cast<const T*>(image.data()) + (from - first), apart, n,
+                     column.data());
+            open[number]->write(files.layouts[number].offset(tensor) + to * size, column);
+          });
+    });
+  });
+  for (std::optional<io::File>& file : open) {
+    if (!file) continue;
+    file->sync();
+    file->close();
+  }
+}
+
+/// Every rank writes its elements into files that rank 0 makes, so that nothing is gathered. Collective.
+template <class Plan, class World, class Device, class Storage>
+void save_full(World& world, const Device& device, const Storage& storage,
+               const std::filesystem::path& path, const FullOptions& options) {
+  std::vector<StoredParameter> parameters;
+  std::vector<io::StoredType> types;
+  std::optional<FullFiles> files;
+  const auto as_rank_0 = [&](auto f) {
+    together(world, "save_full", [&] {
+      if (world.rank() == 0) f();
+    });
+  };
+  together(world, "save_full", [&] {
+    parameters = stored_parameters<typename Plan::model>(options);
+    types = full_types<Plan>(options);
+    files.emplace(parameters, types, path, options.max_file_bytes);
+  });
+  try {
+    as_rank_0([&] {
+      for (std::size_t k = 0; k < files->paths.size(); ++k) {
+        const io::File file = io::File::to_write(FullFiles::temporary(files->paths[k]));
+        file.write(0, std::as_bytes(std::span(files->layouts[k].header())));
+        file.resize(files->layouts[k].file_bytes());
+      }
+    });
+    together(world, "save_full",
+             [&] { write_full<Plan>(device, storage, *files, parameters, types); });
+    as_rank_0([&] {
+      for (const auto& each : files->paths) {
+        const io::File file = io::File::to_change(FullFiles::temporary(each));
+        file.sync();  // its header
+        io::move_to(FullFiles::temporary(each), each);
+      }
+      io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
+      if (files->paths.size() > 1) {
+        std::filesystem::path index = path;
+        io::write_atomically(index += ".index.json", files->index_json(parameters));
+      }
+    });
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (world.rank() == 0)
+      for (const auto& each : files->paths)
+        std::filesystem::remove(FullFiles::temporary(each), ignored);
+    throw;
+  }
+}
+
+/// Reads values from files of whole tensors. Made by every rank.
+template <class Plan> class FullLoad {
+ public:
+  void open(const std::filesystem::path& path, const FullOptions& options) {
+    parameters_ = stored_parameters<typename Plan::model>(options);
+    file_.emplace(path);
+    loaded_.path = path;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) check(names_[i], parameters_[i]);
+    std::set<std::string> used;
+    for (const StoredParameter& p : parameters_) used.insert(p.name.name);
+    for (std::size_t i = 0; i < file_->size(); ++i) {
+      const std::string name = (*file_)[i].tensor.name;
+      if (!used.contains(name)) loaded_.unused.push_back(name);
+    }
+  }
+  const Loaded& loaded() const { return loaded_; }
+
+  /// Elements that this rank holds; those beyond the file's rows stay.
+  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
+    std::vector<std::byte> column, block, image;
+    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
+      if (kind != state_value) return;
+      const StoredParameter& p = parameters_[static_cast<std::size_t>(run.param)];
+      const auto [file, tensor] = *file_->find(p.name.name);
+      const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
+      for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end) {
+        block.resize((end - first) * size);
+        for_each_stretch(
+            p, first, end,
+            [&](std::uint64_t to, std::uint64_t n, std::uint64_t from, std::uint64_t apart) {
+              column.resize(n * size);
+              file->read(tensor, from * size, column);
+              for (std::uint64_t k = 0; k < n; ++k)
+                std::memcpy(block.data() + (to - first + k * apart) * size,
+                            column.data() + k * size, size);
+            });
+        store_elements(device, tensor.type, block, at + (first - run.first), end - first, image);
+      });
+    });
+  }
+
+ private:
+  void check(const std::string& own, const StoredParameter& p) const {
+    const auto refuse = [&](const std::string& why) {
+      throw InvalidInput(-1, "weights '" + loaded_.path.string() + "'", why + ".");
+    };
+    const std::string both =
+        own == p.name.name ? "'" + own + "'" : "'" + p.name.name + "' (" + own + " of the model)";
+    const auto found = file_->find(p.name.name);
+    if (!found) refuse("there is no " + both + ": the file is of another model");
+    const io::StoredTensor& tensor = found->tensor;
+    if (tensor.shape != p.shape)
+      refuse(both + " is " + io::readable_shape(tensor.shape) + " there and must be " +
+             io::readable_shape(p.shape) + " for this model: it is of a model of another size");
+    if (!is_real(tensor.type))
+      refuse(both + " is " + std::string(io::name(tensor.type)) +
+             ": F64, F32, BF16 and F16 can be read");
+  }
+
+  std::optional<io::SafetensorsSet> file_;
+  std::vector<std::string> names_ = parameter_names<typename Plan::model>();
+  std::vector<StoredParameter> parameters_;
+  Loaded loaded_;
+};
+
+}  // namespace detail
+}  // namespace cohort
