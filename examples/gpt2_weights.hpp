@@ -25,17 +25,15 @@ namespace example {
 /// Shapes   weights of its Conv1D are [in, out], ours [out, in]. c_attn and our qkv hold queries, keys and
 ///          values side by side, head by head. wte.weight has no rows but those of ids.
 struct Gpt2Names {
-  std::string prefix =
-      "transformer.";  // as GPT2LMHeadModel saves; "" as GPT2Model does, and on the hub
+  std::string prefix = "transformer.";  // GPT2LMHeadModel's; "" GPT2Model's, and on the hub
   int ids = gpt2_ids;
 
   cohort::io::StoredName operator()(const std::string& ours) const {
-    const auto end = [&](std::size_t from) { return ours.substr(from); };
     if (ours == "weight") return {prefix + "wte.weight", false, ids};
-    if (ours.starts_with("body.0.")) return {prefix + "wpe." + end(7)};
-    if (ours.starts_with("body.2.")) return {prefix + "ln_f." + end(7)};
+    if (ours.starts_with("body.0.")) return {prefix + "wpe." + ours.substr(7)};
+    if (ours.starts_with("body.2.")) return {prefix + "ln_f." + ours.substr(7)};
     if (const auto layer = ours.find('.', 7); ours.starts_with("body.1.") && layer != ours.npos) {
-      const std::string part = end(layer + 1);
+      const std::string part = ours.substr(layer + 1);
       for (const Part& p : parts)
         if (part.starts_with(p.ours))
           return {prefix + "h." + ours.substr(7, layer - 7) + p.theirs + part.substr(p.ours.size()),
@@ -74,12 +72,8 @@ class Gpt2File {
  public:
   explicit Gpt2File(const std::filesystem::path& path) : path_(path), files_(path) {
     if (!find(prefix_ + "wte.weight")) prefix_ = "";
-    const auto table = find("wte.weight");
-    if (prefix_.empty() && !table) {
-      refuse(
-          "has no 'wte.weight', with or without 'transformer.': name a GPT-2 that transformers "
-          "saved");
-    }
+    if (!find(prefix_ + "wte.weight"))
+      refuse("has neither 'wte.weight' nor 'transformer.wte.weight': name a GPT-2 of transformers");
     while (find(prefix_ + "h." + std::to_string(layers_) + ".ln_1.weight")) ++layers_;
     if (const auto norm = find(prefix_ + "ln_f.weight"); norm && norm->shape.size() == 1)
       width_ = norm->shape[0];
@@ -102,7 +96,7 @@ class Gpt2File {
       const std::string name = prefix_ + "h." + std::to_string(Size::layers) + ".ln_1.weight";
       refuse_size<Size>(name, readable(find(name)->shape), "absent");
     }
-    check_heads(Size::heads);
+    check_config(Size::heads);
     check_tied_head();
     return names;
   }
@@ -115,23 +109,26 @@ class Gpt2File {
     if (const auto found = files_.find(name)) return found->tensor;
     return {};
   }
-  /// Weights do not say how many heads there are; config.json does, where it is.
-  void check_heads(int ours) const {
-    const auto config =
-        (std::filesystem::is_directory(path_) ? path_ : path_.parent_path()) / "config.json";
+  /// Weights tell neither the heads nor the activation; config.json does, where it is.
+  void check_config(int heads) const {
+    const bool in_folder = std::filesystem::is_directory(path_);
+    const auto config = (in_folder ? path_ : path_.parent_path()) / "config.json";
     if (!std::filesystem::exists(config)) return;
     const cohort::io::MappedFile file(config);
     cohort::io::JsonReader json(file.text(), file.path());
+    std::string theirs = std::to_string(heads), activation = "gelu_new";
     json.object([&](cohort::io::JsonString key) {
-      if (key != "n_head") return json.skip_value();
-      const auto theirs = json.unsigned_integer();
-      if (theirs != static_cast<std::uint64_t>(ours)) {
-        refuse("is of a model with " + std::to_string(theirs) +
-               " heads (config.json), this "
-               "program's has " +
-               std::to_string(ours) + ": write Gpt2<L, C, Heads> with as many");
-      }
+      if (key == "n_head")
+        theirs = std::to_string(json.unsigned_integer());
+      else if (key == "activation_function")
+        activation = json.string().text();
+      else
+        json.skip_value();
     });
+    if (theirs != std::to_string(heads))
+      refuse("has " + theirs + " heads (config.json), this program " + std::to_string(heads));
+    if (activation != "gelu_new" && activation != "gelu_pytorch_tanh")
+      refuse("uses " + activation + " (config.json), this program gelu_new");
   }
   /// A head of its own would be dropped silently: here it is wte.
   void check_tied_head() const {
@@ -142,9 +139,7 @@ class Gpt2File {
              std::ranges::equal(a.file->view(a.tensor), b.file->view(b.tensor));
     };
     if (!same(*head, *table))
-      refuse(
-          "has an lm_head.weight that differs from its wte.weight, and here the head is tied to "
-          "it: name a model with tie_word_embeddings");
+      refuse("has an 'lm_head.weight' that is not its 'wte.weight': here the head is that table");
   }
 
   [[noreturn]] void refuse(const std::string& why) const {

@@ -97,8 +97,8 @@ template <class Run> class Saving {
   /// Batches are drawn by the number of the step: there is no position to keep.
   cohort::SaveOptions options(int keep) const {
     char text[32];
-    const char* end = std::to_chars(text, text + sizeof text, best_).ptr;
-    return {.keep = keep, .data = {}, .notes = {{best_note, {text, end}}}};
+    char* end = std::to_chars(text, text + sizeof text, best_).ptr;
+    return {.keep = keep, .data = {}, .notes = {{best_note, std::string(text, end)}}};
   }
 
   Run& run_;

@@ -20,7 +20,7 @@ failures = []
 
 def run(name, *arguments, seconds=120):
     return subprocess.run(
-        [FOLDER / name, *map(str, arguments)], capture_output=True, text=True, timeout=seconds, check=False
+        [FOLDER / name, *map(str, arguments)], capture_output=True, text=True, errors="backslashreplace", timeout=seconds, check=False
     )
 
 
@@ -40,7 +40,7 @@ def stopped(number, log, name, *arguments, after):
     """Runs a gpt until its log has a line of that step, sends it the signal and waits for its end."""
     log.unlink(missing_ok=True)
     command = [FOLDER / name, *map(str, arguments), "--log", log]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="backslashreplace") as process:
         limit = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < limit and not (log.exists() and f'"step": {after},' in log.read_text()):
             time.sleep(0.002)

@@ -6,6 +6,8 @@
 #include <cohort/io/checkpoint_name.hpp>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <string_view>
 
 using cohort::io::CheckpointName;
 using cohort::io::is_temporary_checkpoint;

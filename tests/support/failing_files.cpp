@@ -76,6 +76,10 @@ std::string below_root(const std::string& path) {
 }
 std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
+bool removes(std::string_view call) {
+  return call.starts_with("unlink") || call == "rmdir" || call == "remove";
+}
+
 /// Gives everything that is remembered below `from` its name below `to`.
 void rename_remembered(const std::string& from, const std::string& to) {
   const auto moved = [&](const std::string& path) {
@@ -128,7 +132,7 @@ void remember(std::string_view call, const std::string& path, const std::string&
     rename_remembered(path, to);
     test.renamed.push_back({path, to, std::move(replaced)});
   }
-  if (call.starts_with("unlink") || call == "rmdir") {
+  if (removes(call)) {
     test.written.erase(path);
     test.made.erase(path);
   }
@@ -140,7 +144,7 @@ std::pair<int, int> before(std::string_view call, const std::string& path, const
                      (to.empty() ? "" : " -> " + below_root(to)));
   const int k = static_cast<int>(test.log.size());
   if (k == test.kill_before) test.power ? lose_power() : die();
-  const bool gives_back = call == "close" || call == "rmdir" || call.starts_with("unlink");
+  const bool gives_back = call == "close" || removes(call);
   const bool later = test.lasting && k > test.fail_at && !gives_back;
   return {test.fail_at > 0 && (k == test.fail_at || later) ? test.code : 0, k};
 }
@@ -315,6 +319,13 @@ int unlink(const char* path) noexcept {
 int unlinkat(int directory, const char* path, int flags) noexcept {
   return static_cast<int>(on_path("unlinkat", directory, path,
                                   [&] { return ::syscall(SYS_unlinkat, directory, path, flags); }));
+}
+int remove(const char* path) noexcept {
+  return static_cast<int>(on_path("remove", AT_FDCWD, path, [&] {
+    const long result = ::syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    return result == 0 || errno != EISDIR ? result
+                                          : ::syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+  }));
 }
 int rmdir(const char* path) noexcept {
   return static_cast<int>(on_path("rmdir", AT_FDCWD, path, [&] {

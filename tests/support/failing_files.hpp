@@ -13,8 +13,8 @@ namespace cohort::test {
 /// Counts the calls of this process, of all its threads, that name a file at or below a directory, and
 /// makes the k-th of them (from 1) go wrong. One at a time; ends with the object.
 ///
-/// Seen     open and openat, write, pwrite, ftruncate, fsync, fdatasync, close, rename, mkdir, unlink,
-///          unlinkat and rmdir, as the program and its C++ library call them. Not seen: calls of the C
+/// Seen     open and openat, write, pwrite, ftruncate, fsync, fdatasync, close, rename, mkdir, remove,
+///          unlink, unlinkat and rmdir, as the program and its C++ library call them. Not seen: calls of the C
 ///          library to itself (stdio, opendir), reading and asking (read, pread, stat, flock).
 /// Lost     lose_power_before leaves what a disk may hold that was cut off from power then: of what no
 ///          fsync has made last, the test chooses what is gone. The model is the strict one: fsync of
@@ -42,7 +42,7 @@ class FailingFiles {
   FailingFiles& operator=(const FailingFiles&) = delete;
 
   /// The k-th call fails with this errno and does nothing (close does close); `lasting`: all after it
-  /// fail too, but close, unlink, unlinkat and rmdir.
+  /// fail too, but those that give back: close and what removes.
   void fail(int k, int code, bool lasting = false);
   /// No write takes more than this many bytes.
   void shorten_writes(std::size_t most);

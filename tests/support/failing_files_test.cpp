@@ -6,29 +6,27 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
+#include "support/child.hpp"
+#include "support/temporary_directory.hpp"
+
+using cohort::test::Child;
 using cohort::test::FailingFiles;
+using cohort::test::TemporaryDirectory;
 namespace fs = std::filesystem;
 
 namespace {
-struct TemporaryDirectory {
-  std::string path = (fs::temp_directory_path() / "cohort-failing-XXXXXX").string();
-  TemporaryDirectory() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-  ~TemporaryDirectory() { fs::remove_all(path); }
-  std::string operator/(const char* name) const { return path + "/" + name; }
-};
-
 std::string text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -49,22 +47,17 @@ void sync_directory(const std::string& path) {
   ::fsync(file);
   ::close(file);
 }
-/// Whether a child that does this was killed.
+/// Whether a process that does this is killed by it.
 template <class F> bool killed(F f) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    f();
-    ::_exit(0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+  Child child([&](const Child&) { f(); });
+  child.wait();
+  return child.killed();
 }
 }  // namespace
 
 TEST_CASE("FailingFiles: calls below the directory are listed in order, others are not") {
   const TemporaryDirectory root, other;
-  FailingFiles files(root.path);
+  FailingFiles files(root.path());
   ::mkdir((root / "d").c_str(), 0777);
   write_file(root / "d/a", "hello", 5, true);
   write_file(other / "b", "hello", 5, true);
@@ -74,8 +67,9 @@ TEST_CASE("FailingFiles: calls below the directory are listed in order, others a
   CHECK(::ftruncate(file, 3) == 0);
   CHECK(::fdatasync(file) == 0);
   ::close(file);
-  sync_directory(root.path);
+  sync_directory(root.path());
   fs::remove_all(root / "d");
+  fs::remove(root / "e");
   const std::vector<std::string> log = files.log();
   const std::vector<std::string> first{
       "mkdir d",           "open d/a", "pwrite d/a", "fsync d/a",     "close d/a",
@@ -84,13 +78,14 @@ TEST_CASE("FailingFiles: calls below the directory are listed in order, others a
   REQUIRE(log.size() > first.size());
   CHECK(std::vector(log.begin(), log.begin() + std::ptrdiff_t(first.size())) == first);
   CHECK(std::ranges::find(log, "unlinkat d/b") != log.end());  // of std::filesystem itself
+  CHECK(std::ranges::find(log, "remove e") != log.end());
   CHECK(files.calls() == static_cast<int>(log.size()));
 }
 
 TEST_CASE("FailingFiles: the call that was named fails with the errno that was named, no other") {
   for (const int code : {ENOSPC, EIO, EROFS, EDQUOT}) {
     const TemporaryDirectory root;
-    FailingFiles files(root.path);
+    FailingFiles files(root.path());
     files.fail(2, code);
     const int file = ::open((root / "a").c_str(), O_RDWR | O_CREAT, 0666);
     CHECK(::pwrite(file, "hello", 5, 0) == -1);
@@ -106,7 +101,7 @@ TEST_CASE("FailingFiles: every kind of call can fail, and does nothing then; clo
   write_file(root / "a", "hello", 5, false);
   const int file = ::open((root / "a").c_str(), O_RDWR);
   const auto fails = [&](auto call) {
-    FailingFiles files(root.path);
+    FailingFiles files(root.path());
     files.fail(1, EIO);
     errno = 0;
     return call() == -1 && errno == EIO && files.calls() == 1;
@@ -123,7 +118,8 @@ TEST_CASE("FailingFiles: every kind of call can fail, and does nothing then; clo
   CHECK(fails([&] { return ::mkdir((root / "b").c_str(), 0777); }));
   CHECK(fails([&] { return ::unlink((root / "a").c_str()); }));
   CHECK(fails([&] { return ::unlinkat(AT_FDCWD, (root / "a").c_str(), 0); }));
-  CHECK(fails([&] { return ::rmdir(root.path.c_str()); }));
+  CHECK(fails([&] { return ::rmdir(root.path().c_str()); }));
+  CHECK(fails([&] { return std::remove((root / "a").c_str()); }));
   CHECK(text(root / "a") == "hello");
   CHECK_FALSE(fs::exists(root / "b"));
   CHECK(fails([&] { return ::close(file); }));
@@ -133,7 +129,7 @@ TEST_CASE("FailingFiles: every kind of call can fail, and does nothing then; clo
 TEST_CASE("FailingFiles: a lasting failure lets only what gives back succeed") {
   const TemporaryDirectory root;
   write_file(root / "a", "hello", 5, false);
-  FailingFiles files(root.path);
+  FailingFiles files(root.path());
   files.fail(2, ENOSPC, true);
   const int file = ::open((root / "a").c_str(), O_RDWR);
   CHECK(::pwrite(file, "x", 1, 0) == -1);
@@ -145,7 +141,7 @@ TEST_CASE("FailingFiles: a lasting failure lets only what gives back succeed") {
 
 TEST_CASE("FailingFiles: writes take no more than they are allowed") {
   const TemporaryDirectory root;
-  FailingFiles files(root.path);
+  FailingFiles files(root.path());
   files.shorten_writes(3);
   write_file(root / "a", "hello world", 11, false);
   CHECK(text(root / "a") == "hello world");
@@ -157,7 +153,7 @@ TEST_CASE("FailingFiles: the process ends before or after the call") {
     for (int k = 1; k <= 5; ++k) {
       const TemporaryDirectory root;
       const bool died = killed([&] {
-        FailingFiles files(root.path);
+        FailingFiles files(root.path());
         after ? files.kill_after(k) : files.kill_before(k);
         write_file(root / "a", "hello", 5, true);
       });
@@ -172,13 +168,13 @@ TEST_CASE("FailingFiles: a loss of power takes what was not synced, and nothing 
     const TemporaryDirectory root;
     write_file(root / "b", "old", 3, true);
     REQUIRE(killed([&] {
-      FailingFiles files(root.path);
+      FailingFiles files(root.path());
       const int calls = 3 + sync_file + 3 * sync_name + 1;
       files.lose_power_before(calls + 1, lost);
       write_file(root / "a", "new", 3, sync_file);
-      if (sync_name) sync_directory(root.path);
+      if (sync_name) sync_directory(root.path());
       ::rename((root / "a").c_str(), (root / "b").c_str());
-      sync_directory(root.path);
+      sync_directory(root.path());
     }));
     std::string out;
     for (const char* name : {"a", "b"})
@@ -196,6 +192,6 @@ TEST_CASE("FailingFiles: a loss of power takes what was not synced, and nothing 
 
 TEST_CASE("FailingFiles: two at a time are refused") {
   const TemporaryDirectory root;
-  const FailingFiles files(root.path);
-  CHECK_THROWS_AS(FailingFiles(root.path), std::logic_error);
+  const FailingFiles files(root.path());
+  CHECK_THROWS_AS(FailingFiles(root.path()), std::logic_error);
 }

@@ -69,8 +69,10 @@ class CheckpointDirectory {
     if (step < 0)
       throw InvalidInput(-1, "save", "a step is 0 or more, not " + std::to_string(step));
     make_directory();
-    for (const std::string& name : detail::names_in(path_))
+    for (const std::string& name : detail::names_in(path_)) {
       if (is_temporary_checkpoint(name)) remove_left_over(path_ / name);
+      if (CheckpointName::of(name)) remove_pointer(path_ / name);
+    }
     for (CheckpointName name{step};; ++name.again) {
       const std::filesystem::path temporary = path_ / ("tmp-" + name.text());
       if (::mkdir(temporary.c_str(), 0777) != 0) {
@@ -97,15 +99,10 @@ class CheckpointDirectory {
     check_files<WriteFailed>(temporary, manifest);
     write(temporary / manifest_name, text);
     const std::filesystem::path done = publish(temporary, step);
-    WriterLock::let_go(temporary);
-    try {
-      sync_directory(path_);  // now it lasts, and may be named
-      move_to(done / pointer_name, path_ / "latest");
-    } catch (const WriteFailed&) {
-      ::unlink((done / pointer_name).c_str());
-      throw;
-    }
+    sync_directory(path_);  // now it lasts, and may be named
+    move_to(done / pointer_name, path_ / "latest");
     sync_directory(path_);
+    WriterLock::let_go(temporary);
     return done;
   }
 
@@ -237,6 +234,14 @@ class CheckpointDirectory {
     return ::rmdir(path.c_str()) == 0;
   } catch (...) {
     return false;
+  }
+
+  /// Removes what a commit that did not finish left in a checkpoint that is complete.
+  static void remove_pointer(const std::filesystem::path& checkpoint) noexcept try {
+    const std::filesystem::path pointer = checkpoint / pointer_name;
+    if (!std::filesystem::exists(pointer)) return;
+    if (const auto lock = WriterLock::take(checkpoint / manifest_name)) ::unlink(pointer.c_str());
+  } catch (...) {
   }
 
   /// Renames a checkpoint to a name that no load looks at.

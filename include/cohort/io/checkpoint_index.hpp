@@ -22,7 +22,7 @@ class CheckpointIndex {
       : path_(checkpoint.string()), manifest_(read_manifest(checkpoint / "checkpoint.json")) {
     for (const auto& listed : manifest_.files) {
       files_.emplace_back(checkpoint / listed.name);
-      if (xxh64(std::as_bytes(std::span(files_.back().header()))) != listed.header_hash)
+      if (files_.back().hash() != listed.header_hash)
         malformed("'" + listed.name + "' is not the file that the manifest lists");
       add(files_.back());
     }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/io/checkpoint_name.hpp: the names that checkpoints have in their directory.
 #pragma once
+#include <algorithm>
 #include <charconv>
 #include <compare>
 #include <cstdint>
@@ -32,7 +33,7 @@ struct CheckpointName {
     if (!name.starts_with("step-")) return {};
     const char* const dot = std::from_chars(name.data() + 5, end, out.step).ptr;
     if (dot != end) std::from_chars(dot + 1, end, out.again);
-    return out.step >= 0 && out.text() == name ? std::optional(out) : std::nullopt;
+    return std::min(out.step, out.again) >= 0 && out.text() == name ? std::optional(out) : std::nullopt;
   }
 };
 

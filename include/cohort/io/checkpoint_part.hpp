@@ -68,6 +68,10 @@ class CheckpointPartLayout {
     std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
       return layout_.offset(a) < layout_.offset(b);
     });
+    if (!order_.empty() && layout_.offset(order_[0]) < hashes_at())
+      throw InvalidInput(
+          -1, "lay out a checkpoint's file",
+          "'" + pieces[order_[0]].name + "' of type U64 would stand before the hashes");
   }
   const SafetensorsLayout& file() const { return layout_; }
   /// Pieces in the order of their bytes.
@@ -152,7 +156,8 @@ class CheckpointPart {
       CheckpointPiece piece{tensor.name, tensor.type, {}, 0, 0};
       if (tensor.shape.size() == 1) piece.count = tensor.shape[0];
       const auto place = file_.metadata(tensor.name);
-      if (tensor.shape.size() != 1 || !place || !detail::read_place(*place, piece))
+      if (tensor.shape.size() != 1 || bits(tensor.type) % 8 != 0 || !place ||
+          !detail::read_place(*place, piece))
         malformed("'" + tensor.name + "' does not say which part of a tensor it is");
       pieces_.push_back(std::move(piece));
       tensors_.push_back(std::move(tensor));
@@ -169,6 +174,13 @@ class CheckpointPart {
   const std::string& path() const { return file_.path(); }
   std::string_view header() const { return file_.header(); }
   const std::vector<CheckpointPiece>& pieces() const { return pieces_; }
+  /// Of the header and the blocks' hashes: files with other elements have another one.
+  std::uint64_t hash() const {
+    Xxh64 hash;
+    hash.add(std::as_bytes(std::span(header())));
+    hash.add(std::as_bytes(std::span(hashes_)));
+    return hash.value();
+  }
 
   /// The block of a file that was read last.
   struct Block {

@@ -158,6 +158,7 @@ class CheckpointSave {
       std::error_code ignored;
       if (std::filesystem::exists(file, ignored)) {
         ++r;
+        last_growth = Clock::now();
         continue;
       }
       check_part(r, file, given_up_.load(std::memory_order_acquire));
@@ -189,10 +190,8 @@ class CheckpointSave {
     Manifest manifest{order_.facts, {}};
     for (int r = 0; r < order_.ranks; ++r) {
       const std::string name = rank_file(r, order_.ranks);
-      const Safetensors file(order_.temporary / name);
-      const auto header = std::as_bytes(std::span(file.header()));
-      manifest.files.push_back(
-          {name, File::to_read(order_.temporary / name).size(), xxh64(header)});
+      const std::uint64_t hash = CheckpointPart(order_.temporary / name).hash();
+      manifest.files.push_back({name, File::to_read(order_.temporary / name).size(), hash});
     }
     return manifest;
   }

@@ -23,7 +23,7 @@
 namespace cohort::io {
 
 /// One file of a checkpoint: its name in the checkpoint's directory, its size, and the XXH64 of its
-/// header, which holds the checksums of the rest.
+/// header and of the checksums of the rest.
 struct CheckpointFile {
   std::string name;
   std::uint64_t bytes = 0, header_hash = 0;

@@ -31,6 +31,8 @@ struct Complaint {
       return {invalid_input, sentence(e)};
     } catch (const std::exception& e) {
       return {other, sentence(e)};
+    } catch (...) {
+      return {other, "something was thrown that is no std::exception"};
     }
   }
   [[noreturn]] void raise(int rank, const char* operation) const {
@@ -70,8 +72,10 @@ void raise_together(World& world, const char* operation, std::exception_ptr mine
     std::vector<std::uint8_t> text(length);
     if (r == world.rank()) text.assign(complaint.text.begin(), complaint.text.end());
     world.broadcast(text.data(), length, r);
-    const std::string whose = world.size() > 1 ? "rank " + std::to_string(r) + ": " : "";
-    Complaint{kind, whose + std::string(text.begin(), text.end())}.raise(world.rank(), operation);
+    std::string words(text.begin(), text.end());
+    if (world.size() > 1 && !words.starts_with("rank "))
+      words = "rank " + std::to_string(r) + ": " + words;
+    Complaint{kind, words}.raise(world.rank(), operation);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cohort/run/state_runs.hpp>
 #include <filesystem>
 #include <map>
+#include <set>
 
 namespace cohort {
 
@@ -110,6 +111,14 @@ template <class Plan> class CheckpointLoad {
       refuse("no parameter of the model matches '" + options_.only + "'; it has " + some_names());
     if (options_.only.empty()) check_nothing_left();
   }
+  /// Tensors that this run has no place for.
+  std::vector<std::string> unused() const {
+    const auto known = places();
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : index_.tensors())
+      if (!known.contains(name)) names.push_back(name);
+    return names;
+  }
   /// Reads what this rank holds.
   template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
     std::vector<std::byte> image;
@@ -143,8 +152,8 @@ template <class Plan> class CheckpointLoad {
     const auto* tensor = index_.find(name);
     if (tensor == nullptr && kind != state_value)
       refuse("it has no '" + name +
-             "': it was saved with another optimizer. Use that one, or load with "
-             "{.weights_only = true} to begin with fresh moments");
+             "': it was saved with another optimizer, or with this parameter frozen. Make both as "
+             "they were, or load with {.weights_only = true} to begin with fresh moments");
     if (tensor == nullptr)
       refuse("it has no parameter '" + parameter + "', which the model has: it is of another " +
              "model (it has " + stored_names() + ")");
@@ -159,10 +168,26 @@ template <class Plan> class CheckpointLoad {
              " in this run, which would lose bits: use the MixedPrecision that it was saved with, "
              "or save_full() there and load_full() here, which round");
   }
+  /// The names of everything that all ranks hold.
+  std::set<std::string, std::less<>> places() const {
+    std::set<std::string, std::less<>> all;
+    cohort::for_each_parameter<Model>([&]<class P>(int i) {
+      for (int kind = state_value; kind < (P::trains ? Optimizer::moments : 0); ++kind)
+        all.insert(state_name<Optimizer>(kind, names_[static_cast<std::size_t>(i)]));
+    });
+    return all;
+  }
   void check_nothing_left() const {
+    const auto known = places();
     for (const auto& [name, tensor] : index_.tensors()) {
       const std::string_view parameter = parameter_of(name);
-      if (!parameter.empty() && std::find(names_.begin(), names_.end(), parameter) == names_.end())
+      if (known.contains(name) || (parameter.empty() && values_only())) continue;
+      if (parameter.empty())
+        refuse("it has '" + name +
+               "', for which this run has no place: it was saved with another optimizer, or with a "
+               "parameter trained that is frozen now. Make both as they were, or load with "
+               "{.weights_only = true} to begin with fresh moments");
+      else
         refuse("it has a parameter '" + std::string(parameter) + "' " +
                io::readable_shape(tensor.extents) +
                " that the model lacks: it is of another model. To load only what matches, name it: "

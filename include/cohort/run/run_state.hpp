@@ -76,6 +76,7 @@ template <class Run> class RunState {
       load = std::make_unique<detail::CheckpointLoad<typename Run::plan_type>>(chosen, options);
       load->check();
       loaded = detail::Facts(load->index()).loaded();
+      loaded.unused = load->unused();
       loaded.same_options = detail::Facts(load->index()).text("options_hash") ==
                             detail::hash_text(detail::hash_options(self().options_));
     });

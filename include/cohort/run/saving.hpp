@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/data/position.hpp>
 #include <cohort/io/checkpoint_save.hpp>
+#include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/run/agreement.hpp>
 #include <cohort/run/formation.hpp>
 #include <cohort/run/state_runs.hpp>
@@ -166,7 +167,8 @@ class PendingSave {
   template <class World> void settle(World& world, const char* operation) {
     const std::unique_ptr<io::CheckpointSave> save = std::move(save_);
     try {
-      raise_together(world, operation, save->error());
+      // Of another rank's failure rank 0 knows only that there was one.
+      raise_together(world, operation, world.rank() == 0 ? nullptr : save->error());
       if (world.rank() == 0) save->complete();
       raise_together(world, operation, save->error());
     } catch (const Error&) {

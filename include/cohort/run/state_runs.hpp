@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/state_runs.hpp: the training state that a rank holds, as named runs of elements, and how they are filled.
 #pragma once
+#include <bit>
+#include <cmath>
 #include <cohort/device/traits.hpp>
 #include <cohort/io/safetensors.hpp>
 #include <cohort/plan/held.hpp>
@@ -70,15 +72,29 @@ constexpr bool is_real(io::StoredType from) {
   return from == S::F64 || from == S::F32 || from == S::BF16 || from == S::F16;
 }
 
+/// A double as a T of 16 bits, rounded once: on its way through a float, which is rounded to an odd number
+/// where it is not exact, no tie arises.
+template <class T> T narrowed(double value) {
+  const float near = static_cast<float>(value);
+  if (near == value) return static_cast<T>(near);
+  auto bits = std::bit_cast<std::uint32_t>(near);
+  if (std::abs(static_cast<double>(near)) > std::abs(value)) --bits;
+  return static_cast<T>(std::bit_cast<float>(bits | 1));
+}
+template <class To, class From> To converted(From value) {
+  if constexpr (std::is_same_v<To, From> || (sizeof(To) >= 4 && sizeof(From) >= 4))
+    return static_cast<To>(value);
+  else if constexpr (sizeof(From) == 8)
+    return narrowed<To>(value);
+  else
+    return static_cast<To>(static_cast<float>(value));
+}
 template <class From, class To>
 void convert_elements(std::span<const std::byte> from, To* to, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     From value;
     std::memcpy(&value, from.data() + i * sizeof(From), sizeof(From));
-    if constexpr (sizeof(From) == 8 && sizeof(To) == 8)
-      to[i] = value;
-    else
-      to[i] = static_cast<To>(static_cast<float>(value));
+    to[i] = converted<To>(value);
   }
 }
 /// to[n] = from[n] of a stored type, rounded where T is narrower.
@@ -102,11 +118,7 @@ void convert_stored(io::StoredType type, std::span<const std::byte> from, T* to,
 template <class To, class From>
 void write_elements(const From* from, std::size_t apart, std::size_t n, std::byte* to) {
   for (std::size_t i = 0; i < n; ++i) {
-    To value;
-    if constexpr (std::is_same_v<To, From> || (sizeof(To) == 8 && sizeof(From) >= 4))
-      value = static_cast<To>(from[i * apart]);
-    else
-      value = static_cast<To>(static_cast<float>(from[i * apart]));
+    const To value = converted<To>(from[i * apart]);
     std::memcpy(to + i * sizeof(To), &value, sizeof(To));
   }
 }

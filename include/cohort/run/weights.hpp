@@ -90,7 +90,12 @@ struct FullFiles {
             std::uint64_t most) {
     std::vector<std::vector<io::TensorSpec>> files(1);
     std::uint64_t here = 0;
+    std::set<std::string_view> names;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (!names.insert(parameters[i].name.name).second)
+        throw InvalidInput(-1, "save_full",
+                           "two parameters are to be called '" + parameters[i].name.name +
+                               "' in the file: give each a name of its own.");
       const std::uint64_t size =
           parameters[i].numel * static_cast<std::uint64_t>(io::bits(types[i])) / 8;
       if (most > 0 && here > 0 && here + size > most) {
@@ -110,6 +115,9 @@ struct FullFiles {
   }
   static std::filesystem::path temporary(const std::filesystem::path& path) {
     return std::filesystem::path(path) += ".tmp";
+  }
+  static std::filesystem::path index(const std::filesystem::path& path) {
+    return std::filesystem::path(path) += ".index.json";
   }
   std::string index_json(const std::vector<StoredParameter>& parameters) const {
     std::string text =
@@ -203,16 +211,16 @@ void save_full(World& world, const Device& device, const Storage& storage,
         io::move_to(FullFiles::temporary(each), each);
       }
       io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
-      if (files->paths.size() > 1) {
-        std::filesystem::path index = path;
-        io::write_atomically(index += ".index.json", files->index_json(parameters));
-      }
+      if (files->paths.size() > 1)
+        io::write_atomically(FullFiles::index(path), files->index_json(parameters));
     });
   } catch (const Error&) {
     std::error_code ignored;
-    if (world.rank() == 0)
+    if (world.rank() == 0) {
       for (const auto& each : files->paths)
         std::filesystem::remove(FullFiles::temporary(each), ignored);
+      std::filesystem::remove(FullFiles::temporary(FullFiles::index(path)), ignored);
+    }
     throw;
   }
 }
