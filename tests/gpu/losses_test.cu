@@ -31,26 +31,36 @@ template <class T> void check_loss(const ops::LossSum& want) {
   CHECK(weight == want.weight);
 }
 
-}  // namespace
-
-TEST_CASE_TEMPLATE("cross_entropy: 50304 classes, loss and gradient, some rows ignored", T,
-                   COHORT_GPU_TYPES) {
+/// The first K of V columns are classes.
+template <class T, int K> void check_cross_entropy() {
   OnBoth<T> t;
   const int rows = size(256, 9);
   const auto n = static_cast<std::size_t>(rows) * V;
   auto logits = t.random(n, 3.0), dlogits = t.poisoned(n);
-  std::vector<std::int32_t> labels = t.integers(std::size_t(rows), V).reference();
+  std::vector<std::int32_t> labels = t.integers(std::size_t(rows), K).reference();
   for (std::size_t i = 0; i < labels.size(); i += 5) labels[i] = ops::ignored_label;
   gpu_test::Array<std::int32_t> targets(labels);
   ops::LossSum want;
   t.run([&](const auto& device) {
-    keep(want, ops::cross_entropy<V>(device, rows, logits.on(device), targets.on(device)));
-    keep(want, ops::cross_entropy_gradient<V>(device, rows, logits.on(device), targets.on(device),
-                                              dlogits.on(device), ops::ignored_label, 0.5f));
+    keep(want, ops::cross_entropy<V, K>(device, rows, logits.on(device), targets.on(device)));
+    keep(want,
+         ops::cross_entropy_gradient<V, K>(device, rows, logits.on(device), targets.on(device),
+                                           dlogits.on(device), ops::ignored_label, 0.5f));
   });
   CHECK(t.fault().kind == cuda::Fault::none);
   check_loss<T>(want);
   t.check("dlogits", dlogits, {.additions = V});
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("cross_entropy: 50304 classes, loss and gradient, some rows ignored", T,
+                   COHORT_GPU_TYPES) {
+  check_cross_entropy<T, V>();
+}
+
+TEST_CASE_TEMPLATE("cross_entropy: 50257 classes of 50304 columns", T, COHORT_GPU_TYPES) {
+  check_cross_entropy<T, 50257>();
 }
 
 TEST_CASE("cross_entropy: a target outside the classes is reported") {

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "temporary.hpp"
+#include "files.hpp"
 
 using namespace cohort;
 using namespace cohort::io;
@@ -49,9 +49,9 @@ std::string said(const std::filesystem::path& dir) {
   return message<MalformedFile>([&] { CheckpointIndex index(dir); });
 }
 std::string said(const std::vector<Pieces>& files) {
-  const TemporaryFolder dir;
-  write_all(dir.path, files);
-  return said(dir.path);
+  const TemporaryDirectory dir;
+  write_all(dir.path(), files);
+  return said(dir.path());
 }
 bool has(const std::string& text, const std::string& words) {
   const bool there = text.find(words) != std::string::npos;
@@ -78,13 +78,13 @@ bool counts_from(const std::vector<float>& values, std::uint64_t first, std::uin
 }
 
 TEST_CASE("checkpoint index: any range of a tensor, across the parts of any ranks") {
-  const TemporaryFolder dir;
-  write_all(dir.path, {{piece("w", {4, 5}, 13, 7), piece("b", {3}, 0, 3)},
+  const TemporaryDirectory dir;
+  write_all(dir.path(), {{piece("w", {4, 5}, 13, 7), piece("b", {3}, 0, 3)},
                        {},
                        {piece("w", {4, 5}, 0, 1)},
                        {piece("w", {4, 5}, 1, 12)}});
-  CheckpointIndex index(dir.path);
-  CHECK(index.path() == dir.path.string());
+  CheckpointIndex index(dir.path());
+  CHECK(index.path() == dir.path().string());
   CHECK(index.manifest().facts.at("step") == "3");
   CHECK(index.tensors().size() == 2);
   CHECK(index.find("c") == nullptr);
@@ -97,10 +97,10 @@ TEST_CASE("checkpoint index: any range of a tensor, across the parts of any rank
 }
 
 TEST_CASE("checkpoint index: ranges longer than a block arrive in order") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   constexpr std::uint64_t n = checkpoint_block / 4, all = 5 * n / 2;
-  write_all(dir.path, {{piece("w", {all}, 0, n + 3)}, {piece("w", {all}, n + 3, all - n - 3)}});
-  CheckpointIndex index(dir.path);
+  write_all(dir.path(), {{piece("w", {all}, 0, n + 3)}, {piece("w", {all}, n + 3, all - n - 3)}});
+  CheckpointIndex index(dir.path());
   CHECK(counts_from(read(index, "w", 0, all), 0, all));
   CHECK(counts_from(read(index, "w", 7, 2 * n), 7, 2 * n));
   CHECK(counts_from(read(index, "w", all - 1, 1), all - 1, 1));
@@ -126,58 +126,58 @@ TEST_CASE("checkpoint index: files that disagree about a tensor are named") {
 }
 
 TEST_CASE("checkpoint index: every message names the checkpoint and says what to do") {
-  const TemporaryFolder dir;
-  write_all(dir.path, {{piece("w", {10}, 0, 7)}});
-  CHECK(said(dir.path) ==
-        "cohort: checkpoint '" + dir.path.string() +
+  const TemporaryDirectory dir;
+  write_all(dir.path(), {{piece("w", {10}, 0, 7)}});
+  CHECK(said(dir.path()) ==
+        "cohort: checkpoint '" + dir.path().string() +
             "': the last 3 elements of 'w' are in no file: it is damaged or put together from "
             "several; load another one");
 }
 
 /// A checkpoint of two files.
 struct Two {
-  TemporaryFolder dir;
+  TemporaryDirectory dir;
   Pieces first{piece("w", {10}, 0, 4)}, second{piece("w", {10}, 4, 6)};
-  Two() { write_all(dir.path, {first, second}); }
+  Two() { write_all(dir.path(), {first, second}); }
 };
 
 TEST_CASE("checkpoint index: a file of another save under a listed name is refused") {
   const Two good;
-  CHECK(said(good.dir.path) == "no error");
+  CHECK(said(good.dir.path()) == "no error");
   SUBCASE("of another step: the same pieces, other values") {
-    write_part(good.dir.path, "part-1", good.second, 0.5f);
+    write_part(good.dir.path(), "part-1", good.second, 0.5f);
   }
   SUBCASE("of another world: other pieces") {
-    write_part(good.dir.path, "part-1", {piece("w", {10}, 3, 7)});
+    write_part(good.dir.path(), "part-1", {piece("w", {10}, 3, 7)});
   }
   SUBCASE("of another rank") {
     std::filesystem::copy_file(good.dir / "part-0", good.dir / "part-1",
                                std::filesystem::copy_options::overwrite_existing);
   }
-  CHECK(has(said(good.dir.path), "'part-1' is not the file that the manifest lists"));
+  CHECK(has(said(good.dir.path()), "'part-1' is not the file that the manifest lists"));
 }
 
 TEST_CASE("checkpoint index: a missing or cut file, and a missing or damaged manifest") {
   const Two good;
   SUBCASE("no file") {
     std::filesystem::remove(good.dir / "part-1");
-    CHECK(has(message<ReadFailed>([&] { CheckpointIndex index(good.dir.path); }),
+    CHECK(has(message<ReadFailed>([&] { CheckpointIndex index(good.dir.path()); }),
               "open '" + (good.dir / "part-1").string() + "': No such file"));
   }
   SUBCASE("cut off") {
     std::filesystem::resize_file(good.dir / "part-1",
                                  std::filesystem::file_size(good.dir / "part-1") - 1);
-    CHECK(has(said(good.dir.path), "part-1"));
+    CHECK(has(said(good.dir.path()), "part-1"));
   }
   SUBCASE("no manifest") {
     std::filesystem::remove(good.dir / "checkpoint.json");
-    CHECK_THROWS_AS(CheckpointIndex(good.dir.path), ReadFailed);
+    CHECK_THROWS_AS(CheckpointIndex(good.dir.path()), ReadFailed);
   }
   SUBCASE("a manifest with another number") {
     std::string text = bytes_of(good.dir / "checkpoint.json");
     text[text.find("\"3\"") + 1] = '4';
     put_bytes(good.dir / "checkpoint.json", text);
-    CHECK(has(said(good.dir.path), "checksum"));
+    CHECK(has(said(good.dir.path()), "checksum"));
   }
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("checkpoint index: a block that was damaged later is found by whoever 
   const File file = File::to_change(good.dir / "part-1");
   const std::byte other{0x7f};
   file.write(file.size() - 1, {&other, 1});
-  CheckpointIndex index(good.dir.path);  // reads headers only
+  CheckpointIndex index(good.dir.path());  // reads headers only
   CHECK(counts_from(read(index, "w", 0, 4), 0, 4));
   CHECK_THROWS_AS(read(index, "w", 0, 5), MalformedFile);
   CHECK(counts_from(read(index, "w", 1, 3), 1, 3));

@@ -6,7 +6,7 @@
 #include <cohort/core/rng.hpp>
 #include <cstring>
 
-#include "temporary.hpp"
+#include "files.hpp"
 
 using namespace cohort;
 using namespace cohort::io;
@@ -50,7 +50,7 @@ bool same_place(const CheckpointPiece& a, const CheckpointPiece& b) {
   return a.type == b.type && a.extents == b.extents && a.first == b.first && a.count == b.count;
 }
 void check_round_trip(const std::vector<CheckpointPiece>& pieces) {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const auto bytes = contents(pieces);
   write(dir / "part", pieces, bytes);
   const CheckpointPart file(dir / "part");
@@ -103,7 +103,7 @@ TEST_CASE("checkpoint part: names of any letters") {
 }
 
 TEST_CASE("checkpoint part: files with other elements, places or names have another hash") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const std::vector<CheckpointPiece> pieces{{"a", StoredType::F32, {9}, 2, 5}};
   auto bytes = contents(pieces);
   const auto hash = [&](const std::vector<CheckpointPiece>& p) {
@@ -119,7 +119,7 @@ TEST_CASE("checkpoint part: files with other elements, places or names have anot
 }
 
 TEST_CASE("checkpoint part: what cannot be told from the hashes is refused before a byte is written") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   CHECK_THROWS_AS(write(dir / "x", {{"a", StoredType::U64, {1}, 0, 1}}, {Bytes(8)}), InvalidInput);
   CHECK_THROWS_AS(write(dir / "x", {{"block_hashes", StoredType::F32, {1}, 0, 1}}, {Bytes(4)}),
                   InvalidInput);
@@ -130,7 +130,7 @@ TEST_CASE("checkpoint part: what cannot be told from the hashes is refused befor
 
 /// A file of three blocks; the last holds two bytes of b and all of c.
 struct Damaged {
-  TemporaryFolder dir;
+  TemporaryDirectory dir;
   std::vector<CheckpointPiece> pieces{{"a", StoredType::F32, {floats}, 0, floats},
                                       {"b", StoredType::BF16, {2 * floats + 1}, 0, 2 * floats + 1},
                                       {"c", StoredType::BF16, {30}, 0, 30}};
@@ -192,7 +192,7 @@ TEST_CASE("checkpoint part: any bit that is turned is found when its block is re
 }
 
 TEST_CASE("checkpoint part: every single bit of a small file's hashes and data") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const std::vector<CheckpointPiece> pieces{{"a", StoredType::F32, {11}, 0, 11},
                                             {"b", StoredType::BF16, {7}, 0, 7}};
   write(dir / "part", pieces, contents(pieces));
@@ -226,7 +226,7 @@ TEST_CASE("checkpoint part: what it says of a damaged block is a sentence that h
 }
 
 TEST_CASE("checkpoint part: a file that is cut off anywhere is refused") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const std::vector<CheckpointPiece> pieces{{"a", StoredType::F32, {11}, 0, 11}};
   write(dir / "part", pieces, contents(pieces));
   const std::string bytes = bytes_of(dir / "part");
@@ -253,7 +253,7 @@ void write_place(const std::filesystem::path& path, std::optional<std::string> t
 }
 
 TEST_CASE("checkpoint part: a place is two numbers and extents that the piece fits into") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const auto said = [&](std::optional<std::string> text) {
     write_place(dir / "x", text);
     return message<MalformedFile>([&] { CheckpointPart file(dir / "x"); });
@@ -277,7 +277,7 @@ TEST_CASE("checkpoint part: a place is two numbers and extents that the piece fi
 }
 
 TEST_CASE("checkpoint part: other tensors than flat ones of whole bytes, and other hashes, are refused") {
-  const TemporaryFolder dir;
+  const TemporaryDirectory dir;
   const auto said = [&](std::vector<std::uint64_t> shape, StoredType type, std::uint64_t hashes) {
     write_place(dir / "x", "0 of 8", shape, type, hashes);
     return message<MalformedFile>([&] { CheckpointPart file(dir / "x"); });

@@ -43,7 +43,8 @@ template <class E, class F> std::string message(F f) {
 inline std::string hexed(std::string_view bytes) {
   std::string out;
   for (const char c : bytes)
-    for (const int shift : {4, 0}) out += "0123456789abcdef"[static_cast<unsigned char>(c) >> shift & 15];
+    for (const int shift : {4, 0})
+      out += "0123456789abcdef"[static_cast<unsigned char>(c) >> shift & 15];
   return out;
 }
 

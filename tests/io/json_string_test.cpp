@@ -23,9 +23,10 @@ TEST_CASE("JsonString: the eight short escapes") {
 }
 
 TEST_CASE("JsonString: \\u takes four hexadecimal digits; halves of pairs are no escape") {
-  for (const std::string_view none : {"\\", "\\u", "\\u1", "\\u123", "\\u12g4", "\\u+123", "\\u 123",
-                                      "\\ud83d", "\\ud83d\\u0041", "\\ud83d\\ud83d", "\\ud83dxxxxxx",
-                                      "\\ude00", "\\udfff", "\\ud83d\\n", "\\ud83d\\ude0", "\\x41"})
+  for (const std::string_view none :
+       {"\\", "\\u", "\\u1", "\\u123", "\\u12g4", "\\u+123", "\\u 123", "\\ud83d", "\\ud83d\\u0041",
+        "\\ud83d\\ud83d", "\\ud83dxxxxxx", "\\ude00", "\\udfff", "\\ud83d\\n", "\\ud83d\\ude0",
+        "\\x41"})
     CHECK(json_escape(none).length == 0);
   CHECK(JsonString("\\u0000", true).text() == std::string(1, '\0'));
   CHECK(JsonString("\\uffff", true).text() == "\xef\xbf\xbf");

@@ -54,7 +54,8 @@ TEST_CASE("JsonReader: the caller's walk gives names and values in their order")
   std::string seen;
   json.object([&](JsonString name) {
     seen += name.text() + "=";
-    if (name == "b") return json.array([&] { seen += std::to_string(json.unsigned_integer()) + ","; });
+    if (name == "b")
+      return json.array([&] { seen += std::to_string(json.unsigned_integer()) + ","; });
     if (name == "c") return static_cast<void>(seen += json.string().text());
     json.object([&](JsonString) { FAIL("no member"); });
   });
@@ -65,14 +66,34 @@ TEST_CASE("JsonReader: the caller's walk gives names and values in their order")
 TEST_CASE("JsonReader: integers are those of 64 bits, written in one way") {
   CHECK(integer("0") == "0");
   CHECK(integer(" 18446744073709551615 ") == "18446744073709551615");
-  for (const char* text :
-       {"18446744073709551616", "18446744073709551620", "99999999999999999999", "36893488147419103232",
-        "00", "01", "-0", "-1", "+1", "1.0", "1e3", "1E3", "1.", ".5", "0x1", "", "a", "\"1\"", "1 2",
-        "1a", "true", "null", "[1]"})
+  for (const char* text : {"18446744073709551616",
+                           "18446744073709551620",
+                           "99999999999999999999",
+                           "36893488147419103232",
+                           "00",
+                           "01",
+                           "-0",
+                           "-1",
+                           "+1",
+                           "1.0",
+                           "1e3",
+                           "1E3",
+                           "1.",
+                           ".5",
+                           "0x1",
+                           "",
+                           "a",
+                           "\"1\"",
+                           "1 2",
+                           "1a",
+                           "true",
+                           "null",
+                           "[1]"})
     CHECK_MESSAGE(integer(text) == "refused", text);
 }
 
-TEST_CASE("JsonReader: strings hold every character of UTF-8 but controls, quotes and backslashes") {
+TEST_CASE(
+    "JsonReader: strings hold every character of UTF-8 but controls, quotes and backslashes") {
   for (unsigned c = 0; c < 256; ++c)  // at every place in a word of eight bytes
     for (std::size_t at = 0; at < 20; ++at) {
       std::string text = "\"" + std::string(20, 'x') + "\"";
@@ -81,20 +102,64 @@ TEST_CASE("JsonReader: strings hold every character of UTF-8 but controls, quote
       REQUIRE(accepts(text) == good);
     }
   CHECK(accepts("\"\x7f\xc2\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\""));
-  for (const char* bad : {"\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xc3\"",
-                          "\"\xe2\x82\"", "\"\x80\"", "\"\xff\"", "\"\\ud800\"", "\"\\q\"", "\"\\\""})
+  for (const char* bad :
+       {"\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xc3\"", "\"\xe2\x82\"",
+        "\"\x80\"", "\"\xff\"", "\"\\ud800\"", "\"\\q\"", "\"\\\""})
     CHECK_MESSAGE(!accepts(bad), bad);
 }
 
 TEST_CASE("JsonReader: values that may be left aside are still JSON") {
-  for (const char* text : {"true", "false", "null", "-0", "-1.5e-10", "0.5", "1E+2", "{}", "[]", "\"\"",
-                           R"([1,[2,{"a":[null,{"b":-1e5}]}],"x"])", " \t\r\n1\n"})
+  for (const char* text : {"true", "false", "null", "-0", "-1.5e-10", "0.5", "1E+2", "{}", "[]",
+                           "\"\"", R"([1,[2,{"a":[null,{"b":-1e5}]}],"x"])", " \t\r\n1\n"})
     CHECK_MESSAGE(accepts(text), text);
-  for (const char* text :
-       {"", " ", "tru", "True", "nul", "truex", "-", "01", "1.", ".1", "1e", "1e+", "--1", "+1", "- 1",
-        "\r1\r2", "-\r1", "1\x0e" "5", "{", "}", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}",
-        "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}", "{'a':1}", "{1:1}", "{\"a\":1 \"b\":2}", "[}", "{]",
-        "1 1", "/**/1", "NaN", "Infinity", "\xef\xbb\xbf" "1", "\f1", "\"a", "[\"a\n\"]", "'a'"})
+  for (const char* text : {"",
+                           " ",
+                           "tru",
+                           "True",
+                           "nul",
+                           "truex",
+                           "-",
+                           "01",
+                           "1.",
+                           ".1",
+                           "1e",
+                           "1e+",
+                           "--1",
+                           "+1",
+                           "- 1",
+                           "\r1\r2",
+                           "-\r1",
+                           "1\x0e"
+                           "5",
+                           "{",
+                           "}",
+                           "[",
+                           "]",
+                           "[1",
+                           "[1,",
+                           "[1,]",
+                           "[,1]",
+                           "[1 2]",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{\"a\":1,}",
+                           "{,}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "{1:1}",
+                           "{\"a\":1 \"b\":2}",
+                           "[}",
+                           "{]",
+                           "1 1",
+                           "/**/1",
+                           "NaN",
+                           "Infinity",
+                           "\xef\xbb\xbf"
+                           "1",
+                           "\f1",
+                           "\"a",
+                           "[\"a\n\"]",
+                           "'a'"})
     CHECK_MESSAGE(!accepts(text), text);
 }
 
@@ -121,7 +186,8 @@ TEST_CASE("JsonReader: errors name the source, the byte, what was expected and w
         "cohort: read 'f.json': byte 2: expected a character of UTF-8, found byte 0xff");
   CHECK(refusal("\"\\q\"") ==
         "cohort: read 'f.json': byte 1: expected an escape that JSON has, found '\\'");
-  CHECK(refusal("[1]x") == "cohort: read 'f.json': byte 3: expected the end of the text, found 'x'");
+  CHECK(refusal("[1]x") ==
+        "cohort: read 'f.json': byte 3: expected the end of the text, found 'x'");
   CHECK(message<MalformedFile>([&] { JsonReader("{}", "f", 8).array([] {}); }) ==
         "cohort: read 'f': byte 8: expected an array ('['), found '{'");
 }

@@ -70,7 +70,8 @@ TEST_CASE("NameIndex: a name that was added twice is named with both its numbers
     NameIndex index;
     const auto name = [&](std::uint32_t i) { return "n" + std::to_string(i == n - 1 ? n / 3 : i); };
     for (std::uint32_t i = 0; i < n; ++i) index.add(index.hash(name(i)), i);
-    const auto twice = index.sort_and_find_twice([&](auto a, auto b) { return name(a) == name(b); });
+    const auto twice =
+        index.sort_and_find_twice([&](auto a, auto b) { return name(a) == name(b); });
     REQUIRE(twice.has_value());
     CHECK(*twice == std::pair(n / 3, n - 1));
   }

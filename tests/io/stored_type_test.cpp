@@ -10,17 +10,24 @@
 
 using namespace cohort::io;
 
-template <class T> concept Stored = requires { stored_type_of<T>; };
+template <class T>
+concept Stored = requires {
+  detail::stored_as<T>::value;
+};
+static_assert(Stored<float> && !Stored<int*> && !Stored<long double>);
 
-static_assert(stored_type_of<float> == StoredType::F32 && stored_type_of<double> == StoredType::F64);
+static_assert(stored_type_of<float> == StoredType::F32 &&
+              stored_type_of<double> == StoredType::F64);
 static_assert(stored_type_of<cohort::bf16> == StoredType::BF16);
 static_assert(stored_type_of<cohort::fp16> == StoredType::F16);
 static_assert(stored_type_of<std::uint8_t> == StoredType::U8);
 static_assert(stored_type_of<std::int64_t> == StoredType::I64);
 
-namespace {
-template <class... T> void sizes_agree() { (CHECK(bits(stored_type_of<T>) == 8 * sizeof(T)), ...); }
-}  // namespace
+template <class... T>
+constexpr bool sizes_agree = ((bits(stored_type_of<T>) == 8 * static_cast<int>(sizeof(T))) && ...);
+static_assert(sizes_agree<bool, std::int8_t, std::uint8_t, std::int16_t, std::uint16_t,
+                          cohort::fp16, cohort::bf16, std::int32_t, std::uint32_t, float,
+                          std::complex<float>, double, std::int64_t, std::uint64_t>);
 
 TEST_CASE("StoredType: names are different, known again, and no other is") {
   std::set<std::string> names;
@@ -41,9 +48,6 @@ TEST_CASE("StoredType: the bits are those in the name") {
     const auto digit = text.find_first_of("0123456789");
     CHECK(bits(t) == (t == StoredType::BOOL ? 8 : std::stoi(text.substr(digit))));
   }
-  sizes_agree<bool, std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, cohort::fp16,
-              cohort::bf16, std::int32_t, std::uint32_t, float, std::complex<float>, double,
-              std::int64_t, std::uint64_t>();
 }
 
 TEST_CASE("StoredType: wider elements have higher numbers, so files in that order are aligned") {
@@ -60,13 +64,15 @@ TEST_CASE("ElementCount: agrees with 128-bit products, up to where they pass 64 
     Wide product = 1;
     bool fits = true;
     for (std::uint32_t i = 0; i < 4; ++i) {
-      const std::uint64_t extent = cohort::random_bits(seed, 0, i) >> cohort::uniform_below(64, seed, 1, i);
+      const std::uint64_t extent =
+          cohort::random_bits(seed, 0, i) >> cohort::uniform_below(64, seed, 1, i);
       count.times(extent);
       if (fits) product *= extent;
       fits = fits && product >> 64 == 0;
     }
     REQUIRE(count.fits() == fits);
-    for (const StoredType t : {StoredType::F4, StoredType::F6_E2M3, StoredType::U8, StoredType::F64}) {
+    for (const StoredType t :
+         {StoredType::F4, StoredType::F6_E2M3, StoredType::U8, StoredType::F64}) {
       const Wide all = fits ? product * static_cast<unsigned>(bits(t)) : 0;
       const bool whole = fits && all >> 64 == 0 && all % 8 == 0;
       REQUIRE(count.bytes(t).has_value() == whole);
@@ -86,7 +92,7 @@ TEST_CASE("ElementCount: a product that wraps to 0 is not 0") {
   CHECK(!bytes({big, big}, StoredType::U8));
   CHECK(!bytes({big, big, 0}, StoredType::U8));
   CHECK(bytes({0, big, big}, StoredType::U8) == 0u);
-  CHECK(!bytes({big, big >> 3}, StoredType::U8));       // 2^61 elements are 2^64 bits
+  CHECK(!bytes({big, big >> 3}, StoredType::U8));  // 2^61 elements are 2^64 bits
   CHECK(bytes({big, big >> 4}, StoredType::U8) == big * (big >> 4));
   CHECK(bytes({}, StoredType::F64) == 8u);
   CHECK(!bytes({3}, StoredType::F4));

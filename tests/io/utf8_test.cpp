@@ -26,7 +26,9 @@ TEST_CASE("utf8: all characters of Unicode, and no surrogate, are read back as w
   }
 }
 
-TEST_CASE("utf8: of all sequences of up to 3 bytes and all heads of 4, exactly 1112064 begin a character") {
+TEST_CASE(
+    "utf8: of all sequences of up to 3 bytes and all heads of 4, exactly 1112064 begin a "
+    "character") {
   // 128 + 1920 + 61440 characters of 1 to 3 bytes, 1048576 of 4.
   int found = 0;
   for (unsigned a = 0; a < 256; ++a) {

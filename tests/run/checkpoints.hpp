@@ -2,29 +2,16 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/run/checkpoints.hpp: trainings that go through a checkpoint, under any strategy on any number of ranks.
 #pragma once
-#include <unistd.h>
-
 #include <cohort/cohort.hpp>
 #include <filesystem>
 #include <map>
 
 #include "../policies/sharding.hpp"
+#include "../support/temporary_directory.hpp"
 
 namespace cohort::test {
 
 namespace fs = std::filesystem;
-
-/// A directory that is gone when the test is over.
-struct TemporaryDirectory {
-  fs::path path = [] {
-    std::string name = (fs::temp_directory_path() / "cohort-checkpoint-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    return fs::path(name);
-  }();
-  TemporaryDirectory() = default;
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() { fs::remove_all(path); }
-};
 
 /// What a checkpoint holds, whoever wrote which part: every tensor's type, extents and bytes, and what a run
 /// needs beside them.
@@ -66,13 +53,13 @@ struct Arrival {
   std::vector<NamedTensor> parameters;
   Loaded loaded;
 };
-template <class Run, class Case> Arrival travel(const Journey& journey) {
+template <class Run, class Case, class Device = void> Arrival travel(const Journey& journey) {
   Arrival arrival;
   launch<Threads>({.ranks = journey.ranks}, [&](Threads& world) {
     const int each = 24 / journey.ranks;
     auto options = options_of<Run, Case>({.ranks = journey.ranks, .each = each});
     options.seed = journey.seed;
-    auto run = Run::on(world, options);
+    auto run = Run::template on<Device>(world, options);
     Loaded loaded;
     if (!journey.from.empty()) loaded = run.load(journey.from);
     std::vector<StepReport> reports;

@@ -32,7 +32,7 @@ template <class Case, class... More> void check_pairs(double precision) {
   for (const Way& a : all_ways<Case, More...>()) {
     for (const int n : rank_counts) {
       if (!a.fits(n)) continue;
-      const fs::path from = dir.path / "from", to = dir.path / "to";
+      const fs::path from = dir.path() / "from", to = dir.path() / "to";
       const Arrival whole = a.travel({.ranks = n, .steps = 4});
       const Arrival left = a.travel({.ranks = n, .to = from, .steps = 3});
       const SavedState state = saved_state(from);

@@ -21,8 +21,8 @@ template <class Case, class... More> void check_chain() {
   INFO(std::string(Case::name()));
   const TemporaryDirectory dir;
   const auto ways = all_ways<Case, More...>();
-  const Arrival start = ways[0].travel({.ranks = 1, .to = dir.path / "0", .steps = 3});
-  const SavedState state = saved_state(dir.path / "0");
+  const Arrival start = ways[0].travel({.ranks = 1, .to = dir.path() / "0", .steps = 3});
+  const SavedState state = saved_state(dir.path() / "0");
   CHECK(state.tensors.size() > 3);
   CHECK(state.facts.at("step") == "3");
   CHECK(state.facts.at("data_samples") == "15");
@@ -32,8 +32,8 @@ template <class Case, class... More> void check_chain() {
   for (const auto& [w, ranks] : stops) {
     const Way& way = ways[static_cast<std::size_t>(w)];
     INFO("stop " << number << ": " << way.name << " on " << ranks);
-    const fs::path from = dir.path / std::to_string(number),
-                   to = dir.path / std::to_string(++number);
+    const fs::path from = dir.path() / std::to_string(number),
+                   to = dir.path() / std::to_string(++number);
     const Arrival arrival = way.travel(
         {.ranks = ranks, .from = from, .to = to, .seed = 1234, .async = number % 2 == 0});
     CHECK(same_bits(arrival.parameters, start.parameters));
@@ -56,9 +56,9 @@ Arrival check_resumed(const Way& a, const Way& b, int ranks, int first = 3, int 
   INFO(a.name << " to " << b.name << " on " << ranks);
   const TemporaryDirectory dir;
   const Arrival whole = a.travel({.ranks = ranks, .steps = all});
-  a.travel({.ranks = ranks, .to = dir.path, .steps = first});
+  a.travel({.ranks = ranks, .to = dir.path(), .steps = first});
   const Arrival rest =
-      b.travel({.ranks = ranks, .from = dir.path, .steps = all - first, .seed = 99});
+      b.travel({.ranks = ranks, .from = dir.path(), .steps = all - first, .seed = 99});
   CHECK(same_bits(rest.reports, {whole.reports.begin() + first, whole.reports.end()}));
   CHECK(same_bits(rest.parameters, whole.parameters));
   return whole;

@@ -173,7 +173,7 @@ class JsonReader {
       if (const std::size_t n = detail::json_escape(rest).length; n != 0) return n;
       fail("an escape that JSON has");
     }
-    if (static_cast<unsigned char>(rest[0]) < 0x20) fail("no control character in a string");
+    if (static_cast<unsigned char>(rest[0]) < 0x20) fail("a character that a string may hold");
     if (const std::size_t n = utf8_length(rest); n != 0) return n;
     fail("a character of UTF-8");
   }

@@ -179,20 +179,18 @@ template <class Plan> class CheckpointLoad {
   }
   void check_nothing_left() const {
     const auto known = places();
-    for (const auto& [name, tensor] : index_.tensors()) {
-      const std::string_view parameter = parameter_of(name);
-      if (known.contains(name) || (parameter.empty() && values_only())) continue;
-      if (parameter.empty())
+    for (const auto& [name, tensor] : index_.tensors())
+      if (!parameter_of(name).empty() && !known.contains(name))
+        refuse("it has a parameter '" + std::string(parameter_of(name)) + "' " +
+               io::readable_shape(tensor.extents) +
+               " that the model lacks: it is of another model. To load only what matches, name it: "
+               "{.only = \"pattern*\"}");
+    for (const auto& [name, tensor] : index_.tensors())
+      if (!values_only() && !known.contains(name))
         refuse("it has '" + name +
                "', for which this run has no place: it was saved with another optimizer, or with a "
                "parameter trained that is frozen now. Make both as they were, or load with "
                "{.weights_only = true} to begin with fresh moments");
-      else
-        refuse("it has a parameter '" + std::string(parameter) + "' " +
-               io::readable_shape(tensor.extents) +
-               " that the model lacks: it is of another model. To load only what matches, name it: "
-               "{.only = \"pattern*\"}");
-    }
   }
   std::string stored_names() const {
     std::string text;

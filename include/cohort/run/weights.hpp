@@ -35,7 +35,8 @@ template <class Model> std::vector<StoredParameter> stored_parameters(const Full
   std::vector<StoredParameter> all;
   cohort::for_each_parameter<Model>([&]<class P>(int i) {
     const std::string& own = names[static_cast<std::size_t>(i)];
-    StoredParameter p{options.names ? options.names(own) : io::StoredName{own}, {}};
+    StoredParameter p;  // nvcc 13.0 crashes where it is given its name in braces here
+    p.name = options.names ? options.names(own) : io::StoredName{own};
     p.shape = io::stored_shape(p.name, P::extents);
     p.cols = static_cast<std::uint64_t>(P::cols);
     for (const std::uint64_t extent : p.shape) p.numel *= extent;
