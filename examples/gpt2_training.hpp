@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cohort/checkpoint.hpp>
 #include <cohort/cuda.hpp>
 #include <cohort/data/loader.hpp>
 #include <cohort/data/synthetic_tokens.hpp>

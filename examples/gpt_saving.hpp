@@ -5,6 +5,7 @@
 #include "gpt_arguments.hpp"
 
 #include <charconv>
+#include <cohort/checkpoint.hpp>
 #include <cohort/cohort.hpp>
 #include <cohort/io/checkpoint_directory.hpp>
 #include <filesystem>
@@ -20,12 +21,14 @@ namespace example {
 inline std::optional<std::filesystem::path> prepare_saving(const GptArguments& a) {
   using namespace cohort;
   if (a.save.empty()) return {};
-  std::error_code error;
+  std::error_code error, ignored;
   std::filesystem::create_directory(a.save, error);
-  if (error)
+  if (!std::filesystem::is_directory(a.save, ignored))
     throw InvalidInput(-1, "--save '" + a.save + "'",
-                       "the directory cannot be made (" + error.message() +
-                           "); name a new one in a directory that exists and is writable");
+                       (std::filesystem::exists(a.save, ignored)
+                            ? "it is a file, not a directory"
+                            : "the directory cannot be made (" + error.message() + ")") +
+                           "; name a new one in a directory that exists and is writable");
   std::optional<std::filesystem::path> found;
   try {
     found = io::CheckpointDirectory(a.save).latest();

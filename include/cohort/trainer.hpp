@@ -182,12 +182,14 @@ struct RefusedRun {
   std::vector<NamedTensor> gather_parameters(Receivers = {}) const { return {}; }
   std::vector<NamedTensor> gather_gradients(Receivers = {}) const { return {}; }
   void set_parameter(const std::string&, std::span<const float>) {}
-  void save(const std::filesystem::path&, const SaveOptions& = {}) {}
-  void save_async(const std::filesystem::path&, const SaveOptions& = {}) {}
+  void save(const std::string&, const SaveOptions& = {}) {}
+  void save_async(const std::string&, const SaveOptions& = {}) {}
   void wait_for_save() {}
-  Loaded load(const std::filesystem::path&, const LoadOptions& = {}) { return {}; }
-  void save_full(const std::filesystem::path&, const FullOptions& = {}) {}
-  Loaded load_full(const std::filesystem::path&, const FullOptions& = {}) { return {}; }
+  Loaded load(const std::string&, const LoadOptions& = {}) { return {}; }
+  template <class O = FullOptions> void save_full(const std::string&, const O& = {}) {}
+  template <class O = FullOptions> Loaded load_full(const std::string&, const O& = {}) {
+    return {};
+  }
   int rank() const { return 0; }
   int size() const { return 1; }
   std::int64_t steps_done() const { return 0; }

@@ -160,7 +160,7 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
         (("--data", text, "--steps", 0), "--steps"),
         (("--data", text, "--ranks", 0), "ranks"),
         (("--data", text, "--log", place / "no" / "log.jsonl"), "log.jsonl"),
-        (("--data", text, "--save", place / "file"), "Not a directory"),
+        (("--data", text, "--save", place / "file"), "a file, not a directory"),
         (("--data", text, "--save", place / "file", "--resume"), str(place / "file")),
         (("--data", text, "--save", place / "no" / "saves"), "in a directory that exists"),
         (("--data", text, "--save", place / "saves"), "add --resume"),

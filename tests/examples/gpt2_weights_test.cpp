@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cohort/checkpoint.hpp>
 #include <cohort/comm/threads.hpp>
 #include <cohort/io/safetensors_writer.hpp>
 #include <cohort/launch.hpp>

@@ -80,9 +80,9 @@ bool counts_from(const std::vector<float>& values, std::uint64_t first, std::uin
 TEST_CASE("checkpoint index: any range of a tensor, across the parts of any ranks") {
   const TemporaryDirectory dir;
   write_all(dir.path(), {{piece("w", {4, 5}, 13, 7), piece("b", {3}, 0, 3)},
-                       {},
-                       {piece("w", {4, 5}, 0, 1)},
-                       {piece("w", {4, 5}, 1, 12)}});
+                         {},
+                         {piece("w", {4, 5}, 0, 1)},
+                         {piece("w", {4, 5}, 1, 12)}});
   CheckpointIndex index(dir.path());
   CHECK(index.path() == dir.path().string());
   CHECK(index.manifest().facts.at("step") == "3");

@@ -27,8 +27,7 @@ Bytes random_bytes(std::uint64_t n, std::uint64_t stream) {
 }
 std::vector<Bytes> contents(const std::vector<CheckpointPiece>& pieces) {
   std::vector<Bytes> all;
-  for (std::size_t i = 0; i < pieces.size(); ++i)
-    all.push_back(random_bytes(pieces[i].bytes(), i));
+  for (std::size_t i = 0; i < pieces.size(); ++i) all.push_back(random_bytes(pieces[i].bytes(), i));
   return all;
 }
 void write(const std::filesystem::path& path, const std::vector<CheckpointPiece>& pieces,
@@ -83,11 +82,12 @@ TEST_CASE("checkpoint part: pieces that end before, at and behind a block come b
 }
 
 TEST_CASE("checkpoint part: types of 2, 4 and 8 bytes, an odd number of each, in any order") {
-  const std::vector<CheckpointPiece> pieces{{"z/half", StoredType::BF16, {5, 9}, 4, 41},
-                                            {"float", StoredType::F32, {3}, 0, 3},
-                                            {"y/half", StoredType::F16, {700000}, 1, 699999},
-                                            {"double", StoredType::F64, {2, 2, 2}, 7, 1},
-                                            {"another float", StoredType::F32, {300001}, 0, 300001}};
+  const std::vector<CheckpointPiece> pieces{
+      {"z/half", StoredType::BF16, {5, 9}, 4, 41},
+      {"float", StoredType::F32, {3}, 0, 3},
+      {"y/half", StoredType::F16, {700000}, 1, 699999},
+      {"double", StoredType::F64, {2, 2, 2}, 7, 1},
+      {"another float", StoredType::F32, {300001}, 0, 300001}};
   check_round_trip(pieces);
   check_round_trip({pieces.rbegin(), pieces.rend()});
 }
@@ -118,7 +118,8 @@ TEST_CASE("checkpoint part: files with other elements, places or names have anot
   CHECK(hash(pieces) != first);
 }
 
-TEST_CASE("checkpoint part: what cannot be told from the hashes is refused before a byte is written") {
+TEST_CASE(
+    "checkpoint part: what cannot be told from the hashes is refused before a byte is written") {
   const TemporaryDirectory dir;
   CHECK_THROWS_AS(write(dir / "x", {{"a", StoredType::U64, {1}, 0, 1}}, {Bytes(8)}), InvalidInput);
   CHECK_THROWS_AS(write(dir / "x", {{"block_hashes", StoredType::F32, {1}, 0, 1}}, {Bytes(4)}),
@@ -167,7 +168,8 @@ struct Damaged {
   }
 };
 
-TEST_CASE("checkpoint part: any bit that is turned is found when its block is read, and only then") {
+TEST_CASE(
+    "checkpoint part: any bit that is turned is found when its block is read, and only then") {
   const Damaged file;
   const std::uint64_t end = std::filesystem::file_size(file.dir / "part");
   const std::uint64_t header = CheckpointPart(file.dir / "part").header().size();
@@ -247,9 +249,9 @@ void write_place(const std::filesystem::path& path, std::optional<std::string> t
   const Bytes data(numel * static_cast<std::uint64_t>(bits(type)) / 8), zeros(hashes * 8);
   SafetensorsLayout::Metadata metadata;
   if (text) metadata.emplace_back("a", *text);
-  write_safetensors(path,
-                    {{{"a", type, shape}, data}, {{"block_hashes", StoredType::U64, {hashes}}, zeros}},
-                    metadata);
+  write_safetensors(
+      path, {{{"a", type, shape}, data}, {{"block_hashes", StoredType::U64, {hashes}}, zeros}},
+      metadata);
 }
 
 TEST_CASE("checkpoint part: a place is two numbers and extents that the piece fits into") {
@@ -258,25 +260,49 @@ TEST_CASE("checkpoint part: a place is two numbers and extents that the piece fi
     write_place(dir / "x", text);
     return message<MalformedFile>([&] { CheckpointPart file(dir / "x"); });
   };
-  for (const char* good : {"0 of 4", "6 of 10", "6 of 2,5", "18446744073709551611 of "
-                           "18446744073709551615", "0 of 2,2,1,1"})
+  for (const char* good : {"0 of 4", "6 of 10", "6 of 2,5",
+                           "18446744073709551611 of "
+                           "18446744073709551615",
+                           "0 of 2,2,1,1"})
     CHECK(said(good) == "no error");
   const std::string refusal =
       "cohort: checkpoint file '" + (dir / "x").string() +
       "': 'a' does not say which part of a tensor it is: the file is damaged or of another "
       "program; load another checkpoint";
-  for (const char* bad :
-       {"", "0", "0 of", "0 of ", " 0 of 4", "0 of 4 ", "0 of 4,", "0 of ,4", "0 of 4,,1", "-1 of 9",
-        "+1 of 9", "0 of -4", "0 of 3", "7 of 10", "11 of 10", "0 of 0", "0 of 4x", "0x0 of 4",
-        "0 OF 4", "0 of 4, 1", "18446744073709551616 of 18446744073709551615",
-        "0 of 18446744073709551616", "0 of 4294967296,4294967296", "0 of 4294967296,4294967297",
-        "18446744073709551615 of 10", "18446744073709551612 of 18446744073709551615", "1e1 of 40"})
+  for (const char* bad : {"",
+                          "0",
+                          "0 of",
+                          "0 of ",
+                          " 0 of 4",
+                          "0 of 4 ",
+                          "0 of 4,",
+                          "0 of ,4",
+                          "0 of 4,,1",
+                          "-1 of 9",
+                          "+1 of 9",
+                          "0 of -4",
+                          "0 of 3",
+                          "7 of 10",
+                          "11 of 10",
+                          "0 of 0",
+                          "0 of 4x",
+                          "0x0 of 4",
+                          "0 OF 4",
+                          "0 of 4, 1",
+                          "18446744073709551616 of 18446744073709551615",
+                          "0 of 18446744073709551616",
+                          "0 of 4294967296,4294967296",
+                          "0 of 4294967296,4294967297",
+                          "18446744073709551615 of 10",
+                          "18446744073709551612 of 18446744073709551615",
+                          "1e1 of 40"})
     CHECK(said(bad) == refusal);
   CHECK(said({}) == refusal);
   CHECK(said(std::string("0 of 4\0", 7)) == refusal);
 }
 
-TEST_CASE("checkpoint part: other tensors than flat ones of whole bytes, and other hashes, are refused") {
+TEST_CASE(
+    "checkpoint part: other tensors than flat ones of whole bytes, and other hashes, are refused") {
   const TemporaryDirectory dir;
   const auto said = [&](std::vector<std::uint64_t> shape, StoredType type, std::uint64_t hashes) {
     write_place(dir / "x", "0 of 8", shape, type, hashes);
@@ -293,8 +319,9 @@ TEST_CASE("checkpoint part: other tensors than flat ones of whole bytes, and oth
   write_safetensors(dir / "x", {{{"a", StoredType::F32, {1}}, four}}, {{"a", "0 of 1"}});
   CHECK_THROWS_AS(CheckpointPart(dir / "x"), MalformedFile);  // none at all
   write_safetensors(dir / "x", {{{"block_hashes", StoredType::F32, {1}}, four}});
-  CHECK(message<MalformedFile>([&] { CheckpointPart file(dir / "x"); })
-            .find("its hashes are not a list") != std::string::npos);
+  CHECK(message<MalformedFile>([&] {
+          CheckpointPart file(dir / "x");
+        }).find("its hashes are not a list") != std::string::npos);
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ TEST_CASE("SafetensorsLayout: the bytes that a reader of the specification expec
                                  {{"z", "1"}, {"a\n", "\"2\""}});
   const std::string json =
       R"({"__metadata__":{"z":"1","a\n":"\"2\""},"b":{"dtype":"U64","shape":[],"data_offsets":[0,8]},)"
-      R"("a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}} )";
+      R"("a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})" +
+      std::string(6, ' ');
   REQUIRE(json.size() == 152);
   CHECK(layout.header() == std::string("\x98\0\0\0\0\0\0\0", 8) + json);
   CHECK(layout.offset(0) == 160 + 8);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cohort/checkpoint.hpp>
 #include <cohort/cohort.hpp>
 #include <csignal>
 #include <cstdio>
@@ -116,7 +117,8 @@ void train(World& world, const std::string& directory, const Log& log, std::int6
     if (!saves) continue;
     await();
     say("begin", now);
-    if (now == death.at && death.rank == world.rank()) files.emplace(directory).kill_before(death.k);
+    if (now == death.at && death.rank == world.rank())
+      files.emplace(directory).kill_before(death.k);
     pending = now;
     if (now % 2 == 1) {
       run.save(directory, {.keep = 2});
@@ -210,8 +212,7 @@ template <class How, class World> class Survivor {
 /// saw, and whether the save failed; `latest` must be a state of this run either way.
 template <class How, class World, class Arm>
 std::pair<int, bool> save_with_fault(Survivor<How, World>& run, World& world,
-                                     const std::string& directory, int rank, bool beside,
-                                     Arm arm) {
+                                     const std::string& directory, int rank, bool beside, Arm arm) {
   std::optional<test::FailingFiles> files;
   world.barrier();
   if (world.rank() == rank) arm(files.emplace(directory));
@@ -226,19 +227,21 @@ std::pair<int, bool> save_with_fault(Survivor<How, World>& run, World& world,
   return {calls, failed};
 }
 
-/// Lets every call on files of a save fail with `code`, alone and with all that follow it, one save each.
+/// Lets every call on files of a save fail with `code`, one save each: alone, with all that follow it, in
+/// save_async and in save; the first `variants` of these four.
 template <class How, class World>
-void every_call(World& world, const std::string& directory, const Log& log, int code, int rank) {
+void every_call(World& world, const std::string& directory, const Log& log, int code, int rank,
+                int variants) {
   Survivor<How, World> run(world, log);
   run.save(directory);
-  for (const int variant : {0, 1, 2, 3}) {
-    const bool beside = variant % 2 == 1, lasting = variant >= 2;
+  for (int variant = 0; variant < variants; ++variant) {
+    const bool beside = variant % 2 == 0, lasting = variant >= 2;
     int k = 0, errors = 0;
     for (int calls = 0; calls >= k;) {  // a save that never comes to the k-th call is the last
       ++k;
-      const auto result = save_with_fault(
-          run, world, directory, rank, beside,
-          [&](test::FailingFiles& files) { files.fail(k, code, lasting); });
+      const auto result =
+          save_with_fault(run, world, directory, rank, beside,
+                          [&](test::FailingFiles& files) { files.fail(k, code, lasting); });
       calls = result.first;
       errors += result.second;
     }
@@ -264,9 +267,8 @@ void no_room(World& world, const std::string& full, const std::string& other, co
   run.say("done");
 }
 
-/// The program: train LOG DIR STEPS [RANK K STEP] | faults LOG DIR CODE RANK | room LOG FULL OTHER.
-template <class How, class World>
-int program(int argc, char** argv, const LaunchOptions& options) {
+/// The program: train LOG DIR STEPS [RANK K STEP] | faults LOG DIR CODE RANK VARIANTS | room LOG FULL OTHER.
+template <class How, class World> int program(int argc, char** argv, const LaunchOptions& options) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (args.size() < 4) return 2;
   const auto number = [&](std::size_t i) { return i < args.size() ? std::stoi(args[i]) : -1; };
@@ -277,7 +279,8 @@ int program(int argc, char** argv, const LaunchOptions& options) {
         const Log log(args[1]);
         if (args[0] == "train")
           train<How>(world, args[2], log, number(3), {number(4), number(5), number(6)});
-        if (args[0] == "faults") every_call<How>(world, args[2], log, number(3), number(4));
+        if (args[0] == "faults")
+          every_call<How>(world, args[2], log, number(3), number(4), number(5));
         if (args[0] == "room") no_room<How>(world, args[2], args[3], log);
       },
       options);

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/run/checkpoints.hpp: trainings that go through a checkpoint, under any strategy on any number of ranks.
 #pragma once
+#include <cohort/checkpoint.hpp>
 #include <cohort/cohort.hpp>
 #include <filesystem>
 #include <map>

@@ -5,12 +5,14 @@
 
 #include <doctest/doctest.h>
 
+#include <cohort/checkpoint.hpp>
 #include <cohort/comm/threads.hpp>
 #include <cohort/launch.hpp>
 #include <cohort/optim/sgd.hpp>
 #include <cohort/run/saving.hpp>
 #include <cohort/trainer.hpp>
 
+#include "../support/models.hpp"
 #include "../support/temporary_directory.hpp"
 
 using namespace cohort;
@@ -35,10 +37,9 @@ float value(float more, int kind, int param, std::size_t k) {
   return more + static_cast<float>(16 * (kind + 1) + 4 * param) + static_cast<float>(k % 4);
 }
 template <class Plan> void fill(const StorageOf<Plan>& storage, float more) {
-  detail::for_each_state<Plan>(
-      storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
-        for (std::size_t k = 0; k < run.count; ++k) at[k] = T(value(more, kind, run.param, k));
-      });
+  detail::for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
+    for (std::size_t k = 0; k < run.count; ++k) at[k] = T(value(more, kind, run.param, k));
+  });
 }
 /// Saves a run of this plan, whose values are value(0, ...), with changed facts.
 template <class Plan>
@@ -53,7 +54,8 @@ std::filesystem::path save(const std::filesystem::path& dir,
     order.pieces = std::move(pieces.pieces);
     Options<typename Plan::slots> options{};
     options.batch = 6;
-    order.facts = detail::run_facts<Plan>(options, 4, 12, {}, {.data = {2, 36}, .notes = {{"best", "x"}}});
+    order.facts =
+        detail::run_facts<Plan>(options, 4, 12, {}, {.data = {2, 36}, .notes = {{"best", "x"}}});
     for (const auto& [key, text] : changed)
       text.empty() ? void(order.facts.erase(key)) : void(order.facts[key] = text);
     pending.run(world, "save", std::move(order),
@@ -143,15 +145,17 @@ TEST_CASE("load: another model is refused; a pattern takes what it has in common
   const TemporaryDirectory dir;
   const auto two = save<Adam>(dir / "two");
   using Long = PlanFor<Longer, optim::AdamW>;
-  CHECK(said<Long>(two) ==
-        "it has no parameter '2.weight', which the model has: it is of another model (it has 0.bias, "
-        "0.weight, 1.bias, 1.weight).");
+  CHECK(
+      said<Long>(two) ==
+      "it has no parameter '2.weight', which the model has: it is of another model (it has 0.bias, "
+      "0.weight, 1.bias, 1.weight).");
   CHECK(said<Long>(two, {.weights_only = true}) == said<Long>(two));
   CHECK(said<Long>(two, {.only = "[01].*"}).empty());
   const auto longer = save<Long>(dir / "longer");
-  CHECK(said<Adam>(longer) ==
-        "it has a parameter '2.weight' [2, 2] that the model lacks: it is of another model. To load "
-        "only what matches, name it: {.only = \"pattern*\"}.");
+  CHECK(
+      said<Adam>(longer) ==
+      "it has a parameter '2.weight' [2, 2] that the model lacks: it is of another model. To load "
+      "only what matches, name it: {.only = \"pattern*\"}.");
   CHECK(said<Adam>(longer, {.weights_only = true}) == said<Adam>(longer));
   CHECK(said<Adam>(longer, {.only = "*"}).empty());
   CHECK(detail::CheckpointLoad<Adam>(longer, {.only = "*"}).unused() ==
@@ -176,21 +180,24 @@ TEST_CASE("load: another optimizer is refused, its values can be had") {
       " Make both as they were, or load with {.weights_only = true} to begin with fresh moments.";
   CHECK(said<Adam>(sgd) ==
         "it has no 'optimizer/exp_avg/0.weight': it was saved with another optimizer, or with this "
-        "parameter frozen." + advice);
+        "parameter frozen." +
+            advice);
   CHECK(said<Sgd>(adam).find("it was saved with another optimizer") != std::string::npos);
   CHECK(said<Adam>(sgd, {.weights_only = true}).empty());
   CHECK(said<Sgd>(adam, {.weights_only = true}).empty());
 }
 
-TEST_CASE("load: a parameter that was trained and is frozen now, or the reverse, has other moments") {
+TEST_CASE(
+    "load: a parameter that was trained and is frozen now, or the reverse, has other moments") {
   const TemporaryDirectory dir;
   using Frozen = PlanFor<HalfFrozen, optim::AdamW>;
   const auto trained = save<Adam>(dir / "trained"), frozen = save<Frozen>(dir / "frozen");
   CHECK(said<Frozen>(frozen).empty());
-  CHECK(said<Frozen>(trained) ==
-        "it has 'optimizer/exp_avg/0.bias', for which this run has no place: it was saved with "
-        "another optimizer, or with a parameter trained that is frozen now. Make both as they were, "
-        "or load with {.weights_only = true} to begin with fresh moments.");
+  CHECK(
+      said<Frozen>(trained) ==
+      "it has 'optimizer/exp_avg/0.bias', for which this run has no place: it was saved with "
+      "another optimizer, or with a parameter trained that is frozen now. Make both as they were, "
+      "or load with {.weights_only = true} to begin with fresh moments.");
   CHECK(said<Adam>(frozen).starts_with("it has no 'optimizer/exp_avg/0.weight': "));
   CHECK(said<Frozen>(trained, {.weights_only = true}).empty());
   CHECK(said<Adam>(frozen, {.weights_only = true}).empty());
@@ -225,9 +232,10 @@ TEST_CASE("load: a pattern that matches nothing says what there is") {
 
 TEST_CASE("load: a format of another version, and facts that are no facts") {
   const TemporaryDirectory dir;
-  CHECK(said<Adam>(save<Adam>(dir / "a", {{"format", "cohort checkpoint 2"}})) ==
-        "it has the format 'cohort checkpoint 2', this program reads 'cohort checkpoint 1': load it "
-        "with the version that wrote it.");
+  CHECK(
+      said<Adam>(save<Adam>(dir / "a", {{"format", "cohort checkpoint 2"}})) ==
+      "it has the format 'cohort checkpoint 2', this program reads 'cohort checkpoint 1': load it "
+      "with the version that wrote it.");
   const auto facts = [&](const char* name, const std::map<std::string, std::string>& changed) {
     const auto path = save<Adam>(dir / name, changed);
     const io::CheckpointIndex index(path);

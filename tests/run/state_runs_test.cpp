@@ -6,11 +6,11 @@
 #include <doctest/doctest.h>
 
 #include <Eigen/Core>
+#include <cmath>
 #include <cohort/comm/threads.hpp>
 #include <cohort/launch.hpp>
 #include <cohort/optim/sgd.hpp>
 #include <cohort/trainer.hpp>
-#include <cmath>
 #include <limits>
 #include <mutex>
 
@@ -133,11 +133,10 @@ TEST_CASE_TEMPLATE("conversions: between two neighbours the nearer is taken, tie
 }
 
 TEST_CASE("conversions: doubles become the nearest floats, and what is too large an infinity") {
-  const std::vector<double> values{0.1, 1e300, -1e300, 1e-300, 16777217.0,
-                                   std::numeric_limits<double>::infinity()};
+  const std::vector<double> values{0.1,    1e300,      -1e300,
+                                   1e-300, 16777217.0, std::numeric_limits<double>::infinity()};
   const auto floats = converted<float>(values);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    CHECK(floats[i] == static_cast<float>(values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i) CHECK(floats[i] == static_cast<float>(values[i]));
   CHECK(converted<double>(values) == values);
   CHECK(stored<double>(values) == values);
   for (const bf16 x : converted<bf16>(std::vector<double>{1e300, 3.4e38}))
@@ -193,7 +192,8 @@ TEST_CASE("parameter_shapes: as many as names, with the elements of the layout")
 // ---------------------------------------------------------------- a rank's state
 
 template <class How> void check_state(int ranks) {
-  using Plan = typename Trainer<Model, nn::CrossEntropy, DataParallel<How>, optim::AdamW>::plan_type;
+  using Plan =
+      typename Trainer<Model, nn::CrossEntropy, DataParallel<How>, optim::AdamW>::plan_type;
   constexpr std::size_t params = Plan::layout.num_params;
   std::vector<std::vector<std::vector<int>>> seen(3);  // value, moments: by parameter and element
   for (auto& kind : seen)
@@ -221,7 +221,8 @@ template <class How> void check_state(int ranks) {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("for_each_state: all ranks own every value and every moment once, of frozen ones values only") {
+TEST_CASE(
+    "for_each_state: all ranks own every value and every moment once, of frozen ones values only") {
   for (int ranks : {1, 2, 3}) {
     CAPTURE(ranks);
     check_state<Replicate>(ranks);

@@ -33,7 +33,8 @@ struct CheckpointName {
     if (!name.starts_with("step-")) return {};
     const char* const dot = std::from_chars(name.data() + 5, end, out.step).ptr;
     if (dot != end) std::from_chars(dot + 1, end, out.again);
-    return std::min(out.step, out.again) >= 0 && out.text() == name ? std::optional(out) : std::nullopt;
+    return std::min(out.step, out.again) >= 0 && out.text() == name ? std::optional(out)
+                                                                    : std::nullopt;
   }
 };
 

@@ -46,9 +46,12 @@ class CheckpointSave {
   explicit CheckpointSave(SaveOrder order) : order_(std::move(order)) {}
   CheckpointSave(const CheckpointSave&) = delete;
   CheckpointSave& operator=(const CheckpointSave&) = delete;
-  /// Waits for the thread, which ends by itself: see complete().
+  /// Waits for the thread, which ends by itself: see complete(). Rank 0 then removes what is not complete;
+  /// before, other ranks might be writing it.
   ~CheckpointSave() {
     if (thread_.joinable()) thread_.join();
+    if (order_.rank == 0 && state() != State::complete)
+      CheckpointDirectory(order_.directory).discard(order_.temporary);
   }
 
   /// This rank's part, on the calling thread. source: see write_checkpoint_part.
@@ -74,12 +77,14 @@ class CheckpointSave {
       set(State::complete);
     });
   }
-  /// Both on a thread: `at` are the pieces' bytes, which may change again after wait_copied(). They are
-  /// copied into `memory` first, unless it is nullptr: then they stay as they are until this save is over.
-  void start(std::vector<const std::byte*> at, std::byte* memory) {
-    thread_ = std::jthread([this, at = std::move(at), memory]() mutable {
+  /// Both on a thread: `at` are the pieces' bytes, which may change again after wait_copied(), or when
+  /// `copying` is false. They are copied into `memory` first, unless it is nullptr: then they stay as they
+  /// are until this save is over.
+  void start(std::vector<const std::byte*> at, std::byte* memory,
+             std::atomic<bool>* copying = nullptr) {
+    thread_ = std::jthread([this, at = std::move(at), memory, copying]() mutable {
       if (memory != nullptr) copy_into(memory, at);
-      tell_copied();
+      tell_copied(copying);
       write([&](std::size_t i, std::uint64_t first, std::span<std::byte> part) {
         std::memcpy(part.data(), at[i] + first, part.size());
       });
@@ -105,6 +110,9 @@ class CheckpointSave {
     changed_.wait_for(lock, time, [&] { return over(); });
   }
   std::exception_ptr error() const { return error_; }
+  /// The same, but nullptr when all that failed is a consequence: on rank 0 that another rank's part did
+  /// not come, on others that the save had been given up.
+  std::exception_ptr own_error() const { return follows_ ? nullptr : error_; }
   const SaveOrder& order() const { return order_; }
   const std::filesystem::path& path() const { return path_; }  // of the complete checkpoint
   /// Lets rank 0 wait for no more files.
@@ -118,7 +126,11 @@ class CheckpointSave {
     state_.store(state, std::memory_order_release);
     changed_.notify_all();
   }
-  void tell_copied() {
+  void tell_copied(std::atomic<bool>* copying) {
+    if (copying != nullptr) {
+      copying->store(false, std::memory_order_release);
+      copying->notify_all();
+    }
     const std::lock_guard lock(mutex_);
     copied_.store(true, std::memory_order_release);
     changed_.notify_all();
@@ -128,8 +140,9 @@ class CheckpointSave {
       f();
     } catch (...) {
       error_ = std::current_exception();
+      std::error_code ignored;  // without its directory there is nothing left to fail
+      if (order_.rank != 0 && !std::filesystem::exists(order_.temporary, ignored)) follows_ = true;
       tell_rank_0();
-      if (order_.rank == 0) CheckpointDirectory(order_.directory).discard(order_.temporary);
       set(State::failed);
     }
   }
@@ -149,7 +162,7 @@ class CheckpointSave {
     } catch (...) {
     }
   }
-  void await_parts(std::chrono::milliseconds patience) const {
+  void await_parts(std::chrono::milliseconds patience) {
     using Clock = std::chrono::steady_clock;
     Clock::time_point last_growth = Clock::now();
     std::uintmax_t seen = 0;
@@ -174,12 +187,13 @@ class CheckpointSave {
       changed_.wait_for(lock, std::chrono::milliseconds(5));
     }
   }
-  void check_part(int r, const std::filesystem::path& file, bool give_up) const {
+  void check_part(int r, const std::filesystem::path& file, bool give_up) {
     std::filesystem::path failed = file;
     failed += failed_suffix;
     std::error_code ignored;
     const bool says_so = std::filesystem::exists(failed, ignored);
     if (!says_so && !give_up) return;
+    follows_ = true;
     throw WriteFailed(-1, "save '" + order_.directory.string() + "'",
                       "the part of rank " + std::to_string(r) +
                           (says_so ? " could not be written; that rank says why"
@@ -199,6 +213,7 @@ class CheckpointSave {
   SaveOrder order_;
   std::filesystem::path path_;
   std::exception_ptr error_;
+  bool follows_ = false;
   std::atomic<State> state_{State::writing};
   std::atomic<bool> copied_{false}, given_up_{false};
   mutable std::mutex mutex_;

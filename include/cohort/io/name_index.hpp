@@ -99,12 +99,12 @@ inline void sort_random(std::span<std::uint64_t> numbers) {
 /// Finds the number of a name, and names that were added twice. Names are kept by the caller, who
 /// says whether two numbers mean the same one.
 ///
-/// Cost     8 bytes a name (at most 24 while it grows); the key is random, so no choice of names
-///          makes it slow.
+/// Cost     8 bytes a name (at most 24 while it grows); every process draws a random key, so no
+///          choice of names makes it slow.
 /// Laws     what it answers does not depend on the key (tests/io/name_index_test.cpp).
 class NameIndex {
  public:
-  NameIndex() : NameIndex(random_bits(), random_bits()) {}
+  NameIndex() : NameIndex(process_key()[0], process_key()[1]) {}
   NameIndex(std::uint64_t key0, std::uint64_t key1) : hash_(key0, key1) {}
 
   std::uint32_t hash(std::string_view name) const {
@@ -134,9 +134,14 @@ class NameIndex {
   }
 
  private:
-  static std::uint64_t random_bits() {
-    std::random_device device;
-    return std::uint64_t{device()} << 32 | device();
+  /// Drawn once: random bits of the processor can take 40 us a word.
+  static const std::array<std::uint64_t, 2>& process_key() {
+    static const std::array<std::uint64_t, 2> key = [] {
+      std::random_device device;
+      const auto word = [&] { return std::uint64_t{device()} << 32 | device(); };
+      return std::array{word(), word()};
+    }();
+    return key;
   }
   std::uint32_t number(std::size_t i) const { return static_cast<std::uint32_t>(names_[i]); }
 

@@ -58,7 +58,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   }
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
-  ~Execution() { this->pending_.abandon(broken_); }
+  ~Execution() { this->end_saves(broken_); }
 
   /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
   /// by the number of micro-batches. Collective.
@@ -159,6 +159,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
 
  private:
   friend class RunState<Execution>;
+  friend struct detail::StateFiles<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
   using Driver = detail::Driver<Plan, World>;
   using Machine = typename Driver::Machine;
@@ -220,7 +221,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
       for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
       micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
     }
-    this->pending_.before_change();
+    this->gate_.before_change();
     finish_(tables(), scratch_);
   }
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
@@ -261,6 +262,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   }
   /// Overwrites what steps work with; a failure inside f may leave a mixture, so this run is over.
   template <class F> void replace_state(F f) {
+    this->gate_.before_change();
     driver_.machine().settle();
     try {
       f();

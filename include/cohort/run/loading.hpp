@@ -5,36 +5,15 @@
 #include <fnmatch.h>
 
 #include <charconv>
-#include <cohort/data/position.hpp>
 #include <cohort/io/checkpoint_index.hpp>
 #include <cohort/io/stored_name.hpp>
+#include <cohort/run/run_state.hpp>
 #include <cohort/run/state_runs.hpp>
 #include <filesystem>
 #include <map>
 #include <set>
 
 namespace cohort {
-
-/// only: values of the parameters whose names match this pattern ('*', '?', '[a-z]' as in a shell), and
-/// nothing else; "" takes everything that a training run is. weights_only: all values; moments, step and
-/// the rest stay.
-struct LoadOptions {
-  std::string only{};
-  bool weights_only = false;
-};
-
-/// What was loaded.
-struct Loaded {
-  std::filesystem::path path;
-  std::int64_t step = 0;
-  data::Position data;                       // where the next batch begins
-  std::map<std::string, std::string> notes;  // of SaveOptions
-  int ranks = 0;                             // of the run that saved it
-  int batch = 0;                             // of each of them
-  bool same_options =
-      true;  // learning rate, optimizer, schedule and clipping are those of the save
-  std::vector<std::string> unused;  // tensors of the file that this model has no place for
-};
 
 namespace detail {
 

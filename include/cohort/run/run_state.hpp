@@ -2,15 +2,69 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/run_state.hpp: a run's state for those outside it: by name, and in files.
 #pragma once
-#include <cohort/run/loading.hpp>
-#include <cohort/run/saving.hpp>
+#include <atomic>
+#include <cohort/data/position.hpp>
 #include <cohort/run/state.hpp>
-#include <cohort/run/weights.hpp>
+#include <map>
+#include <memory>
 
 namespace cohort {
 
+/// Units    keep: how many of the newest checkpoints stay, 0: all. data: where the next batch begins.
+///          notes: anything else that the program wants to find again; rank 0's are kept.
+struct SaveOptions {
+  int keep = 0;
+  data::Position data{};
+  std::map<std::string, std::string> notes{};
+};
+
+/// only: values of the parameters whose names match this pattern ('*', '?', '[a-z]' as in a shell), and
+/// nothing else; "" takes everything that a training run is. weights_only: all values; moments, step and
+/// the rest stay.
+struct LoadOptions {
+  std::string only{};
+  bool weights_only = false;
+};
+
+/// What was loaded.
+struct Loaded {
+  std::string path;
+  std::int64_t step = 0;
+  data::Position data;                       // where the next batch begins
+  std::map<std::string, std::string> notes;  // of SaveOptions
+  int ranks = 0;                             // of the run that saved it
+  int batch = 0;                             // of each of them
+  bool same_options =
+      true;  // learning rate, optimizer, schedule and clipping are those of the save
+  std::vector<std::string> unused;  // tensors of the file that this model has no place for
+};
+
+struct FullOptions;  // complete after #include <cohort/checkpoint.hpp>
+
+namespace detail {
+class PendingSave;
+/// Reads and writes files for a run: run/state_files.hpp.
+template <class Run> struct StateFiles;
+template <class T>
+concept IsComplete = requires {
+  sizeof(T);
+};
+
+/// What a step asks of a save that may be under way: does it still copy what the step would change?
+struct SaveGate {
+  std::atomic<bool> copying{false};
+  bool abandoned = false;  // the run failed: rank 0 need not wait for the others' files
+
+  void before_change() const {
+    if (copying.load(std::memory_order_acquire)) [[unlikely]]
+      copying.wait(true, std::memory_order_acquire);
+  }
+};
+}  // namespace detail
+
 /// What Execution offers of its state. A checkpoint is a directory DIR/step-N with one file a rank, each with
-/// the pieces that its rank answers for; DIR/latest names the newest complete one.
+/// the pieces that its rank answers for; DIR/latest names the newest complete one. For everything about
+/// files include <cohort/checkpoint.hpp>.
 ///
 /// Laws     save -> load is the identity for every pair of strategies and worlds; a resumed run is the
 ///          uninterrupted one, bit for bit at equal worlds (tests/run/run_state_test.cpp,
@@ -33,111 +87,76 @@ template <class Run> class RunState {
   }
   /// Overwrites one parameter; all ranks must write the same values. Collective.
   void set_parameter(const std::string& name, std::span<const float> values) {
-    pending_.before_change();
+    gate_.before_change();
     self().driver_.machine().settle();
     detail::write_by_name<typename Run::plan_type>(self().rank(), self().storage(), name, values);
   }
 
   /// Writes a checkpoint of the training state into a directory, which is made if its parent is there, and
   /// returns when it is durable. Collective.
-  void save(const std::filesystem::path& directory, const SaveOptions& options = {}) {
-    pending_.wait(self().world_, "save");
-    auto [order, pieces] = ordered(directory, options, "save");
-    order.pieces = std::move(pieces.pieces);
-    const auto& device = self().driver_.machine().compute();
-    pending_.run(self().world_, "save", std::move(order),
-                 [&, at = pieces.at](std::size_t i, std::uint64_t first, std::span<std::byte> to) {
-                   detail::fetch_bytes(device, at[i] + first, to);
-                 });
+  template <class R = Run>
+  void save(const std::string& directory, const SaveOptions& options = {}) {
+    files<R>([&](auto f) { f.save(self(), directory, options); });
   }
   /// The same from a thread while training goes on: the state of this moment is saved. Waits for the save
   /// before it, if any, and throws what that one failed of. Collective.
-  void save_async(const std::filesystem::path& directory, const SaveOptions& options = {}) {
-    pending_.wait(self().world_, "save");
-    auto [order, pieces] = ordered(directory, options, "save_async");
-    pending_.start(self().driver_.machine().compute(), std::move(order), std::move(pieces));
+  template <class R = Run>
+  void save_async(const std::string& directory, const SaveOptions& options = {}) {
+    files<R>([&](auto f) { f.save_async(self(), directory, options); });
   }
   /// Returns when the save that was begun is durable; throws what it failed of. Without this call a run
   /// that ends still completes its save, but says nothing of failures. Collective.
-  void wait_for_save() { pending_.wait(self().world_, "save"); }
-
+  template <class R = Run> void wait_for_save() {
+    files<R>([&](auto f) { f.wait(self()); });
+  }
   /// Continues from a checkpoint: `path` is one, or a directory of them, whose latest is taken. Collective.
-  Loaded load(const std::filesystem::path& path, const LoadOptions& options = {}) {
-    auto& world = self().world_;
-    pending_.before_change();
-    std::string chosen;
-    detail::together(world, "load", [&] {
-      if (world.rank() == 0) chosen = io::CheckpointDirectory::resolve(path).string();
-    });
-    chosen = detail::text_of_rank_0(world, chosen);
-    std::unique_ptr<detail::CheckpointLoad<typename Run::plan_type>> load;
+  template <class R = Run> Loaded load(const std::string& path, const LoadOptions& options = {}) {
     Loaded loaded;
-    detail::together(world, "load", [&] {
-      load = std::make_unique<detail::CheckpointLoad<typename Run::plan_type>>(chosen, options);
-      load->check();
-      loaded = detail::Facts(load->index()).loaded();
-      loaded.unused = load->unused();
-      loaded.same_options = detail::Facts(load->index()).text("options_hash") ==
-                            detail::hash_text(detail::hash_options(self().options_));
-    });
-    self().replace_state([&] {
-      detail::together(world, "load",
-                       [&] { load->read(self().driver_.machine().compute(), self().storage()); });
-    });
-    if (!load->values_only()) resume(detail::Facts(load->index()));
+    files<R>([&](auto f) { loaded = f.load(self(), path, options); });
     return loaded;
   }
-
   /// Writes all values as one safetensors file, or as numbered files with an index, for other tools.
   /// Every rank writes its own elements into it. Collective.
-  void save_full(const std::filesystem::path& file, const FullOptions& options = {}) {
-    self().driver_.machine().settle();
-    detail::save_full<typename Run::plan_type>(self().world_, self().driver_.machine().compute(),
-                                               self().storage(), file, options);
+  template <class O = FullOptions> void save_full(const std::string& file, const O& options = {}) {
+    files<Run>([&](auto f) { f.save_full(self(), file, options); });
   }
   /// Reads values from such files, also another library's, rounding where their type is wider; moments and
   /// step stay. Collective.
-  Loaded load_full(const std::filesystem::path& file, const FullOptions& options = {}) {
-    pending_.before_change();
-    detail::FullLoad<typename Run::plan_type> load;
-    detail::together(self().world_, "load_full", [&] { load.open(file, options); });
-    self().replace_state([&] {
-      detail::together(self().world_, "load_full",
-                       [&] { load.read(self().driver_.machine().compute(), self().storage()); });
-    });
-    return load.loaded();
+  template <class O = FullOptions>
+  Loaded load_full(const std::string& file, const O& options = {}) {
+    Loaded loaded;
+    files<Run>([&](auto f) { loaded = f.load_full(self(), file, options); });
+    return loaded;
   }
 
  protected:
-  detail::PendingSave pending_;
+  /// Ends a save that is under way: waits for this rank's part, and on rank 0 for the others', unless the
+  /// run failed.
+  void end_saves(bool failed) {
+    gate_.abandoned = failed;
+    pending_.reset();
+  }
+  detail::SaveGate gate_;
 
  private:
+  template <class> friend struct detail::StateFiles;
+
   Run& self() { return static_cast<Run&>(*this); }
 
+  /// Calls f(StateFiles<R>), or says in one sentence which header has it.
+  template <class R, class F> void files(F f) {
+    static_assert(detail::IsComplete<detail::StateFiles<R>>,
+                  "cohort: saving and loading take a header of their own. Add #include "
+                  "<cohort/checkpoint.hpp>. [cohort/run/run_state.hpp]");
+    if constexpr (detail::IsComplete<detail::StateFiles<R>>) f(detail::StateFiles<R>{});
+  }
   std::vector<NamedTensor> gather(bool gradients, Receivers to, double factor) {
     self().driver_.machine().settle();
     return detail::gather_by_name<typename Run::plan_type>(
         self().storage(), self().driver_.machine().comm(), gradients, to, factor);
   }
-  std::pair<io::SaveOrder, detail::StatePieces> ordered(const std::filesystem::path& directory,
-                                                        const SaveOptions& options,
-                                                        const char* operation) {
-    using Plan = typename Run::plan_type;
-    Run& run = self();
-    const std::int64_t step = run.steps_done();
-    run.driver_.machine().settle();
-    io::SaveOrder order = pending_.begin(run.world_, operation, directory, step, options.keep);
-    order.facts =
-        detail::run_facts<Plan>(run.options_, run.size(), step, run.loss_scale(), options);
-    return {std::move(order), detail::state_pieces<Plan>(run.storage())};
-  }
-  void resume(const detail::Facts& facts) {
-    Run& run = self();
-    run.options_.seed = facts.number<std::uint64_t>("seed");
-    run.finish_.resume(
-        facts.number<std::int64_t>("step"),
-        {facts.number<double>("loss_scale"), facts.number<std::int64_t>("loss_scale_good_steps")});
-  }
+
+  std::shared_ptr<detail::PendingSave> pending_;
 };
 
 }  // namespace cohort

@@ -2,25 +2,17 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/saving.hpp: a run's state on its way into a checkpoint: pieces, facts, and one save at a time.
 #pragma once
-#include <cohort/data/position.hpp>
 #include <cohort/io/checkpoint_save.hpp>
 #include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/run/agreement.hpp>
 #include <cohort/run/formation.hpp>
+#include <cohort/run/run_state.hpp>
 #include <cohort/run/state_runs.hpp>
 #include <cohort/version.hpp>
 #include <map>
 #include <memory>
 
 namespace cohort {
-
-/// Units    keep: how many of the newest checkpoints stay, 0: all. data: where the next batch begins.
-///          notes: anything else that the program wants to find again; rank 0's are kept.
-struct SaveOptions {
-  int keep = 0;
-  data::Position data{};
-  std::map<std::string, std::string> notes{};
-};
 
 namespace detail {
 
@@ -94,10 +86,12 @@ std::map<std::string, std::string> run_facts(const O& options, int ranks, std::i
 /// The save of a run that may still be under way, and the memory that it reads from.
 class PendingSave {
  public:
-  /// Before anything that the copy reads may change.
-  void before_change() const {
-    if (save_ && copying_) [[unlikely]]
-      save_->wait_copied();
+  /// `gate` is what steps ask before they change what a save copies.
+  explicit PendingSave(SaveGate& gate) : gate_(gate) {}
+  PendingSave(const PendingSave&) = delete;
+  PendingSave& operator=(const PendingSave&) = delete;
+  ~PendingSave() {
+    if (save_ && gate_.abandoned) save_->give_up();
   }
   bool any() const { return save_ != nullptr; }
 
@@ -116,7 +110,6 @@ class PendingSave {
   template <class World, class Source>
   void run(World& world, const char* operation, io::SaveOrder order, Source source) {
     save_ = std::make_unique<io::CheckpointSave>(std::move(order));
-    copying_ = false;
     save_->write(source);
     settle(world, operation);
   }
@@ -137,8 +130,12 @@ class PendingSave {
       }
     }
     save_ = std::make_unique<io::CheckpointSave>(std::move(order));
-    copying_ = on_host<Device>;
-    save_->start(std::move(pieces.at), on_host<Device> ? copy_.template as<std::byte>() : nullptr);
+    if constexpr (on_host<Device>) {
+      gate_.copying.store(true, std::memory_order_relaxed);
+      save_->start(std::move(pieces.at), copy_.template as<std::byte>(), &gate_.copying);
+    } else {
+      save_->start(std::move(pieces.at), nullptr);
+    }
   }
   /// Waits for the save that start() began; throws on every rank what failed on any. Collective.
   template <class World> void wait(World& world, const char* operation) {
@@ -156,31 +153,19 @@ class PendingSave {
     }
     settle(world, operation);
   }
-  /// Ends a save without telling anybody: the run is over.
-  void abandon(bool broken) {
-    if (save_ && broken) save_->give_up();
-    save_.reset();
-  }
 
  private:
   /// This rank's part is over: all ranks hear what failed; then rank 0 completes what is not complete.
   template <class World> void settle(World& world, const char* operation) {
     const std::unique_ptr<io::CheckpointSave> save = std::move(save_);
-    try {
-      // Of another rank's failure rank 0 knows only that there was one.
-      raise_together(world, operation, world.rank() == 0 ? nullptr : save->error());
-      if (world.rank() == 0) save->complete();
-      raise_together(world, operation, save->error());
-    } catch (const Error&) {
-      if (world.rank() == 0 && save->state() != io::CheckpointSave::State::complete)
-        io::CheckpointDirectory(save->order().directory).discard(save->order().temporary);
-      throw;
-    }
+    raise_together(world, operation, save->own_error());
+    if (world.rank() == 0) save->complete();
+    raise_together(world, operation, save->error());
   }
 
-  std::unique_ptr<io::CheckpointSave> save_;
+  SaveGate& gate_;
   HostMemory copy_;
-  bool copying_ = false;
+  std::unique_ptr<io::CheckpointSave> save_;  // last: its thread reads the copy
 };
 
 }  // namespace detail

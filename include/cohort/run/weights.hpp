@@ -232,7 +232,7 @@ template <class Plan> class FullLoad {
   void open(const std::filesystem::path& path, const FullOptions& options) {
     parameters_ = stored_parameters<typename Plan::model>(options);
     file_.emplace(path);
-    loaded_.path = path;
+    loaded_.path = path.string();
     for (std::size_t i = 0; i < parameters_.size(); ++i) check(names_[i], parameters_[i]);
     std::set<std::string> used;
     for (const StoredParameter& p : parameters_) used.insert(p.name.name);
@@ -270,7 +270,7 @@ template <class Plan> class FullLoad {
  private:
   void check(const std::string& own, const StoredParameter& p) const {
     const auto refuse = [&](const std::string& why) {
-      throw InvalidInput(-1, "weights '" + loaded_.path.string() + "'", why + ".");
+      throw InvalidInput(-1, "weights '" + loaded_.path + "'", why + ".");
     };
     const std::string both =
         own == p.name.name ? "'" + own + "'" : "'" + p.name.name + "' (" + own + " of the model)";
