@@ -29,6 +29,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
 import driver  # noqa: E402
 
 
+PARTS = ["bandwidth", "stall", "memory"]
+
+
 def dd(*arguments):
     """Microseconds."""
     os.sync()
@@ -86,11 +89,11 @@ def bandwidth(args, programs, place, size):
             driver.emit("checkpoint", f"{label}_mb_s", size / statistics.median(of[ranks]), "MB/s",
                         "dd conv=fsync" if metric == "save" else "dd", size / statistics.median(of["dd"]), ranks=ranks,
                         samples=len(of[ranks]), spread=driver.spread(of[ranks]), peer_spread=driver.spread(of["dd"]))
-    return {ranks: statistics.median(times["save"][ranks]) for ranks in programs}
 
 
-def stall(args, programs, saves):
+def stall(args, programs):
     for ranks, program in programs.items():
+        saves = {ranks: statistics.median(ask(program, "save")[0] for _ in range(5))}
         step = statistics.median(ask(program, "steps", 12)[2:])
         count = math.ceil(1.2 * saves[ranks] / step) + 1
         calls, extras, plain, beside, firsts = [], [], [], [], []
@@ -143,22 +146,27 @@ def main():
     parse = driver.options(argparse.ArgumentParser(), "checkpoint")
     parse.add_argument("--directory", default=None, help="on the disk to measure")
     parse.add_argument("--rounds", type=int, default=15)
+    parse.add_argument("--ranks", type=int, nargs="*", default=[1, 2])
+    parse.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     args = parse.parse_args()
     with tempfile.TemporaryDirectory(dir=args.directory) as name:
         directory = pathlib.Path(name)
-        programs = {ranks: start(args, directory / f"saves {ranks}", ranks) for ranks in (1, 2)}
-        size = programs[1].info["state_bytes"]
+        programs = {ranks: start(args, directory / f"saves {ranks}", ranks) for ranks in args.ranks}
+        size = programs[args.ranks[0]].info["state_bytes"]
         disk = json.loads(subprocess.run(["findmnt", "-J", "-T", name], capture_output=True, text=True, check=True).stdout)
         driver.machine("checkpoint", state_bytes=size, disk=disk["filesystems"][0]["fstype"], threads_per_rank=1)
-        place = Place(directory, size)
-        try:
-            saves = bandwidth(args, programs, place, size)
-        finally:
-            place.close()
-        stall(args, programs, saves)
+        if "bandwidth" in args.parts:
+            place = Place(directory, size)
+            try:
+                bandwidth(args, programs, place, size)
+            finally:
+                place.close()
+        if "stall" in args.parts:
+            stall(args, programs)
         for program in programs.values():
             program.quit()
-        memory(args, directory)
+        if "memory" in args.parts:
+            memory(args, directory)
 
 
 if __name__ == "__main__":

@@ -37,4 +37,8 @@ using NanoGpt = nn::TiedEmbedding<
         nn::LayerNorm<C, nn::NoBias>>,
     init::Normal<2, 100>>;
 
+/// The demo's: ids are bytes, so any text fits.
+inline constexpr int vocabulary = 256, block = 64;
+using Model = Gpt<vocabulary, block, 4, 128, 4>;
+
 }  // namespace example

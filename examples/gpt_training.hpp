@@ -25,9 +25,6 @@ namespace example {
 
 using namespace cohort;
 
-constexpr int vocabulary = 256, block = 64;  // ids are bytes: any text fits
-using Model = Gpt<vocabulary, block, 4, 128, 4>;
-
 /// Mean loss over up to `most` batches of the validation split, all of it for most = 0. Collective.
 double validate(auto& run, const data::EvaluationBlocks& blocks, int most) {
   auto batch = blocks.batch();
@@ -89,7 +86,7 @@ template <class Run, class World> class Training {
         saving_(run_, a) {}
 
   /// Returns the program's exit code.
-  int operator()(const std::optional<std::filesystem::path>& from) {
+  int operator()(const std::optional<std::string>& from) {
     if (a_.plan && speaks()) print(Run::plan, run_.sizes());
     if (from)
       say(saving_.resume(*from));
@@ -189,7 +186,7 @@ template <class Run, class World> class Training {
 template <class Run> int gpt_main(int argc, char** argv) {
   const GptArguments a = gpt_arguments(argc, argv);
   try {
-    const auto from = prepare_saving(a);
+    const auto from = Saving<typename Run::template execution<Threads>>::prepare(a);
     int code = 0;
     launch<Threads>({.ranks = a.ranks}, [&]<class World>(World& world) {
       const int mine = Training<Run, World>(world, a)(from);

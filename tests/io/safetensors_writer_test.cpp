@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 #include <algorithm>
+#include <cerrno>
 #include <cohort/io/safetensors.hpp>
 #include <cohort/io/safetensors_writer.hpp>
 #include <csignal>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "files.hpp"
+#include "support/failing_files.hpp"
 
 using cohort::InvalidInput;
 using cohort::io::Safetensors;
@@ -176,4 +178,43 @@ TEST_CASE(
   CHECK(Safetensors(folder / "f").find("a")->bytes() == 4000);
   CHECK(num_files(folder.path()) == 1);
   CHECK_THROWS_AS(write_safetensors(folder / "none/f", {}), WriteFailed);
+}
+
+TEST_CASE(
+    "write_safetensors: syncs before it renames; whichever call fails, the file is old or new") {
+  const std::string old(8, 'o'), data(16, 'n');
+  const auto write = [](const fs::path& path, const std::string& bytes) {
+    write_safetensors(path, {{{"a", StoredType::U8, {bytes.size()}}, as_bytes(bytes)}});
+  };
+  std::vector<std::string> log;
+  {
+    const TemporaryDirectory folder;
+    cohort::test::FailingFiles files(folder.path());
+    write(folder / "f", data);
+    log = files.log();
+  }
+  const auto place = [&](const char* call) {
+    const auto found = std::find(log.begin(), log.end(), call);
+    REQUIRE_MESSAGE(found != log.end(), call);
+    return found;
+  };
+  CHECK(place("fsync f.tmp") < place("rename f.tmp -> f"));
+  CHECK(std::find(place("fsync f.tmp"), log.end(), "pwrite f.tmp") == log.end());
+  CHECK(place("rename f.tmp -> f") < place("fsync ."));
+  for (int k = 1; k <= static_cast<int>(log.size()); ++k) {
+    CAPTURE(k);
+    const TemporaryDirectory folder;
+    write(folder / "f", old);
+    {
+      cohort::test::FailingFiles files(folder.path());
+      files.fail(k, EIO);
+      try {
+        write(folder / "f", data);
+      } catch (const WriteFailed&) {
+      }
+    }
+    const std::uint64_t bytes = Safetensors(folder / "f").find("a")->bytes();
+    CHECK((bytes == old.size() || bytes == data.size()));
+    CHECK(num_files(folder.path()) == 1);
+  }
 }

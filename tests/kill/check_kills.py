@@ -191,7 +191,7 @@ def kill_one(job, times):
     reference = Reference(job)
     keeps = subprocess.run([args.mpirun, "--enable-recovery", "-n", "1", "true"], capture_output=True).returncode == 0
     for number in range(times):
-        saves, rank, alone = job.place / f"one {number}", number % 2, keeps and number % 4 in (1, 2)
+        saves, rank, alone = job.place / f"one {number}", number % 2, keeps and number % 4 < 2
         name = f"{job.name}: rank {rank} is killed" + (", the launcher lets the other live" if alone else "")
         extra = Job(job.name, [job.command[0], *(["--enable-recovery"] if alone else []), *job.command[1:]], saves)
         process, log = extra.start("train", saves, 10**6)
@@ -277,7 +277,7 @@ def main(place):
         if "kills" in args.parts:
             kill_in_a_row(job, args.kills // len(jobs))
         if "one" in args.parts and mpi:
-            kill_one(job, 20 if full else 2)
+            kill_one(job, 20 if full else 1)
             die_in_a_save(job, range(1, 100) if full else (1, 7, 8))
         if "room" in args.parts:
             no_room(job)

@@ -48,7 +48,8 @@ std::filesystem::path save(const std::filesystem::path& dir,
   launch<Threads>({.ranks = 1}, [&](Threads& world) {
     const StorageOf<Plan> storage(world, {});
     fill<Plan>(storage, 0);
-    detail::PendingSave pending;
+    detail::SaveGate gate;
+    detail::PendingSave pending(gate);
     io::SaveOrder order = pending.begin(world, "save", dir, 12, 0);
     auto pieces = detail::state_pieces<Plan>(storage);
     order.pieces = std::move(pieces.pieces);

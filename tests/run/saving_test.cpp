@@ -8,6 +8,7 @@
 #include <cohort/checkpoint.hpp>
 #include <cohort/comm/threads.hpp>
 #include <cohort/io/checkpoint_index.hpp>
+#include <cohort/io/stored_name.hpp>
 #include <cohort/launch.hpp>
 #include <cohort/trainer.hpp>
 #include <cstdlib>
@@ -102,7 +103,8 @@ struct Rank {
   Threads& world;
   std::filesystem::path dir;
   std::vector<float> elements = std::vector<float>(50000);
-  detail::PendingSave pending{};
+  detail::SaveGate gate{};
+  detail::PendingSave pending{gate};
   std::filesystem::path temporary{};
 
   detail::StatePieces pieces() const {
@@ -203,15 +205,15 @@ TEST_CASE("PendingSave: a save is complete on every rank when run() returns, one
   }
 }
 
-TEST_CASE("PendingSave: start() saves what is there when before_change() is called") {
+TEST_CASE("PendingSave: start() saves what is there until before_change() returns") {
   for (int ranks : {1, 3}) {
     const TemporaryDirectory dir;
     CHECK(all_empty(on(ranks, dir / "run", [](Rank& rank) {
       for (int step = 1; step <= 3; ++step) {
         rank.start(step);
-        rank.pending.before_change();
+        rank.gate.before_change();
         std::fill(rank.elements.begin(), rank.elements.end(), static_cast<float>(step));
-        rank.pending.before_change();
+        rank.gate.before_change();
         rank.pending.wait(rank.world, "save");
         rank.pending.wait(rank.world, "save");  // nothing to wait for
         if (!latest_is(rank.dir, step, static_cast<float>(step - 1)))
@@ -264,12 +266,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("PendingSave: a rank that does not see the directory is heard at once") {
+  for (const bool async : {false, true}) {
+    const TemporaryDirectory dir;
+    const auto begin = std::chrono::steady_clock::now();
+    const auto said = on(2, dir / "run", [&](Rank& rank) {
+      auto order = rank.begin(1);
+      if (rank.world.rank() == 1) order.temporary = dir / "elsewhere";
+      if (async) {
+        rank.pending.start(DefaultCpu{}, std::move(order), rank.pieces());
+        rank.pending.wait(rank.world, "save");
+      } else {
+        order.pieces = rank.pieces().pieces;
+        rank.pending.run(rank.world, "save", std::move(order),
+                         [](std::size_t, std::uint64_t, std::span<std::byte>) {});
+      }
+    });
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::minutes(1));
+    for (const std::string& text : said)
+      CHECK(text.find("save: rank 1: create '" + (dir / "elsewhere").string()) != text.npos);
+    CHECK(entries(dir / "run") == 0);
+  }
+}
+
 TEST_CASE("PendingSave: a run that ends waits for its save; a broken one gives it up") {
   const TemporaryDirectory dir;
-  on(2, dir / "run", [](Rank& rank) {
-    rank.start(1);
-    rank.pending.abandon(false);
-  });
+  on(2, dir / "run", [](Rank& rank) { rank.start(1); });
   CHECK(latest_is(dir / "run", 1, 0));
   const auto begin = std::chrono::steady_clock::now();
   on(2, dir / "run", [](Rank& rank) {
@@ -277,7 +299,7 @@ TEST_CASE("PendingSave: a run that ends waits for its save; a broken one gives i
     if (rank.world.rank() == 0) {  // rank 1 never writes
       io::SaveOrder order{rank.dir, rank.temporary, 2, 0, 2, 0, rank.pieces().pieces, {}};
       rank.pending.start(DefaultCpu{}, std::move(order), rank.pieces());
-      rank.pending.abandon(true);
+      rank.gate.abandoned = true;
     }
   });
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::minutes(1));

@@ -8,6 +8,7 @@
 #include <cohort/io/safetensors_writer.hpp>
 #include <cohort/io/xxh64.hpp>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace cohort::io {
@@ -32,7 +33,7 @@ inline constexpr std::string_view hashes_name = "block_hashes";
 inline std::string place_text(const CheckpointPiece& piece) {
   std::string text = std::to_string(piece.first) + " of ";
   for (std::size_t i = 0; i < piece.extents.size(); ++i)
-    text += (i ? "," : "") + std::to_string(piece.extents[i]);
+    (text += i ? "," : "") += std::to_string(piece.extents[i]);
   return text;
 }
 /// Reads it; false when it is something else, or the piece does not fit into the tensor.
@@ -65,8 +66,8 @@ class CheckpointPartLayout {
   explicit CheckpointPartLayout(const std::vector<CheckpointPiece>& pieces)
       : layout_(specs(pieces), places(pieces)), order_(pieces.size()) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-      return layout_.offset(a) < layout_.offset(b);
+    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(layout_.offset(a), a) < std::pair(layout_.offset(b), b);
     });
     if (!order_.empty() && layout_.offset(order_[0]) < hashes_at())
       throw InvalidInput(

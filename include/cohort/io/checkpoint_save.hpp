@@ -110,8 +110,7 @@ class CheckpointSave {
     changed_.wait_for(lock, time, [&] { return over(); });
   }
   std::exception_ptr error() const { return error_; }
-  /// The same, but nullptr when all that failed is a consequence: on rank 0 that another rank's part did
-  /// not come, on others that the save had been given up.
+  /// The same, but nullptr on rank 0 when all that failed is that another rank's part did not come.
   std::exception_ptr own_error() const { return follows_ ? nullptr : error_; }
   const SaveOrder& order() const { return order_; }
   const std::filesystem::path& path() const { return path_; }  // of the complete checkpoint
@@ -140,8 +139,6 @@ class CheckpointSave {
       f();
     } catch (...) {
       error_ = std::current_exception();
-      std::error_code ignored;  // without its directory there is nothing left to fail
-      if (order_.rank != 0 && !std::filesystem::exists(order_.temporary, ignored)) follows_ = true;
       tell_rank_0();
       set(State::failed);
     }

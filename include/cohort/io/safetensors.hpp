@@ -34,7 +34,7 @@ inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
 /// Errors   ReadFailed: the file cannot be read. MalformedFile: what offends and where. Beyond what
 ///          the format's reference implementation refuses: white space before the header's '{',
 ///          names that come twice, fields it does not know, a tensor that is no JSON object,
-///          metadata that is null.
+///          a dtype that is no string, metadata that is null.
 /// Laws     what is accepted the reference reads as the same tensors; every byte of the file belongs
 ///          to exactly one thing (tests/io/safetensors_test.cpp, tests/fuzz/safetensors.cpp).
 /// Source   github.com/huggingface/safetensors, README.md, "Format".
@@ -116,6 +116,7 @@ class Safetensors {
     std::uint32_t shape, hash;
     std::uint64_t begin, end;
   };
+  static_assert(sizeof(Entry) == 32);
   enum Field : unsigned { dtype = 1, shape = 2, data_offsets = 4, all_fields = 7 };
 
   [[noreturn]] void refuse(const std::string& sentence) const {
