@@ -21,7 +21,7 @@
 namespace cohort::io {
 
 /// Owns the files of a set: one .safetensors file; those that a model.safetensors.index.json names;
-/// or what a directory holds of the two, the index first.
+/// or what a directory holds of the two, the single file first (as transformers does).
 ///
 /// Cost     as Safetensors, and 8 bytes a tensor (at most 24 while it is made).
 /// Errors   ReadFailed: the index or a file that it names cannot be read. MalformedFile: the index is
@@ -39,8 +39,9 @@ class SafetensorsSet {
   explicit SafetensorsSet(const std::filesystem::path& path) {
     std::filesystem::path one = path;
     if (std::filesystem::is_directory(path)) {
-      one = path / "model.safetensors.index.json";
-      if (!std::filesystem::exists(one)) one = path / "model.safetensors";
+      const std::filesystem::path index = path / "model.safetensors.index.json";
+      one = path / "model.safetensors";
+      if (!std::filesystem::exists(one) && std::filesystem::exists(index)) one = index;
     }
     if (one.extension() == ".json")
       read_index(one);

@@ -118,11 +118,14 @@ class PendingSave {
   template <class Device>
   void start(const Device& device, io::SaveOrder order, StatePieces pieces) {
     const std::size_t bytes = pieces.bytes();
-    if (copy_.bytes() < bytes) copy_ = {};
-    if (copy_.bytes() < bytes) copy_ = HostMemory(bytes);
+    if (size_ < bytes) {
+      copy_.reset();
+      copy_.reset(new std::byte[bytes]);  // as it comes: the copy is the first to touch it
+      size_ = bytes;
+    }
     order.pieces = std::move(pieces.pieces);
     if constexpr (!on_host<Device>) {
-      std::byte* to = copy_.template as<std::byte>();
+      std::byte* to = copy_.get();
       for (std::size_t i = 0; i < order.pieces.size(); ++i) {
         device.download(to, pieces.at[i], order.pieces[i].bytes());
         pieces.at[i] = to;
@@ -132,7 +135,7 @@ class PendingSave {
     save_ = std::make_unique<io::CheckpointSave>(std::move(order));
     if constexpr (on_host<Device>) {
       gate_.copying.store(true, std::memory_order_relaxed);
-      save_->start(std::move(pieces.at), copy_.template as<std::byte>(), &gate_.copying);
+      save_->start(std::move(pieces.at), copy_.get(), &gate_.copying);
     } else {
       save_->start(std::move(pieces.at), nullptr);
     }
@@ -164,7 +167,8 @@ class PendingSave {
   }
 
   SaveGate& gate_;
-  HostMemory copy_;
+  std::unique_ptr<std::byte[]> copy_;
+  std::size_t size_ = 0;                      // of the copy
   std::unique_ptr<io::CheckpointSave> save_;  // last: its thread reads the copy
 };
 
