@@ -270,6 +270,8 @@ def main(place):
     if args.processes:
         os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
                           PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe", OMP_NUM_THREADS="1")
+        # What a killed MPI leaves behind goes with the directory.
+        os.environ.update(TMPDIR=str(place), OMPI_MCA_btl_vader_backing_directory=str(place), OMPI_MCA_btl_sm_backing_directory=str(place))
         jobs.append(Job("2 processes", [args.mpirun, "-n", "2", args.processes], place / "processes"))
     for job in jobs:
         begin = time.monotonic()
