@@ -58,10 +58,16 @@ class CheckpointIndex {
       const std::uint64_t low = std::max(first, part.first);
       const std::uint64_t high = std::min(first + count, part.first + part.count);
       for (std::uint64_t at = low; at < high;) {
-        const std::uint64_t n = std::min<std::uint64_t>(high - at, checkpoint_block / size);
-        stretch_.resize(n * size);
-        part.file->read(part.piece, (at - part.first) * size, stretch_, block_);
-        f(at - first, std::span<const std::byte>(stretch_));
+        const auto bytes = part.file->view(part.piece, (at - part.first) * size, block_);
+        std::uint64_t n = std::min<std::uint64_t>(high - at, bytes.size() / size);
+        if (n > 0) {
+          f(at - first, bytes.first(n * size));
+        } else {  // an element in two blocks: cohort writes none
+          n = 1;
+          element_.resize(size);
+          part.file->read(part.piece, (at - part.first) * size, element_, block_);
+          f(at - first, std::span<const std::byte>(element_));
+        }
         at += n;
       }
     }
@@ -108,7 +114,7 @@ class CheckpointIndex {
   std::deque<CheckpointPart> files_;
   std::map<std::string, Tensor, std::less<>> tensors_;
   CheckpointPart::Block block_;
-  std::vector<std::byte> stretch_;
+  std::vector<std::byte> element_;
 };
 
 }  // namespace cohort::io

@@ -7,6 +7,7 @@
 #include <cohort/io/safetensors.hpp>
 #include <cohort/io/safetensors_writer.hpp>
 #include <cohort/io/xxh64.hpp>
+#include <cstring>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -189,14 +190,22 @@ class CheckpointPart {
     std::uint64_t index = 0;
     std::vector<std::byte> bytes;
   };
+  /// The bytes of piece i from `at` on, as far as their block goes; until the next call with this block.
+  std::span<const std::byte> view(std::size_t i, std::uint64_t at, Block& block) const {
+    const StoredTensor& tensor = tensors_[i];
+    const std::uint64_t from = tensor.begin - begin_ + at;
+    fetch(from / checkpoint_block, block);
+    const std::size_t skip = from % checkpoint_block;
+    const std::size_t here = block.bytes.size() - skip;
+    return std::span<const std::byte>(block.bytes)
+        .subspan(skip, std::min<std::uint64_t>(here, tensor.bytes() - at));
+  }
   /// Fills `to` with the bytes of piece i from `at` on. `block` is used again by the next call.
   void read(std::size_t i, std::uint64_t at, std::span<std::byte> to, Block& block) const {
-    at += tensors_[i].begin - begin_;
     while (!to.empty()) {
-      fetch(at / checkpoint_block, block);
-      const std::size_t skip = at % checkpoint_block;
-      const std::size_t n = std::min(to.size(), block.bytes.size() - skip);
-      std::copy_n(block.bytes.begin() + static_cast<std::ptrdiff_t>(skip), n, to.begin());
+      const auto from = view(i, at, block);
+      const std::size_t n = std::min(to.size(), from.size());
+      std::memcpy(to.data(), from.data(), n);
       to = to.subspan(n);
       at += n;
     }
