@@ -133,8 +133,9 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
   } else if constexpr (!(Policy<Ps> && ...)) {
     static_assert(
         (Policy<Ps> && ...),
-        "cohort: an argument after the loss is not a policy. Policies are empty types with a slot, "
-        "such as DataParallel<Replicate>, GradAccum<4>, ClipGradNorm, optim::AdamW. "
+        "cohort: an argument after the loss is not a policy. Policies are empty types with one of "
+        "cohort::slots as slot, such as DataParallel<Replicate>, GradAccum<4>, ClipGradNorm, "
+        "optim::AdamW. "
         "[cohort/concepts/policy.hpp]");
   } else if constexpr (!OnePolicyPerSlot<Ps...>) {
     static_assert(OnePolicyPerSlot<Ps...>,

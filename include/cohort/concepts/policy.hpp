@@ -21,11 +21,21 @@ struct schedule {};  // learning rate as a function of the step
 struct capture {};   // how a step's work reaches a GPU
 }  // namespace slots
 
-/// An empty type that names the slot it fills.
+namespace detail {
+template <class S, class... Slots>
+inline constexpr bool is_one_of = (std::is_same_v<S, Slots> || ...);
+template <class S>
+inline constexpr bool is_slot =
+    is_one_of<S, slots::data, slots::accumulation, slots::precision, slots::scaling,
+              slots::rounding, slots::clipping, slots::buckets, slots::groups, slots::optimizer,
+              slots::schedule, slots::capture>;
+}  // namespace detail
+
+/// An empty type that names the slot it fills: one that is read, or it would change nothing.
 template <class P>
 concept Policy = std::is_empty_v<P> && requires {
   typename P::slot;
-};
+} && detail::is_slot<typename P::slot>;
 
 /// A policy for this slot.
 template <class P, class Slot>
