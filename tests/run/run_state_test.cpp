@@ -47,7 +47,7 @@ template <class Case, class... More> void check_chain() {
 
 TEST_CASE("law 6: save -> load is the identity, whatever the strategies and worlds") {
   check_chain<zoo::PartlyFrozenCase>();
-  check_chain<zoo::HugeAndTinyCase, Mixed>();
+  check_chain<zoo::PartlyFrozenCase, Mixed>();
 }
 
 /// Trains `first` steps, then others up to `all`, through a checkpoint, and all without; b continues what a
