@@ -17,6 +17,7 @@
 #include <set>
 
 #include "golden/golden.hpp"
+#include "support/temporary_directory.hpp"
 
 using namespace cohort;
 
@@ -40,17 +41,7 @@ const golden::Golden& results() {
   return file;
 }
 
-/// A folder for one test.
-struct Folder {
-  fs::path path;
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "cohort-gpt2-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path operator/(const char* name) const { return path / name; }
-};
+using Folder = cohort::test::TemporaryDirectory;
 
 std::string contents(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -223,7 +214,7 @@ TEST_CASE("gpt2_weights: files of the hub, and several with an index, hold the s
   });
   CHECK(fs::exists(folder / "model-00001-of-00004.safetensors"));
   CHECK(same_values(parameters_of<Replicate>(folder / "model.safetensors.index.json"), parameters));
-  CHECK(same_values(parameters_of<Replicate>(folder.path), parameters));
+  CHECK(same_values(parameters_of<Replicate>(folder.path()), parameters));
 }
 
 TEST_CASE("gpt2_weights: every parameter of GPT-2 124M has a name of its own in transformers") {

@@ -24,6 +24,7 @@
 
 #include "support/child.hpp"
 #include "support/failing_files.hpp"
+#include "support/message.hpp"
 #include "support/temporary_directory.hpp"
 
 using cohort::InvalidInput;
@@ -35,6 +36,7 @@ using cohort::io::ReadFailed;
 using cohort::io::WriteFailed;
 using cohort::test::Child;
 using cohort::test::FailingFiles;
+using cohort::test::message;
 using cohort::test::TemporaryDirectory;
 namespace fs = std::filesystem;
 
@@ -140,14 +142,6 @@ bool all_complete(const fs::path& directory) {
       return false;
   }
   return true;
-}
-template <class E, class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no such error";
 }
 
 /// Where a save is tried: into a new directory, or one with checkpoints 1 and 2 of which 2 is the latest

@@ -151,10 +151,11 @@ TEST_CASE(
   const Ranks before(dir / "other", 2, 5, 0, 3000000);
   Ranks all(dir / "run", 2, 5, 0, 3000000);
   std::vector<std::vector<std::byte>> copies(2, std::vector<std::byte>(4 * all.each));
-  for (int r = 0; r < 2; ++r) all[r].start(all.at(r), copies[static_cast<std::size_t>(r)].data());
+  std::atomic<bool> copying[2] = {true, true};
+  for (int r = 0; r < 2; ++r)
+    all[r].start(all.at(r), copies[static_cast<std::size_t>(r)].data(), &copying[r]);
   for (int r = 0; r < 2; ++r) {
-    all[r].wait_copied();
-    all[r].wait_copied();  // at once
+    copying[r].wait(true);
     for (float& x : all.elements[static_cast<std::size_t>(r)]) x = -1;
   }
   for (int r = 0; r < 2; ++r) all[r].wait_over(60s);

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/message.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace cohort::test {
@@ -28,16 +29,6 @@ inline void put_bytes(const std::filesystem::path& path, std::string_view bytes)
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();
   REQUIRE_MESSAGE(out.good(), path.string());
-}
-
-/// What an exception of type E says; another exception fails the test.
-template <class E, class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 inline std::string hexed(std::string_view bytes) {

@@ -16,9 +16,12 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "support/message.hpp"
+
 using cohort::io::Field;
 using cohort::io::json;
 using cohort::io::Metrics;
+using cohort::test::message;
 namespace fs = std::filesystem;
 
 // Only numbers, bools and text are fields.
@@ -40,14 +43,6 @@ struct TemporaryFile {
     return {std::istreambuf_iterator<char>(in), {}};
   }
 };
-template <class E, class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no such error";
-}
 }  // namespace
 
 TEST_CASE("json: fields keep their order; numbers are the shortest that read back") {

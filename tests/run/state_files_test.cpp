@@ -7,6 +7,7 @@
 
 #include <fstream>
 
+#include "../support/message.hpp"
 #include "checkpoints.hpp"
 
 using namespace cohort;
@@ -23,14 +24,6 @@ typename Run::options small() { return options_of<Run, Case>({.ranks = 2, .each 
 template <class R> StepReport step(R& run) {
   const zoo::Batch<Case> batch(12, 1 + static_cast<std::uint64_t>(run.steps_done()));
   return run.step(batch.x().samples(6 * run.rank(), 6), batch.y().samples(6 * run.rank(), 6));
-}
-template <class E, class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no such error";
 }
 bool has(const std::string& text, const char* part) { return text.find(part) != text.npos; }
 

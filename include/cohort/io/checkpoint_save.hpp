@@ -77,14 +77,16 @@ class CheckpointSave {
       set(State::complete);
     });
   }
-  /// Both on a thread: `at` are the pieces' bytes, which may change again after wait_copied(), or when
-  /// `copying` is false. They are copied into `memory` first, unless it is nullptr: then they stay as they
-  /// are until this save is over.
+  /// Both on a thread: `at` are the pieces' bytes. They are copied into `memory` first and may change when
+  /// `copying` is false; without memory they stay as they are until this save is over.
   void start(std::vector<const std::byte*> at, std::byte* memory,
              std::atomic<bool>* copying = nullptr) {
     thread_ = std::jthread([this, at = std::move(at), memory, copying]() mutable {
       if (memory != nullptr) copy_into(memory, at);
-      tell_copied(copying);
+      if (copying != nullptr) {
+        copying->store(false, std::memory_order_release);
+        copying->notify_all();
+      }
       write([&](std::size_t i, std::uint64_t first, std::span<std::byte> part) {
         std::memcpy(part.data(), at[i] + first, part.size());
       });
@@ -92,12 +94,6 @@ class CheckpointSave {
     });
   }
 
-  /// Returns when what start() was given may change.
-  void wait_copied() const {
-    if (copied_.load(std::memory_order_acquire)) return;
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return copied_.load(std::memory_order_acquire); });
-  }
   State state() const { return state_.load(std::memory_order_acquire); }
   /// This rank's part is over: nothing more will happen to it.
   bool over() const {
@@ -123,15 +119,6 @@ class CheckpointSave {
   void set(State state) {
     const std::lock_guard lock(mutex_);
     state_.store(state, std::memory_order_release);
-    changed_.notify_all();
-  }
-  void tell_copied(std::atomic<bool>* copying) {
-    if (copying != nullptr) {
-      copying->store(false, std::memory_order_release);
-      copying->notify_all();
-    }
-    const std::lock_guard lock(mutex_);
-    copied_.store(true, std::memory_order_release);
     changed_.notify_all();
   }
   template <class F> void attempt(F f) {
@@ -212,7 +199,7 @@ class CheckpointSave {
   std::exception_ptr error_;
   bool follows_ = false;
   std::atomic<State> state_{State::writing};
-  std::atomic<bool> copied_{false}, given_up_{false};
+  std::atomic<bool> given_up_{false};
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::jthread thread_;  // last: it uses the others

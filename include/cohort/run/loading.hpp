@@ -13,9 +13,7 @@
 #include <map>
 #include <set>
 
-namespace cohort {
-
-namespace detail {
+namespace cohort::detail {
 
 /// "parameters/2.weight" -> "2.weight", or "" for what is no value.
 inline std::string_view parameter_of(std::string_view name) {
@@ -73,9 +71,6 @@ template <class Plan> class CheckpointLoad {
   bool values_only() const { return options_.weights_only || !options_.only.empty(); }
 
   void check() const {
-    if (Facts(index_).text("format") != "cohort checkpoint 1")
-      refuse("it has the format '" + Facts(index_).text("format") +
-             "', this program reads 'cohort checkpoint 1': load it with the version that wrote it");
     int matched = 0;
     cohort::for_each_parameter<Model>([&]<class P>(int i) {
       const std::string& name = names_[static_cast<std::size_t>(i)];
@@ -188,5 +183,4 @@ template <class Plan> class CheckpointLoad {
   std::vector<std::vector<std::uint64_t>> shapes_ = parameter_shapes<Model>();
 };
 
-}  // namespace detail
-}  // namespace cohort
+}  // namespace cohort::detail

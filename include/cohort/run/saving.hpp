@@ -11,10 +11,9 @@
 #include <cohort/version.hpp>
 #include <map>
 #include <memory>
+#include <new>
 
-namespace cohort {
-
-namespace detail {
+namespace cohort::detail {
 
 /// The pieces that this rank writes, and where their bytes are on the device.
 struct StatePieces {
@@ -45,25 +44,18 @@ inline std::string exact_text(double value) {
   std::snprintf(text, sizeof text, "%.17g", value);
   return text;
 }
-inline std::string hash_text(std::uint64_t hash) {
-  char text[24];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
 
 /// What a manifest says of a run: what is needed to go on bit by bit, and what helps a reader.
 template <class Plan, class O>
 std::map<std::string, std::string> run_facts(const O& options, int ranks, std::int64_t step,
                                              LossScale scale, const SaveOptions& save) {
   std::map<std::string, std::string> facts{
-      {"format", "cohort checkpoint 1"},
       {"version", std::to_string(COHORT_VERSION_MAJOR) + "." +
                       std::to_string(COHORT_VERSION_MINOR) + "." +
                       std::to_string(COHORT_VERSION_PATCH)},
       {"layout",
        "each file holds flat pieces of tensors; __metadata__ says 'first of extents' under a "
-       "piece's "
-       "name; parameters/NAME are values (masters), optimizer/MOMENT/NAME moments"},
+       "piece's name; parameters/NAME are values (masters), optimizer/MOMENT/NAME moments"},
       {"step", std::to_string(step)},
       {"ranks", std::to_string(ranks)},
       {"batch", std::to_string(options.batch)},
@@ -77,8 +69,8 @@ std::map<std::string, std::string> run_facts(const O& options, int ranks, std::i
       {"compute", std::string(name(dtype_of<typename Plan::compute>))},
       {"master", std::string(name(dtype_of<typename Plan::master>))},
       {"parameters", std::to_string(Plan::layout.num_elements())},
-      {"plan_hash", hash_text(Plan::hash())},
-      {"options_hash", hash_text(hash_options(options))}};
+      {"plan_hash", io::detail::sixteen_digits(Plan::hash())},
+      {"options_hash", io::detail::sixteen_digits(hash_options(options))}};
   for (const auto& [key, value] : save.notes) facts["note." + key] = value;
   return facts;
 }
@@ -113,16 +105,23 @@ class PendingSave {
     save_->write(source);
     settle(world, operation);
   }
+  /// Takes the memory of a copy, which later saves use again. Error: the host has none.
+  void reserve(std::size_t bytes) {
+    if (size_ >= bytes) return;
+    size_ = 0;
+    copy_.reset();
+    copy_.reset(new (std::nothrow) std::byte[bytes]);  // the copy is the first to touch it
+    if (!copy_)
+      throw Error(-1, "memory",
+                  "the host refused " + std::to_string(bytes) +
+                      " bytes for the copy that save_async writes from. save() needs none.");
+    size_ = bytes;
+  }
   /// Begins to write what lies at pieces.at: from a thread that copies it first, where the host can read
   /// it; from a copy made here otherwise.
   template <class Device>
   void start(const Device& device, io::SaveOrder order, StatePieces pieces) {
-    const std::size_t bytes = pieces.bytes();
-    if (size_ < bytes) {
-      copy_.reset();
-      copy_.reset(new std::byte[bytes]);  // as it comes: the copy is the first to touch it
-      size_ = bytes;
-    }
+    reserve(pieces.bytes());
     order.pieces = std::move(pieces.pieces);
     if constexpr (!on_host<Device>) {
       std::byte* to = copy_.get();
@@ -172,5 +171,4 @@ class PendingSave {
   std::unique_ptr<io::CheckpointSave> save_;  // last: its thread reads the copy
 };
 
-}  // namespace detail
-}  // namespace cohort
+}  // namespace cohort::detail

@@ -16,7 +16,8 @@ template <class Run> struct StateFiles {
   static void save(Run& run, const std::string& directory, const SaveOptions& options) {
     PendingSave& pending = pending_of(run);
     pending.wait(run.world_, "save");
-    auto [order, pieces] = ordered(run, directory, options, "save");
+    StatePieces pieces = state_pieces<Plan>(run.storage());
+    io::SaveOrder order = ordered(run, directory, options, "save");
     order.pieces = std::move(pieces.pieces);
     const auto& device = run.driver_.machine().compute();
     pending.run(run.world_, "save", std::move(order),
@@ -27,7 +28,9 @@ template <class Run> struct StateFiles {
   static void save_async(Run& run, const std::string& directory, const SaveOptions& options) {
     PendingSave& pending = pending_of(run);
     pending.wait(run.world_, "save");
-    auto [order, pieces] = ordered(run, directory, options, "save_async");
+    StatePieces pieces = state_pieces<Plan>(run.storage());
+    together(run.world_, "save_async", [&] { pending.reserve(pieces.bytes()); });
+    io::SaveOrder order = ordered(run, directory, options, "save_async");
     pending.start(run.driver_.machine().compute(), std::move(order), std::move(pieces));
   }
   static void wait(Run& run) { pending_of(run).wait(run.world_, "save"); }
@@ -45,8 +48,8 @@ template <class Run> struct StateFiles {
       load = std::make_unique<CheckpointLoad<Plan>>(chosen, options);
       load->check();
       loaded = Facts(load->index()).loaded();
-      loaded.same_options =
-          Facts(load->index()).text("options_hash") == hash_text(hash_options(run.options_));
+      loaded.same_options = Facts(load->index()).text("options_hash") ==
+                            io::detail::sixteen_digits(hash_options(run.options_));
     });
     run.replace_state([&] {
       together(world, "load", [&] { load->read(run.driver_.machine().compute(), run.storage()); });
@@ -75,15 +78,14 @@ template <class Run> struct StateFiles {
     if (!state.pending_) state.pending_ = std::make_shared<PendingSave>(state.gate_);
     return *state.pending_;
   }
-  static std::pair<io::SaveOrder, StatePieces> ordered(Run& run, const std::string& directory,
-                                                       const SaveOptions& options,
-                                                       const char* operation) {
+  static io::SaveOrder ordered(Run& run, const std::string& directory, const SaveOptions& options,
+                               const char* operation) {
     const std::int64_t step = run.steps_done();
     run.driver_.machine().settle();
     io::SaveOrder order =
         pending_of(run).begin(run.world_, operation, directory, step, options.keep);
     order.facts = run_facts<Plan>(run.options_, run.size(), step, run.loss_scale(), options);
-    return {std::move(order), state_pieces<Plan>(run.storage())};
+    return order;
   }
   static void resume(Run& run, const Facts& facts) {
     run.options_.seed = facts.template number<std::uint64_t>("seed");

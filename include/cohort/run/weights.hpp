@@ -120,6 +120,32 @@ struct FullFiles {
   static std::filesystem::path index(const std::filesystem::path& path) {
     return std::filesystem::path(path) += ".index.json";
   }
+
+  /// Rank 0: the temporary files, each with its header and in its full length.
+  void create() const {
+    for (std::size_t k = 0; k < paths.size(); ++k) {
+      const io::File file = io::File::to_write(temporary(paths[k]));
+      file.write(0, std::as_bytes(std::span(layouts[k].header())));
+      file.resize(layouts[k].file_bytes());
+    }
+  }
+  /// Rank 0, when all ranks have written: durable, then under their names, the index last.
+  void publish(const std::filesystem::path& path,
+               const std::vector<StoredParameter>& parameters) const {
+    for (const auto& each : paths) {
+      io::File::to_change(temporary(each)).sync();  // its header
+      io::move_to(temporary(each), each);
+    }
+    io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
+    if (paths.size() > 1) io::write_atomically(index(path), index_json(parameters));
+  }
+  void discard(const std::filesystem::path& path) const noexcept {
+    std::error_code ignored;
+    for (const auto& each : paths) std::filesystem::remove(temporary(each), ignored);
+    std::filesystem::remove(temporary(index(path)), ignored);
+  }
+
+ private:
   std::string index_json(const std::vector<StoredParameter>& parameters) const {
     std::string text =
         "{\n  \"metadata\": {\"total_size\": " + std::to_string(bytes) + "},\n  \"weight_map\": {";
@@ -131,8 +157,6 @@ struct FullFiles {
     }
     return text + "\n  }\n}\n";
   }
-
- private:
   static std::filesystem::path numbered(const std::filesystem::path& path, std::size_t k,
                                         std::size_t count) {
     char part[40];
@@ -196,32 +220,12 @@ void save_full(World& world, const Device& device, const Storage& storage,
     files.emplace(parameters, types, path, options.max_file_bytes);
   });
   try {
-    as_rank_0([&] {
-      for (std::size_t k = 0; k < files->paths.size(); ++k) {
-        const io::File file = io::File::to_write(FullFiles::temporary(files->paths[k]));
-        file.write(0, std::as_bytes(std::span(files->layouts[k].header())));
-        file.resize(files->layouts[k].file_bytes());
-      }
-    });
+    as_rank_0([&] { files->create(); });
     together(world, "save_full",
              [&] { write_full<Plan>(device, storage, *files, parameters, types); });
-    as_rank_0([&] {
-      for (const auto& each : files->paths) {
-        const io::File file = io::File::to_change(FullFiles::temporary(each));
-        file.sync();  // its header
-        io::move_to(FullFiles::temporary(each), each);
-      }
-      io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
-      if (files->paths.size() > 1)
-        io::write_atomically(FullFiles::index(path), files->index_json(parameters));
-    });
+    as_rank_0([&] { files->publish(path, parameters); });
   } catch (const Error&) {
-    std::error_code ignored;
-    if (world.rank() == 0) {
-      for (const auto& each : files->paths)
-        std::filesystem::remove(FullFiles::temporary(each), ignored);
-      std::filesystem::remove(FullFiles::temporary(FullFiles::index(path)), ignored);
-    }
+    if (world.rank() == 0) files->discard(path);
     throw;
   }
 }
