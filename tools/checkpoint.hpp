@@ -152,7 +152,7 @@ class Full {
         io::move_to(detail::FullFiles::temporary(each), each);
       io::sync_directory(path_.parent_path().empty() ? "." : path_.parent_path());
       if (files_->paths.size() > 1)
-        io::write_atomically(fs::path(path_) += ".index.json", files_->index_json(parameters_));
+        io::write_atomically(detail::FullFiles::index(path_), files_->index_json(parameters_));
     } catch (const Error&) {
       std::error_code ignored;
       for (const fs::path& each : files_->paths)

@@ -139,13 +139,7 @@ struct FullFiles {
     io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
     if (paths.size() > 1) io::write_atomically(index(path), index_json(parameters));
   }
-  void discard(const std::filesystem::path& path) const noexcept {
-    std::error_code ignored;
-    for (const auto& each : paths) std::filesystem::remove(temporary(each), ignored);
-    std::filesystem::remove(temporary(index(path)), ignored);
-  }
-
- private:
+  /// The text of the index of numbered files.
   std::string index_json(const std::vector<StoredParameter>& parameters) const {
     std::string text =
         "{\n  \"metadata\": {\"total_size\": " + std::to_string(bytes) + "},\n  \"weight_map\": {";
@@ -157,6 +151,13 @@ struct FullFiles {
     }
     return text + "\n  }\n}\n";
   }
+  void discard(const std::filesystem::path& path) const noexcept {
+    std::error_code ignored;
+    for (const auto& each : paths) std::filesystem::remove(temporary(each), ignored);
+    std::filesystem::remove(temporary(index(path)), ignored);
+  }
+
+ private:
   static std::filesystem::path numbered(const std::filesystem::path& path, std::size_t k,
                                         std::size_t count) {
     char part[40];
