@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The cohort authors
+# tools/report_lib/section_benchmarks.py: benchmark results, topic by topic: plots of the newest file, a history, a table.
+from __future__ import annotations
+
+import datetime
+import re
+import statistics
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from .chart import Bar, Group, Line, bar_chart, dot_chart, escape, line_chart
+from .parts import details, figure, filled, legend, paragraph, table
+from .results import LOWER_IS_BETTER, Result, ResultFile
+from .scale import number
+
+STRATEGY = re.compile(r"(Replicate|ShardOptimizer|ShardGradients|FullShardKeepForward|FullShard|HybridShard(?:<\d+>)?)")
+MOST_BARS = 24  # more are dots, on a row a metric
+MOST_ROWS = 60  # of a dot plot; the rest are in the table
+WIDE = 30.0  # values further apart than this go on a logarithmic axis
+OURS = "cohort"
+
+
+def section(files: Sequence[ResultFile]) -> str:
+    topics: Dict[str, List[ResultFile]] = {}
+    for file in sorted(files, key=lambda f: f.date):
+        topics.setdefault(file.topic, []).append(file)
+    out = [overview(topics)]
+    for topic, history in sorted(topics.items()):
+        out.append(of_topic(topic, history))
+    return "".join(out)
+
+
+def overview(topics: Dict[str, List[ResultFile]]) -> str:
+    """The ratios to every peer, as a plot; what was measured when, as a table."""
+    rows, spans = [], []
+    for topic, history in sorted(topics.items()):
+        newest = history[-1]
+        peers: Dict[str, List[float]] = {}
+        for r in newest.results:
+            if r.peer and r.ratio is not None:
+                peers.setdefault(r.peer, []).append(r.ratio)
+        rows.append([topic, day(newest.date), str(len(history)), str(len(newest.results)), ", ".join(peers)])
+        for peer, ratios in peers.items():
+            low, high = min(ratios), max(ratios)
+            if low > 0:
+                note = f"{len(ratios)} results from {number(low, 3)} to {number(high, 3)}"
+                bar = Bar("median ratio", statistics.median(ratios), note, (low, high) if high > low else None)
+                spans.append(Group(f"{topic} / {peer}", [bar]))
+    listed = table(["benchmark", "newest", "files", "results", "against"], rows)
+    if not spans:
+        return listed
+    label = "ratios: " + "; ".join(f"{g.name} {number(g.bars[0].value, 3)}" for g in spans)
+    chart = dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 60, reference=1.0)
+    note = "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
+    return figure("Benchmarks against their peers", chart, note) + details(f"{len(rows)} benchmarks", listed)
+
+
+def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
+    newest = history[-1]
+    figures: List[str] = []
+    by_bench: Dict[str, List[Result]] = {}
+    for r in newest.results:
+        by_bench.setdefault(r.bench, []).append(r)
+    for bench, found in by_bench.items():
+        figures += plots(bench if len(by_bench) > 1 else "", found)
+    if len(history) > 1:
+        figures += histories(history)
+    facts = [newest.machine(), newest.date, f"command: {newest.head['command']}" if newest.head.get("command") else ""]
+    facts += [f"{name} {newest.head[name]}" for name in ("commit", "compiler", "flags", "model") if newest.head.get(name)]
+    out = [f'<section class="topic" data-scope><h3>{escape(topic)}</h3>', paragraph("; ".join(f for f in facts if f), "facts")]
+    out += [paragraph(note[0].upper() + note[1:] + ".", "note") for note in newest.notes]
+    out.append(f'<div class="grid wide">{"".join(figures)}</div>')
+    out.append(details(f"All {len(newest.results)} results", numbers(newest.results)))
+    return "".join(out) + "</section>"
+
+
+def numbers(found: Sequence[Result]) -> str:
+    """Every number as it was recorded."""
+    head = ["metric", "bench", "value", "unit", "spread", "peer", "peer value", "peer's spread", "ratio", "samples", "also recorded"]
+    rows = []
+    for r in found:
+        more = {k: v for k, v in r.more.items() if k != "samples"}
+        rows.append(
+            [
+                r.label,
+                r.bench,
+                recorded(r.value),
+                r.unit,
+                spread(r.spread) or (f"{number(r.quartiles[0])} to {number(r.quartiles[1])}" if r.quartiles else ""),
+                r.peer,
+                recorded(r.peer_value) if r.peer else "",
+                spread(r.peer_spread),
+                recorded(r.recorded_ratio if not r.recorded_inverted else round(r.ratio or 0, 4)) if r.peer else "",
+                str(r.more.get("samples", "")),
+                ", ".join(f"{k} {v}" for k, v in more.items()),
+            ]
+        )
+    if len({r.bench for r in found}) < 2:
+        rows = [row[:1] + row[2:] for row in rows]
+        head = head[:1] + head[2:]
+    return table(*filled(head, rows))
+
+
+def recorded(value: Optional[float]) -> str:
+    if value is None:
+        return "not finite"
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def spread(value: Optional[float]) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def plots(title: str, found: Sequence[Result]) -> List[str]:
+    """Strategies in groups; sizes as lines; all else as bars, or dots where there are many."""
+    out: List[str] = []
+    prefix = f"{title}: " if title else ""
+    named = [r for r in found if STRATEGY.search(r.metric)]
+    if named:
+        out += strategies(prefix, named)
+        found = [r for r in found if r not in named or (r.peer and not STRATEGY.search(r.peer))]
+    by_unit: Dict[str, List[Result]] = {}
+    for r in found:
+        if r.value is not None:
+            by_unit.setdefault(r.unit, []).append(r)
+    for unit, same in by_unit.items():
+        sized = sizes(same)
+        out += [over_size(prefix, unit, *family) for family in sized]
+        in_lines = {id(r) for _, family in sized for _, r in family}
+        rest = [r for r in same if id(r) not in in_lines]
+        if rest:
+            out.append(beside_peers(prefix, unit, rest))
+    return out
+
+
+def about(unit: str) -> str:
+    if unit.endswith("/s"):
+        return f"{unit}, higher is better"
+    return f"{unit}, lower is better" if unit in LOWER_IS_BETTER else unit
+
+
+def measured_in(unit: str) -> str:
+    if unit.endswith("/s"):
+        return "rates"
+    kinds = {"times": ("s", "ms", "us", "ns"), "losses": ("nats",), "bytes": ("bytes", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB")}
+    return next((kind for kind, units in kinds.items() if unit in units), unit or "results")
+
+
+def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
+    """A group a strategy (and number of ranks); in it one bar for each thing that was measured under it."""
+    measured: Dict[str, Dict[str, Dict[str, Bar]]] = {}  # by unit, strategy, what
+    styles: Dict[str, int] = {}
+
+    def note(unit: str, strategy: str, what: str, value: Optional[float], low_high: Optional[Tuple[float, float]]) -> None:
+        if value is None:
+            return
+        style = styles.setdefault(what, len(styles))
+        measured.setdefault(unit, {}).setdefault(strategy, {}).setdefault(what, Bar(what, value, range=low_high, style=style))
+
+    for r in found:
+        match = STRATEGY.search(r.metric)
+        assert match
+        ranks = r.label[len(r.metric) :]
+        what = (r.metric[: match.start()] + r.metric[match.end() :]).replace("__", "_").strip("_").replace("_", " ")
+        for name, value in r.more.items():
+            if name == "compute_ms" and r.unit == "ms" and isinstance(value, (int, float)):
+                note(r.unit, match[1] + ranks, "compute alone", float(value), None)
+        note(r.unit, match[1] + ranks, what, r.value, r.range())
+        if r.peer and STRATEGY.fullmatch(r.peer):
+            note(r.unit, r.peer + ranks, what, r.peer_value, r.peer_range())
+    out = []
+    for unit, by_strategy in measured.items():
+        order = sorted(by_strategy, key=lambda name: (STRATEGY_ORDER.get(re.split(r"[<,]", name)[0], 9), name))
+        groups = [Group(name, list(by_strategy[name].values())) for name in order]
+        out.append(figure(f"{prefix}strategies compared", bar_chart(groups, in_words(groups, unit), unit), f"In {about(unit)}."))
+    return out
+
+
+STRATEGY_ORDER = {n: i for i, n in enumerate(("Replicate", "ShardOptimizer", "ShardGradients", "FullShard", "FullShardKeepForward", "HybridShard"))}
+
+
+def in_words(groups: Sequence[Group], unit: str) -> str:
+    parts = [f"{g.name or 'all'}: " + ", ".join(f"{b.name} {number(b.value)} {unit}" for b in g.bars) for g in groups[:12]]
+    return "; ".join(parts) + ("; and more, see the table" if len(groups) > 12 else "")
+
+
+def sizes(found: Sequence[Result]) -> List[Tuple[str, List[Tuple[int, Result]]]]:
+    """Metrics that differ in a power of two at their end, from 1024 on: these are bytes, and a line's x."""
+    families: Dict[str, List[Tuple[int, Result]]] = {}
+    for r in found:
+        match = re.fullmatch(r"(.*?)[ _]?(\d{4,15})", r.metric)
+        if match and power_of_two(int(match[2])):
+            families.setdefault(match[1], []).append((int(match[2]), r))
+    return [(name, family) for name, family in families.items() if len({size for size, _ in family}) >= 3]
+
+
+def power_of_two(value: int) -> bool:
+    return value >= 1024 and value & (value - 1) == 0
+
+
+def size_text(size: int) -> str:
+    for power, name in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 2**power:
+            return f"{size // 2**power} {name}"
+    return str(size)
+
+
+def over_size(prefix: str, unit: str, name: str, family: Sequence[Tuple[int, Result]]) -> str:
+    lines: Dict[str, Dict[int, float]] = {OURS: {}}
+    for size, r in sorted(family, key=lambda p: p[0]):
+        if r.value is not None:
+            lines[OURS][size] = r.value
+        if r.peer and r.peer_value is not None:
+            lines.setdefault(r.peer, {})[size] = r.peer_value
+    drawn = [Line(peer, [(float(s), v) for s, v in points.items()], i) for i, (peer, points) in enumerate(lines.items())]
+    ticks = [(float(s), size_text(s)) for s in sorted({s for s, _ in family})]
+    ratios = ratio_notes([r for _, r in family])
+    label = f"{name} in {unit} over sizes: " + "; ".join(f"{l.name} from {number(l.points[0][1])} to {number(l.points[-1][1])}" for l in drawn if l.points)
+    chart = line_chart(drawn, label, f"{about(unit)}", "size", log=True, log_x=True, x_ticks=ticks, size=(640, 360))
+    return figure(f"{prefix}{name.replace('_', ' ')} by size", chart, ratios, legend([(l.name, l.style) for l in drawn]))
+
+
+def ratio_notes(found: Iterable[Result]) -> str:
+    by_peer: Dict[str, List[float]] = {}
+    for r in found:
+        if r.peer and r.ratio is not None:
+            by_peer.setdefault(r.peer, []).append(r.ratio)
+    texts = [f"{number(min(v), 3)} to {number(max(v), 3)} against {peer}" for peer, v in by_peer.items()]
+    return f"Ratios: {'; '.join(texts)}." if texts else ""
+
+
+def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
+    """A group a metric, cohort first, then its peers; the bars' ends say the ratio."""
+    peers = {name: i for i, name in enumerate([OURS, *dict.fromkeys(r.peer for r in found if r.peer and r.peer != OURS)])}
+    groups: Dict[Tuple[str, Optional[float]], Group] = {}
+    for r in found:
+        assert r.value is not None
+        group = groups.setdefault((r.label, r.value), Group(r.label, [Bar(OURS, r.value, range=r.range())]))
+        if r.peer and r.peer_value is not None:
+            peer = r.peer if r.peer != OURS else "cohort, as the peer"
+            ratio = f"ratio {number(r.ratio, 3)}" if r.ratio is not None else ""
+            group.bars.append(Bar(peer, r.peer_value, ratio, r.peer_range(), 1 + (peers.get(r.peer, 0) - 1) % 5))
+    ordered = list(groups.values())
+    bars = [b for g in ordered for b in g.bars]
+    sizes_seen = [abs(b.value) for b in bars if b.value]
+    wide = bool(sizes_seen) and max(sizes_seen) > WIDE * min(sizes_seen) and all(b.value > 0 for b in bars)
+    title = f"{prefix}{measured_in(unit)}"
+    notes = []
+    if any(b.range for b in bars):
+        notes.append("Whiskers: the quartiles' distance around the median.")
+    if len(bars) <= MOST_BARS and not wide:
+        if all(len(g.bars) == 1 for g in ordered):  # no peers: the metric names the bar
+            ordered = [Group("", [Bar(g.name, b.value, b.note, b.range, b.style) for g in ordered for b in g.bars])]
+        if any(r.ratio is not None for r in found):
+            notes.append("A ratio above 1: cohort is better.")
+        return figure(title, bar_chart(ordered, in_words(ordered, unit), unit), f"In {about(unit)}. {' '.join(notes)}")
+    if len(ordered) > MOST_ROWS:
+        notes.append(f"The first {MOST_ROWS} of {len(ordered)} metrics; the table has all.")
+    if wide:
+        notes.append("Logarithmic axis.")
+    notes.append(ratio_notes(found))
+    for group in ordered:
+        for bar in group.bars:
+            bar.style = peers.get(bar.name, 0)
+    names = legend([(n, i) for n, i in peers.items()], "dot") if len(peers) > 1 else ""
+    chart = dot_chart(ordered[:MOST_ROWS], in_words(ordered, unit), about(unit), wide)
+    return figure(title, chart, " ".join(n for n in notes if n), names)
+
+
+def moment(date: str) -> Optional[float]:
+    """Seconds of an ISO date or time."""
+    try:
+        parsed = datetime.datetime.fromisoformat(date.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def day(date: str) -> str:
+    return date[:10]
+
+
+def histories(history: Sequence[ResultFile]) -> List[str]:
+    """The metrics of a topic over its files, a plot a unit, and the ratios to peers."""
+    dated = [(moment(file.date), file) for file in history]
+    missing = [file for at, file in dated if at is None]
+    series: Dict[Tuple[str, str], Dict[str, List[Tuple[float, float]]]] = {}  # by (title, axis), then name
+    for at, file in dated:
+        if at is None:
+            continue
+        once = set()
+        for r in file.results:
+            name = f"{r.bench} {r.label}" if r.bench != file.topic else r.label
+            if r.value is not None and (r.unit, name) not in once:
+                once.add((r.unit, name))
+                series.setdefault((f"History: {r.unit}", about(r.unit)), {}).setdefault(name, []).append((at, r.value))
+            if r.peer and r.ratio is not None:
+                series.setdefault(("History: ratio to the peer", "above 1: cohort is better"), {}).setdefault(f"{name} against {r.peer}", []).append((at, r.ratio))
+    ticks = [(at, day(file.date)) for at, file in dated if at is not None]
+    out = []
+    for (title, axis), lines in series.items():
+        followed = {name: points for name, points in lines.items() if len(points) > 1}
+        if not followed:
+            continue
+        drawn = [Line(name, points, i) for i, (name, points) in enumerate(list(followed.items())[:8])]
+        values = [abs(y) for line in drawn for _, y in line.points]
+        log = min(values) > 0 and max(values) > WIDE * min(values)
+        label = f"{title} on {len(ticks)} dates: " + "; ".join(f"{l.name} from {number(l.points[0][1])} to {number(l.points[-1][1])}" for l in drawn)
+        notes = [f"The first 8 of {len(followed)} metrics measured more than once."] if len(followed) > 8 else []
+        notes += [f"{len(missing)} files without a date are left out."] if missing else []
+        ones = 1.0 if "ratio" in title else None
+        chart = line_chart(drawn, label, axis, "date", log=log, zero=not log and ones is None, x_ticks=ticks, reference=ones, size=(640, 320))
+        out.append(figure(title, chart, " ".join(notes), legend([(l.name, l.style) for l in drawn])))
+    return out
