@@ -95,10 +95,10 @@ def log_ticks(low: float, high: float, most: int = 6) -> List[float]:
 def tick_texts(ticks: Sequence[float]) -> List[str]:
     """Short texts that tell the ticks apart; thousands as k, millions as M."""
     largest = max((abs(t) for t in ticks), default=0.0)
-    if largest > 3e4 * min((abs(t) for t in ticks), default=1.0) > 0:  # of a logarithmic axis: each on its own
+    if len(ticks) > 1 and largest > 99 * abs(ticks[0]) > 0:  # of a logarithmic axis: each on its own
         return [tick_texts([t])[0] for t in ticks]
     for divisor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if 10 * divisor <= largest * 1.000001 < 1e13 and all(t == 0 or abs(t) >= divisor / 1000 for t in ticks):
+        if 10 * divisor <= largest * 1.000001 < 1e13 and all(t == 0 or abs(t) >= divisor / 10 for t in ticks):
             return [number(t / divisor, 6) + (suffix if t else "") for t in ticks]
     gaps = [b - a for a, b in zip(ticks, ticks[1:]) if b > a]
     even = gaps and max(gaps) < 1.01 * min(gaps)

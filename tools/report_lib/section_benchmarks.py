@@ -43,16 +43,16 @@ def overview(topics: Dict[str, List[ResultFile]]) -> str:
         for peer, ratios in peers.items():
             low, high = min(ratios), max(ratios)
             if low > 0:
-                note = f"{len(ratios)} results from {number(low, 3)} to {number(high, 3)}"
-                bar = Bar("median ratio", statistics.median(ratios), note, (low, high) if high > low else None)
+                note = f"{len(ratios)} result{'s' if len(ratios) > 1 else ''}"
+                bar = Bar("median ratio", statistics.median(ratios), note, (low, high) if high > low else None, range_name="from")
                 spans.append(Group(f"{topic} / {peer}", [bar]))
     listed = table(["benchmark", "newest", "files", "results", "against"], rows)
     if not spans:
         return listed
-    label = "ratios: " + "; ".join(f"{g.name} {number(g.bars[0].value, 3)}" for g in spans)
+    label = "ratios: " + "; ".join(f"{g.name} {ratio_text(g.bars[0].value)}" for g in spans)
     chart = dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 60, reference=1.0)
     note = "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
-    return figure("Benchmarks against their peers", chart, note) + details(f"{len(rows)} benchmarks", listed)
+    return figure("Benchmarks against their peers", chart, note, css="overview") + details(f"{len(rows)} benchmarks", listed)
 
 
 def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
@@ -68,7 +68,7 @@ def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
     facts = [newest.machine(), newest.date, f"command: {newest.head['command']}" if newest.head.get("command") else ""]
     facts += [f"{name} {newest.head[name]}" for name in ("commit", "compiler", "flags", "model") if newest.head.get(name)]
     out = [f'<section class="topic" data-scope><h3>{escape(topic)}</h3>', paragraph("; ".join(f for f in facts if f), "facts")]
-    out += [paragraph(note[0].upper() + note[1:] + ".", "note") for note in newest.notes]
+    out += [paragraph(capital(note) + ".", "note") for note in newest.notes]
     out.append(f'<div class="grid wide">{"".join(figures)}</div>')
     out.append(details(f"All {len(newest.results)} results", numbers(newest.results)))
     return "".join(out) + "</section>"
@@ -133,6 +133,10 @@ def plots(title: str, found: Sequence[Result]) -> List[str]:
     return out
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def about(unit: str) -> str:
     if unit.endswith("/s"):
         return f"{unit}, higher is better"
@@ -141,9 +145,13 @@ def about(unit: str) -> str:
 
 def measured_in(unit: str) -> str:
     if unit.endswith("/s"):
-        return "rates"
-    kinds = {"times": ("s", "ms", "us", "ns"), "losses": ("nats",), "bytes": ("bytes", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB")}
-    return next((kind for kind, units in kinds.items() if unit in units), unit or "results")
+        return f"rates ({unit})"
+    kinds = {"times": ("s", "ms", "us", "ns"), "losses": ("nats",), "memory": ("bytes", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB")}
+    return next((f"{kind} ({unit})" for kind, units in kinds.items() if unit in units), unit or "results")
+
+
+def ratio_text(ratio: float) -> str:
+    return f"{ratio:.2f}" if 0.1 <= abs(ratio) < 10 else number(ratio, 3)
 
 
 def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
@@ -162,6 +170,7 @@ def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
         assert match
         ranks = r.label[len(r.metric) :]
         what = (r.metric[: match.start()] + r.metric[match.end() :]).replace("__", "_").strip("_").replace("_", " ")
+        what = re.sub(r"^step [mu]?s (?=.)", "", what)
         for name, value in r.more.items():
             if name == "compute_ms" and r.unit == "ms" and isinstance(value, (int, float)):
                 note(r.unit, match[1] + ranks, "compute alone", float(value), None)
@@ -172,7 +181,7 @@ def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
     for unit, by_strategy in measured.items():
         order = sorted(by_strategy, key=lambda name: (STRATEGY_ORDER.get(re.split(r"[<,]", name)[0], 9), name))
         groups = [Group(name, list(by_strategy[name].values())) for name in order]
-        out.append(figure(f"{prefix}strategies compared", bar_chart(groups, in_words(groups, unit), unit), f"In {about(unit)}."))
+        out.append(figure(f"{prefix}strategies compared ({unit})" if prefix else f"Strategies compared ({unit})", bar_chart(groups, in_words(groups, unit), unit), f"In {about(unit)}."))
     return out
 
 
@@ -217,7 +226,7 @@ def over_size(prefix: str, unit: str, name: str, family: Sequence[Tuple[int, Res
     ratios = ratio_notes([r for _, r in family])
     label = f"{name} in {unit} over sizes: " + "; ".join(f"{l.name} from {number(l.points[0][1])} to {number(l.points[-1][1])}" for l in drawn if l.points)
     chart = line_chart(drawn, label, f"{about(unit)}", "size", log=True, log_x=True, x_ticks=ticks, size=(640, 360))
-    return figure(f"{prefix}{name.replace('_', ' ')} by size", chart, ratios, legend([(l.name, l.style) for l in drawn]))
+    return figure(capital(f"{prefix}{name.replace('_', ' ')} by size ({unit})"), chart, ratios, legend([(l.name, l.style) for l in drawn]))
 
 
 def ratio_notes(found: Iterable[Result]) -> str:
@@ -225,7 +234,7 @@ def ratio_notes(found: Iterable[Result]) -> str:
     for r in found:
         if r.peer and r.ratio is not None:
             by_peer.setdefault(r.peer, []).append(r.ratio)
-    texts = [f"{number(min(v), 3)} to {number(max(v), 3)} against {peer}" for peer, v in by_peer.items()]
+    texts = [f"{ratio_text(min(v))} to {ratio_text(max(v))} against {peer}" if len(v) > 1 else f"{ratio_text(v[0])} against {peer}" for peer, v in by_peer.items()]
     return f"Ratios: {'; '.join(texts)}." if texts else ""
 
 
@@ -238,13 +247,13 @@ def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
         group = groups.setdefault((r.label, r.value), Group(r.label, [Bar(OURS, r.value, range=r.range())]))
         if r.peer and r.peer_value is not None:
             peer = r.peer if r.peer != OURS else "cohort, as the peer"
-            ratio = f"ratio {number(r.ratio, 3)}" if r.ratio is not None else ""
+            ratio = f"ratio {ratio_text(r.ratio)}" if r.ratio is not None else ""
             group.bars.append(Bar(peer, r.peer_value, ratio, r.peer_range(), 1 + (peers.get(r.peer, 0) - 1) % 5))
     ordered = list(groups.values())
     bars = [b for g in ordered for b in g.bars]
     sizes_seen = [abs(b.value) for b in bars if b.value]
     wide = bool(sizes_seen) and max(sizes_seen) > WIDE * min(sizes_seen) and all(b.value > 0 for b in bars)
-    title = f"{prefix}{measured_in(unit)}"
+    title = prefix + measured_in(unit) if prefix else capital(measured_in(unit))
     notes = []
     if any(b.range for b in bars):
         notes.append("Whiskers: the quartiles' distance around the median.")

@@ -58,7 +58,8 @@ class Totals:
 
     @property
     def untraced(self) -> float:
-        return max(0.0, self.window - self.compute - self.exposed)
+        left = self.window - self.compute - self.exposed
+        return left if left > 1e-6 * self.window else 0.0  # no more than rounding
 
 
 @dataclass
