@@ -221,7 +221,7 @@ def series(line: Line, buckets: Sequence[Bucket], cut: bool, x: Scale, y: Scale,
     out.append(f'<path class="{css}" d="{path_of(points)}"/>')
     every = 1 if len(points) <= 30 else math.ceil(len(points) / 6)
     for px_, py in points[(0 if every == 1 else (index * every) // max(1, count)) :: every]:
-        out.append(mark(line.style, px_, py, 3.2, "mark hollow" if line.dashed else "mark"))
+        out.append(mark(line.style, px_, py, 2.6 if line.dashed else 3.2, "mark hollow" if line.dashed else "mark"))
     return (
         f'<g class="s{line.style % STYLES}" data-key="{escape(line.key or line.name)}" data-name="{escape(line.name)}"'
         f' data-points="{json.dumps(data, separators=(",", ":"))}">{"".join(out)}</g>'

@@ -129,10 +129,16 @@ def loss(runs: Sequence[Run]) -> str:
         more.append(f"{lost} losses that are null, NaN or infinite are crossed on the axis.")
     if len(events) > 200:
         more.append("The first 200 crosses are drawn.")
-    views = []
-    for log in (False, True):
-        chart = line_chart(lines, describe("loss", lines), "loss, mean over the batch", log=log, events=events)
-        views.append(("logarithmic" if log else "linear", chart))
+    axis = "loss, mean over the batch"
+    views = [
+        ("linear", line_chart(lines, describe("loss", lines), axis, events=events)),
+        ("logarithmic", line_chart(lines, describe("loss", lines), axis, log=True, events=events)),
+    ]
+    middle = max((line.points[-1][0] for line in lines), default=0.0) / 2
+    late = [Line(l.name, [p for p in l.points if p[0] >= middle], l.style, l.dashed, l.key) for l in lines]
+    if sum(map(len, (l.points for l in late))) > 1:
+        about = f"loss of the second half, {describe('', late)}"
+        views.append(("second half", line_chart(late, about, axis, events=[e for e in events if e.x >= middle])))
     return figure("Loss", switched(views, "axis of the loss"), notes_on(lines, True, *more))
 
 

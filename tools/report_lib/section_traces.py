@@ -10,13 +10,12 @@ from .chart import Bar, Group, Line, bar_chart, escape, line_chart, px, shortene
 from .errors import ReportError
 from .parts import details, figure, paragraph, table
 from .scale import Scale, compact, linear_ticks, number, tick_texts, time_unit
-from .trace import COMMUNICATION, COMPUTE, KINDS, OTHER, WAIT, Span, Step, Totals, Trace, limits
+from .trace import COMMUNICATION, COMPUTE, KINDS, OTHER, ROUNDING, WAIT, Span, Step, Totals, Trace, limits, own_times
 
 WIDTH, LEFT, ROW, LANE = 1180, 150, 30, 22
 STYLE = {COMPUTE: 0, COMMUNICATION: 1, WAIT: 3, OTHER: 5}  # colours and hatchings of chart.css
 MOST_SPANS = 3000  # of a timeline
 MOST_RANKS = 16
-ROUNDING = 0.01  # microseconds by which neighbours may overlap and still be neighbours
 MOST_LANES = 4  # of spans inside spans on one stream
 
 
@@ -190,16 +189,16 @@ def durations(trace: Trace, step: Step) -> str:
 
 
 def longest(trace: Trace, step: Step) -> str:
-    """What takes most, by name: total time on all ranks."""
+    """What takes most, by name: own time on all ranks."""
     sums: Dict[Tuple[str, str], float] = {}
-    for span in trace.within(step):
+    for span, own in own_times(trace.within(step)):
         if span.kind != OTHER:
-            sums[span.name, span.kind] = sums.get((span.name, span.kind), 0.0) + span.duration
+            sums[span.name, span.kind] = sums.get((span.name, span.kind), 0.0) + own
     ranks = max(1, len(trace.ranks()))
     first = sorted(sums.items(), key=lambda p: -p[1])[:12]
     bars = [Bar(name, us / ranks / 1e3, kind if kind != COMPUTE else "", style=STYLE[kind]) for (name, kind), us in first]
     label = "; ".join(f"{b.name} {number(b.value)} ms" for b in bars)
-    return figure("Longest by name", bar_chart([Group("", bars)], label, "ms", 440), "All spans of a name together, mean over ranks; spans inside spans count in both.")
+    return figure("Longest by name", bar_chart([Group("", bars)], label, "ms", 440), "All spans of a name together, without the spans inside them; mean over ranks.")
 
 
 def numbers(trace: Trace, totals: Sequence[Totals]) -> str:

@@ -15,6 +15,7 @@ Interval = Tuple[float, float]
 COMPUTE, COMMUNICATION, WAIT, OTHER = "compute", "communication", "wait", "other"
 KINDS = (COMPUTE, COMMUNICATION, WAIT, OTHER)
 COLLECTIVE = re.compile(r"all.?reduce|reduce.?scatter|all.?gather|broadcast|barrier|\bsend\b|\brecv\b|nccl|\bcomm", re.I)
+ROUNDING = 0.01  # microseconds by which neighbours may overlap and still be neighbours
 STEP = re.compile(r"^(?:optimi[sz]er )?step\b[ #]*(\d*)$", re.I)
 
 
@@ -139,6 +140,21 @@ def totals_of(rank: int, spans: List[Span], step: Step) -> Totals:
     return Totals(rank, step.duration, length(compute), length(communication), length(exposed))
 
 
+def own_times(spans: Iterable[Span]) -> List[Tuple[Span, float]]:
+    """Each span, in the order of their begins, with its duration less that of the spans directly inside it."""
+    own: List[List[Any]] = []
+    inside: Dict[Tuple[int, int], List[List[Any]]] = {}  # by row: the spans that are open
+    for span in spans:
+        opened = inside.setdefault((span.rank, span.stream), [])
+        while opened and opened[-1][0].end <= span.begin + ROUNDING:
+            opened.pop()
+        if opened:
+            opened[-1][1] -= min(span.end, opened[-1][0].end) - span.begin
+        own.append([span, span.duration])
+        opened.append(own[-1])
+    return [(span, max(0.0, left)) for span, left in own]
+
+
 def parse(path: str, content: Any) -> Trace:
     events = content.get("traceEvents") if isinstance(content, dict) else content
     if not isinstance(events, list):
@@ -229,9 +245,9 @@ def collect(trace: Trace, timed: List[Tuple[int, Dict[str, Any], float, float]])
         args = args if isinstance(args, dict) else {}
         step = args.get("step")
         step = step if isinstance(step, int) and not isinstance(step, bool) else None
-        is_step = STEP.match(name)
-        if is_step:
-            number = int(is_step[1][:15]) if is_step[1] else step
+        called = STEP.match(name)
+        if called or event.get("cat") == "step":
+            number = int(called[1][:15]) if called and called[1] else step
             key = number if number is not None else ("unnumbered", begin)
             marked.setdefault(key, []).append((begin, end))
             continue
