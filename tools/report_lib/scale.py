@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 Point = Tuple[float, float]
-LARGEST = 1e300  # beyond, differences overflow
-SMALLEST = 1e-300
+LARGEST = 1e120  # beyond, and below SMALLEST, ratios and squares overflow
+SMALLEST = 1e-120
 
 
 def finite(value: object) -> Optional[float]:
@@ -138,7 +138,7 @@ def scale_over(values: Sequence[float], start: float, end: float, log: bool = Fa
     if log:
         if high <= low:
             return Scale(low / 2, low * 2, start, end, True)
-        factor = (high / low) ** room if high / low < LARGEST else 1.0
+        factor = (high / low) ** room
         return Scale(low / factor, high * factor, start, end, True)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
