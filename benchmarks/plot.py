@@ -1,83 +1,66 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
-# benchmarks/plot.py: the newest results as figures in docs/figures/. Needs matplotlib.
-"""Draws docs/figures/all_reduce.svg and docs/figures/overlap.svg from the newest benchmarks/results/*.jsonl."""
+# benchmarks/plot.py: the newest results as figures in docs/figures/, drawn as tools/report draws them.
+"""usage: plot.py [FOLDER]   writes all_reduce.svg, overlap.svg and strategies.svg there (docs/figures) from the newest
+benchmarks/results/*.jsonl"""
 
-import json
+import dataclasses
 import pathlib
-
-import matplotlib
-
-matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FIGURES = ROOT / "docs" / "figures"
-matplotlib.rcParams.update({
-    "svg.hashsalt": "cohort", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.alpha": 0.3, "figure.figsize": (7, 4), "figure.constrained_layout.use": True,
-})  # fmt: skip
+sys.path.insert(0, str(ROOT / "tools"))
+from report_lib import results, section_benchmarks as section  # noqa: E402
+from report_lib.chart import bar_chart  # noqa: E402
+from report_lib.figure_file import figure_file  # noqa: E402
+from report_lib.readers import lines_of, text_of  # noqa: E402
 
 
 def newest(bench):
     files = sorted((ROOT / "benchmarks" / "results").glob(f"*-{bench}.jsonl"))
     if not files:
         raise SystemExit(f"plot: no results of {bench}; run tools/bench --peers {bench}")
-    rows = [json.loads(line) for line in files[-1].read_text().splitlines()]
-    return files[-1].name[:10], [row for row in rows if "metric" in row]
-
-
-def save(figure, name, title):
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
-    print(f"wrote docs/figures/{name}.svg")
+    return results.parse(str(files[-1]), *lines_of(files[-1], text_of(files[-1])))
 
 
 def all_reduce():
-    date, rows = newest("all_reduce")
-    lines = {"cohort, threads": {}}
-    for row in rows:
-        size = int(row["metric"].removeprefix("time_"))
-        lines["cohort, threads"][size] = row["value"]
-        lines.setdefault(row["peer"], {})[size] = row["peer_value"]
-    figure, axes = plt.subplots()
-    for name, times in lines.items():
-        dashed = "floor" in name
-        axes.loglog(
-            list(times), list(times.values()), "--" if dashed else "-o", label=name, markersize=4,
-            color="gray" if dashed else None, linewidth=2.5 if name.startswith("cohort") else 1.2,
-        )  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_xticks([4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20], ["4 KiB", "64 KiB", "1 MiB", "16 MiB", "64 MiB"])
-    axes.set_ylabel("microseconds (lower is better)")
-    axes.legend(frameon=False)
-    save(figure, "all_reduce", f"all-reduce of floats, 2 ranks on 2 cores ({date})")
+    file = newest("all_reduce")
+    ((name, family),) = section.sizes(file.results)
+    title = f"All-reduce of floats, 2 ranks on 2 cores ({section.day(file.date)})"
+    entries = [(line.name, line.style) for line in section.lines_over_size(family)]
+    return figure_file(title, section.size_chart(family, f"{name} of all-reduce over sizes", family[0][1].unit, (700, 360)), entries)
 
 
-def overlap():
-    date, rows = newest("overlap")
-    value = {row["metric"]: row for row in rows if "compute_ms" in row}
-    names = ["Replicate", "FullShard"]
-    compute = [value[f"{n}_step"]["compute_ms"] for n in names]
-    overlapped = [value[f"{n}_step"]["value"] for n in names]
-    inline = [value[f"{n}_inline_step"]["value"] for n in names]
-    figure, axes = plt.subplots()
-    width = 0.26
-    for k, (times, label) in enumerate(
-        ((compute, "compute alone"), (overlapped, "with the wire, overlapped"), (inline, "with the wire, inline"))
-    ):
-        bars = axes.bar([i + (k - 1) * width for i in range(len(names))], times, width * 0.95, label=label)
-        axes.bar_label(bars, fmt="%.0f", fontsize=9)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylabel("ms a step")
-    axes.set_ylim(0, 1.25 * max(inline))
-    axes.grid(axis="x", visible=False)
-    axes.legend(frameon=False, ncols=3, loc="upper center", fontsize=9)
-    save(figure, "overlap", f"a slow wire hides behind compute: GPT of 12 layers, 2 ranks ({date})")
+def strategies(bench, title, names, ranks=""):
+    """Grouped bars of the strategies' times: what is in `names`, under those names; ranks: only the groups of so many."""
+    file = newest(bench)
+    groups = [g for g in section.strategy_groups(file.results)["ms"] if g.name.endswith(ranks)]
+    for group in groups:
+        group.name = group.name[: len(group.name) - len(ranks)]
+        group.bars = [dataclasses.replace(bar, name=names[bar.name]) for bar in group.bars if bar.name in names]
+    return figure_file(f"{title} ({section.day(file.date)})", bar_chart(groups, section.in_words(groups, "ms"), "ms", 700))
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "all_reduce": all_reduce(),
+        "overlap": strategies(
+            "overlap",
+            "A slow wire hides behind compute: GPT of 12 layers, 2 ranks, ms a step",
+            {"compute alone": "compute alone", "step": "with the wire, overlapped", "inline step": "with the wire, inline"},
+            ", 2 ranks",
+        ),
+        "strategies": strategies(
+            "strategies", "A GPT's step under each strategy, 2 ranks x 1 thread, ms a step", {"2x1 threads": "threads", "2x1 mpi": "MPI"}
+        ),
+    }
+    for name, text in figures.items():
+        (folder / f"{name}.svg").write_text(text, encoding="utf-8")
+        print(f"wrote {folder / name}.svg")
 
 
 if __name__ == "__main__":
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    all_reduce()
-    overlap()
+    main()

@@ -15,6 +15,7 @@ from typing import List, Optional, Sequence, Tuple
 from .scale import Bucket, Point, Scale, compact, envelope, number, scale_over, tick_texts
 
 STYLES = 6  # colours of chart.css; shapes and dashes go on
+NARROW = 440  # units of a plot that a phone shows
 MOST_BUCKETS = 240  # of a series that is too long to draw point by point
 
 
@@ -23,7 +24,7 @@ class Line:
     """A series: points in the order of x."""
 
     name: str
-    points: Sequence[Point]
+    points: List[Point]
     style: int = 0
     dashed: bool = False  # with a hollow mark at every point
     key: str = ""  # what a legend's button shows and hides; the name if empty
@@ -166,7 +167,7 @@ def line_chart(
     x_ticks: Optional[Sequence[Tuple[float, str]]] = None,
     events: Sequence[Event] = (),
     reference: Optional[float] = None,  # a y worth a line of its own, such as a ratio of 1
-    size: Tuple[int, int] = (440, 264),
+    size: Tuple[int, int] = (NARROW, 264),
 ) -> str:
     """Lines over a common x. Series of more points than can be seen become means with a band from least to greatest.
 
@@ -228,34 +229,41 @@ def series(line: Line, buckets: Sequence[Bucket], cut: bool, x: Scale, y: Scale,
     )
 
 
-def bar_chart(groups: Sequence[Group], label: str, unit: str, width: int = 640) -> str:
-    """Horizontal bars from zero, each with its name, value and range, under their group's heading."""
+def bar_chart(groups: Sequence[Group], label: str, unit: str, width: int = 640, narrow: bool = False) -> str:
+    """Horizontal bars from zero, each with its name, value and range, under their group's heading; when narrow, the texts
+    stand above the bars."""
     bars = [bar for group in groups for bar in group.bars]
-    named = max((width_of(shortened(b.name, 44)) for b in bars), default=0) + 12
-    ends = [end_text(b, unit) for b in bars]
-    right = width - max((width_of(t) for t in ends), default=0) - 12
+    width = NARROW if narrow else width
+    named = 2.0 if narrow else max((width_of(shortened(b.name, 44)) for b in bars), default=0) + 12
+    right = width - (12 if narrow else max((width_of(end_text(b, unit)) for b in bars), default=0) + 12)
     reach = [v for b in bars for v in (b.value, *(b.range or ()))]
     x = scale_over(reach + [0.0], named, right, zero=True, room=0)
     out, top = [], 4.0
     headings = any(group.name for group in groups)
     for group in groups:
         if headings:
-            out.append(f'<text class="strong" x="2" y="{px(top + 13)}">{escape(shortened(group.name, int(width / 6.8)))}</text>')
+            out.append(f'<text class="strong" x="2" y="{px(top + 13)}">{escape(shortened(group.name, int(width / 7.5)))}</text>')
             top += 20
         for bar in group.bars:
+            text, name = end_text(bar, unit), shortened(bar.name, 28 if narrow else 44)
+            if narrow:
+                out.append(f'<text x="2" y="{px(top + 12)}">{escape(name)}</text>')
+                out.append(f'<text x="{width - 4}" y="{px(top + 12)}" text-anchor="end">{escape(text)}</text>')
+                top += 15
+            else:
+                out.append(f'<text x="{px(named - 6)}" y="{px(top + 13)}" text-anchor="end">{escape(name)}</text>')
             out.append(f'<path class="axis" d="M{px(x(0))} {px(top)}v18"/>')
             begin, end = sorted((x(0), x(bar.value)))
-            title = f"<title>{escape(hover(group.name, bar, unit))}</title>"
-            out.append(f'<text x="{px(named - 6)}" y="{px(top + 13)}" text-anchor="end">{escape(shortened(bar.name, 44))}</text>')
             out.append(
                 f'<rect class="bar {fill(bar.style)} s{bar.style % STYLES}" x="{px(begin)}" y="{px(top + 2)}"'
-                f' width="{px(max(end - begin, 0.5))}" height="14"{hatch(bar.style)}>{title}</rect>'
+                f' width="{px(max(end - begin, 0.5))}" height="14"{hatch(bar.style)}><title>{escape(hover(group.name, bar, unit))}</title></rect>'
             )
             if bar.range:
                 low, high = (x(v) for v in bar.range)
                 end = max(end, high)
                 out.append(f'<path class="whisker" d="M{px(low)} {px(top + 5)}v8m0 -4H{px(high)}m0 -4v8"/>')
-            out.append(f'<text x="{px(end + 6)}" y="{px(top + 13)}">{escape(end_text(bar, unit))}</text>')
+            if not narrow:
+                out.append(f'<text x="{px(end + 6)}" y="{px(top + 13)}">{escape(text)}</text>')
             top += 20
         top += 6
     return svg(width, top, label, "".join(out))
@@ -275,28 +283,33 @@ def hover(group: str, bar: Bar, unit: str) -> str:
 
 
 def dot_chart(
-    groups: Sequence[Group], label: str, unit: str, log: bool, width: int = 640, most_name: int = 44, reference: Optional[float] = None
+    groups: Sequence[Group], label: str, unit: str, log: bool, width: int = 640, reference: Optional[float] = None, narrow: bool = False
 ) -> str:
-    """A row a group, a mark a value, on one axis; `reference` is a value worth a line of its own."""
+    """A row a group, a mark a value, on one axis; when narrow, the names stand above the rows. `reference` is a value worth a
+    line of its own."""
     bars = [bar for group in groups for bar in group.bars if not log or bar.value > 0]
-    named = max((width_of(shortened(g.name, most_name)) for g in groups), default=0) + 12
+    width, row = (NARROW, 32) if narrow else (width, 20)
+    named = 2.0 if narrow else max((width_of(shortened(g.name, 60)) for g in groups), default=0) + 12
     reach = [v for b in bars for v in (b.value, *(b.range or ())) if not log or v > 0] + ([reference] if reference is not None else [])
     x = scale_over(reach, named + 8, width - 20, log, zero=not log, room=0.04)
-    bottom = 8.0 + 20 * len(groups)
+    bottom = 8.0 + row * len(groups)
     ticks = x.ticks(6)
     out = [x_axis(x, bottom, 4, ticks, tick_texts(ticks), grid=True)]
     out.append(f'<text class="quiet" x="{px((x.start + x.end) / 2)}" y="{px(bottom + 35)}" text-anchor="middle">{escape(unit)}</text>')
     if reference is not None and x.inside(reference):
         out.append(f'<path class="axis dashed" d="M{px(x(reference))} 4V{px(bottom)}"/>')
     for i, group in enumerate(groups):
-        at = 18.0 + 20 * i
-        out.append(f'<text x="{px(named - 6)}" y="{px(at + 4)}" text-anchor="end">{escape(shortened(group.name, most_name))}</text>')
+        at = row * (i + 1) - 2.0
+        if narrow:
+            out.append(f'<text class="halo" x="2" y="{px(at - 9)}">{escape(shortened(group.name, 58))}</text>')
+        else:
+            out.append(f'<text x="{px(named - 6)}" y="{px(at + 4)}" text-anchor="end">{escape(shortened(group.name, 60))}</text>')
         out.append(f'<path class="grid" d="M{px(named)} {px(at)}H{px(x.end)}"/>')
         for bar in reversed(group.bars):  # the first lies on top
             if log and bar.value <= 0:
                 continue
             dot = mark(bar.style, x(bar.value), at, 4.2, title=hover(group.name, bar, unit))
-            if bar.range and bar.range[0] > 0:
+            if bar.range and (bar.range[0] > 0 or not log):
                 low, high = (x(v) for v in bar.range)
                 dot = f'<path class="line" d="M{px(low)} {px(at)}H{px(high)}"/>' + dot
             out.append(f'<g class="s{bar.style % STYLES}" data-key="{escape(bar.name)}">{dot}</g>')

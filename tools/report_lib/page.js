@@ -191,7 +191,8 @@ for (const plot of document.querySelectorAll("[data-timeline]")) timeline(plot);
 
 // For tests: how many plots there are and how many of those on show have no size.
 const plots = [...document.querySelectorAll(".plot")];
-const shown = plots.filter((p) => !p.closest(".view") || getComputedStyle(p.closest(".view")).display !== "none");
+const hidden = (p) => [".view", ".for-wide", ".for-narrow"].some((css) => { const box = p.closest(css); return box && getComputedStyle(box).display === "none"; });
+const shown = plots.filter((p) => !hidden(p));
 const empty = shown.filter((p) => { const box = p.getBoundingClientRect(); return !(box.width > 50 && box.height > 10); });
 const root = document.documentElement;
 root.dataset.plots = plots.length;

@@ -47,16 +47,3 @@ def page(inputs: Inputs, title: str, made: str, step: Optional[int] = None) -> s
         f'<svg width="0" height="0" style="position:absolute" aria-hidden="true">{patterns()}</svg>'
         f"<main>{''.join(body)}</main>\n<footer>{sources}</footer>\n<script>\n{asset('page.js')}</script></body></html>\n"
     )
-
-
-def standalone(chart: str, title: str, names: str) -> str:
-    """A chart as an SVG file of its own, with its title and legend above it."""
-    style = asset("chart.css").replace("<", "&lt;")
-    width, height = (float(v) for v in chart.split('viewBox="0 0 ', 1)[1].split('"', 1)[0].split())
-    top = 34 + (22 if names else 0)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height + top:g}" width="{width:g}" height="{height + top:g}">'
-        f"<title>{escape(title)}</title><style>{style}</style>{patterns()}"
-        f'<rect class="backdrop" width="100%" height="100%"/><g class="plot"><text class="strong" x="2" y="18" font-size="14">{escape(title)}</text>{names}</g>'
-        f'<svg y="{top}" width="{width:g}" height="{height:g}">{chart}</svg></svg>\n'
-    )

@@ -18,6 +18,11 @@ def figure(title: str, chart: str, note: str = "", legend: str = "", css: str = 
     return f'<figure class="{css}">{inner}</figure>'
 
 
+def by_width(wide: str, narrow: str) -> str:
+    """One plot in two shapes; the window decides which one is shown."""
+    return f'<div class="for-wide">{wide}</div><div class="for-narrow">{narrow}</div>'
+
+
 def switched(views: Sequence[Tuple[str, str]], about: str) -> str:
     """Several views of one thing, the first shown: radio buttons and style sheets alone, so that it works without scripts."""
     if len(views) == 1:

@@ -8,16 +8,18 @@ import re
 import statistics
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from .chart import Bar, Group, Line, bar_chart, dot_chart, escape, line_chart
-from .parts import details, figure, filled, legend, paragraph, table
+from .chart import NARROW, Bar, Group, Line, bar_chart, dot_chart, escape, line_chart
+from .parts import by_width, details, figure, filled, legend, paragraph, table
 from .results import LOWER_IS_BETTER, Result, ResultFile
-from .scale import number
+from .scale import finite, number
 
 STRATEGY = re.compile(r"(Replicate|ShardOptimizer|ShardGradients|FullShardKeepForward|FullShard|HybridShard(?:<\d+>)?)")
 MOST_BARS = 24  # more are dots, on a row a metric
 MOST_ROWS = 60  # of a dot plot; the rest are in the table
 WIDE = 30.0  # values further apart than this go on a logarithmic axis
 OURS = "cohort"
+BOTH = (False, True)  # a plot for wide windows, one for narrow ones
+SIZES = ((640, 360), (NARROW, 300))
 
 
 def section(files: Sequence[ResultFile]) -> str:
@@ -50,7 +52,7 @@ def overview(topics: Dict[str, List[ResultFile]]) -> str:
     if not spans:
         return listed
     label = "ratios: " + "; ".join(f"{g.name} {ratio_text(g.bars[0].value)}" for g in spans)
-    chart = dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 60, reference=1.0)
+    chart = by_width(*(dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 1.0, narrow) for narrow in BOTH))
     note = "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
     return figure("Benchmarks against their peers", chart, note, css="overview") + details(f"{len(rows)} benchmarks", listed)
 
@@ -155,7 +157,14 @@ def ratio_text(ratio: float) -> str:
 
 
 def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
-    """A group a strategy (and number of ranks); in it one bar for each thing that was measured under it."""
+    out = []
+    for unit, groups in strategy_groups(found).items():
+        out.append(figure(capital(f"{prefix}strategies compared ({unit})"), bars(groups, unit), f"In {about(unit)}."))
+    return out
+
+
+def strategy_groups(found: Sequence[Result]) -> Dict[str, List[Group]]:
+    """By unit: a group a strategy (and number of ranks); in it one bar for each thing that was measured under it."""
     measured: Dict[str, Dict[str, Dict[str, Bar]]] = {}  # by unit, strategy, what
     styles: Dict[str, int] = {}
 
@@ -167,25 +176,28 @@ def strategies(prefix: str, found: Sequence[Result]) -> List[str]:
 
     for r in found:
         match = STRATEGY.search(r.metric)
-        assert match
+        if not match:
+            continue
         ranks = r.label[len(r.metric) :]
         what = (r.metric[: match.start()] + r.metric[match.end() :]).replace("__", "_").strip("_").replace("_", " ")
         what = re.sub(r"^step [mu]?s (?=.)", "", what)
-        for name, value in r.more.items():
-            if name == "compute_ms" and r.unit == "ms" and isinstance(value, (int, float)):
-                note(r.unit, match[1] + ranks, "compute alone", float(value), None)
+        if r.unit == "ms":
+            note(r.unit, match[1] + ranks, "compute alone", finite(r.more.get("compute_ms")), None)
         note(r.unit, match[1] + ranks, what, r.value, r.range())
         if r.peer and STRATEGY.fullmatch(r.peer):
             note(r.unit, r.peer + ranks, what, r.peer_value, r.peer_range())
-    out = []
-    for unit, by_strategy in measured.items():
-        order = sorted(by_strategy, key=lambda name: (STRATEGY_ORDER.get(re.split(r"[<,]", name)[0], 9), name))
-        groups = [Group(name, list(by_strategy[name].values())) for name in order]
-        out.append(figure(f"{prefix}strategies compared ({unit})" if prefix else f"Strategies compared ({unit})", bar_chart(groups, in_words(groups, unit), unit), f"In {about(unit)}."))
-    return out
+
+    def order(name: str) -> Tuple[int, str]:
+        return STRATEGY_ORDER.get(re.split(r"[<,]", name)[0], len(STRATEGY_ORDER)), name
+
+    return {unit: [Group(name, list(by_strategy[name].values())) for name in sorted(by_strategy, key=order)] for unit, by_strategy in measured.items()}
 
 
 STRATEGY_ORDER = {n: i for i, n in enumerate(("Replicate", "ShardOptimizer", "ShardGradients", "FullShard", "FullShardKeepForward", "HybridShard"))}
+
+
+def bars(groups: Sequence[Group], unit: str) -> str:
+    return by_width(*(bar_chart(groups, in_words(groups, unit), unit, narrow=narrow) for narrow in BOTH))
 
 
 def in_words(groups: Sequence[Group], unit: str) -> str:
@@ -214,19 +226,27 @@ def size_text(size: int) -> str:
     return str(size)
 
 
-def over_size(prefix: str, unit: str, name: str, family: Sequence[Tuple[int, Result]]) -> str:
+def lines_over_size(family: Sequence[Tuple[int, Result]]) -> List[Line]:
     lines: Dict[str, Dict[int, float]] = {OURS: {}}
     for size, r in sorted(family, key=lambda p: p[0]):
         if r.value is not None:
             lines[OURS][size] = r.value
         if r.peer and r.peer_value is not None:
             lines.setdefault(r.peer, {})[size] = r.peer_value
-    drawn = [Line(peer, [(float(s), v) for s, v in points.items()], i) for i, (peer, points) in enumerate(lines.items())]
+    return [Line(peer, [(float(s), v) for s, v in points.items()], i) for i, (peer, points) in enumerate(lines.items())]
+
+
+def size_chart(family: Sequence[Tuple[int, Result]], label: str, unit: str, size: Tuple[int, int]) -> str:
     ticks = [(float(s), size_text(s)) for s in sorted({s for s, _ in family})]
-    ratios = ratio_notes([r for _, r in family])
-    label = f"{name} in {unit} over sizes: " + "; ".join(f"{l.name} from {number(l.points[0][1])} to {number(l.points[-1][1])}" for l in drawn if l.points)
-    chart = line_chart(drawn, label, f"{about(unit)}", "size", log=True, log_x=True, x_ticks=ticks, size=(640, 360))
-    return figure(capital(f"{prefix}{name.replace('_', ' ')} by size ({unit})"), chart, ratios, legend([(l.name, l.style) for l in drawn]))
+    return line_chart(lines_over_size(family), label, about(unit), "size", log=True, log_x=True, x_ticks=ticks, size=size)
+
+
+def over_size(prefix: str, unit: str, name: str, family: Sequence[Tuple[int, Result]]) -> str:
+    drawn = lines_over_size(family)
+    ends = [f"{l.name} from {number(l.points[0][1])} to {number(l.points[-1][1])}" for l in drawn if l.points]
+    chart = by_width(*(size_chart(family, f"{name} in {unit} over sizes: {'; '.join(ends)}", unit, size) for size in SIZES))
+    title = capital(f"{prefix}{name.replace('_', ' ')} by size ({unit})")
+    return figure(title, chart, ratio_notes([r for _, r in family]), legend([(l.name, l.style) for l in drawn]))
 
 
 def ratio_notes(found: Iterable[Result]) -> str:
@@ -250,19 +270,19 @@ def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
             ratio = f"ratio {ratio_text(r.ratio)}" if r.ratio is not None else ""
             group.bars.append(Bar(peer, r.peer_value, ratio, r.peer_range(), 1 + (peers.get(r.peer, 0) - 1) % 5))
     ordered = list(groups.values())
-    bars = [b for g in ordered for b in g.bars]
-    sizes_seen = [abs(b.value) for b in bars if b.value]
-    wide = bool(sizes_seen) and max(sizes_seen) > WIDE * min(sizes_seen) and all(b.value > 0 for b in bars)
+    every = [b for g in ordered for b in g.bars]
+    sizes_seen = [abs(b.value) for b in every if b.value]
+    wide = bool(sizes_seen) and max(sizes_seen) > WIDE * min(sizes_seen) and all(b.value > 0 for b in every)
     title = prefix + measured_in(unit) if prefix else capital(measured_in(unit))
     notes = []
-    if any(b.range for b in bars):
+    if any(b.range for b in every):
         notes.append("Whiskers: the quartiles' distance around the median.")
-    if len(bars) <= MOST_BARS and not wide:
+    if len(every) <= MOST_BARS and not wide:
         if all(len(g.bars) == 1 for g in ordered):  # no peers: the metric names the bar
             ordered = [Group("", [Bar(g.name, b.value, b.note, b.range, b.style) for g in ordered for b in g.bars])]
         if any(r.ratio is not None for r in found):
             notes.append("A ratio above 1: cohort is better.")
-        return figure(title, bar_chart(ordered, in_words(ordered, unit), unit), f"In {about(unit)}. {' '.join(notes)}")
+        return figure(title, bars(ordered, unit), f"In {about(unit)}. {' '.join(notes)}")
     if len(ordered) > MOST_ROWS:
         notes.append(f"The first {MOST_ROWS} of {len(ordered)} metrics; the table has all.")
     if wide:
@@ -272,7 +292,7 @@ def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
         for bar in group.bars:
             bar.style = peers.get(bar.name, 0)
     names = legend([(n, i) for n, i in peers.items()], "dot") if len(peers) > 1 else ""
-    chart = dot_chart(ordered[:MOST_ROWS], in_words(ordered, unit), about(unit), wide)
+    chart = by_width(*(dot_chart(ordered[:MOST_ROWS], in_words(ordered, unit), about(unit), wide, narrow=narrow) for narrow in BOTH))
     return figure(title, chart, " ".join(n for n in notes if n), names)
 
 
@@ -318,6 +338,7 @@ def histories(history: Sequence[ResultFile]) -> List[str]:
         notes = [f"The first 8 of {len(followed)} metrics measured more than once."] if len(followed) > 8 else []
         notes += [f"{len(missing)} files without a date are left out."] if missing else []
         ones = 1.0 if "ratio" in title else None
-        chart = line_chart(drawn, label, axis, "date", log=log, zero=not log and ones is None, x_ticks=ticks, reference=ones, size=(640, 320))
+        zero = not log and ones is None
+        chart = by_width(*(line_chart(drawn, label, axis, "date", log, zero=zero, x_ticks=ticks, reference=ones, size=s) for s in SIZES))
         out.append(figure(title, chart, " ".join(notes), legend([(l.name, l.style) for l in drawn])))
     return out

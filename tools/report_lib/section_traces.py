@@ -56,7 +56,8 @@ def of_trace(trace: Trace, number_of_step: Optional[int]) -> str:
 
 def stacked(spans: Sequence[Span]) -> List[Tuple[int, Span]]:
     """Each span with its depth: 0 outside, one more inside another. Spans are in the order of their begins."""
-    out, open_ends = [], []
+    out: List[Tuple[int, Span]] = []
+    open_ends: List[float] = []
     for span in spans:
         while open_ends and open_ends[-1] <= span.begin + ROUNDING:
             open_ends.pop()
