@@ -71,6 +71,48 @@ def opens(browser, profile, page, folder):
             check(seen[:2] == (width, height) and seen[2] > 64, f"{about}a {scheme} screenshot that is not blank {seen}")
 
 
+def free(text):
+    """The page without its policy, so that a test may add to its script."""
+    return re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+
+
+USE = """
+function at(plot, type) {
+  const box = plot.getBoundingClientRect();
+  plot.dispatchEvent(new PointerEvent(type, { bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }));
+}
+at(document.querySelector("[data-plot]"), "pointermove");
+root.dataset.values = tip.hidden ? "" : tip.textContent;
+at(document.querySelector(".span"), "pointermove");
+root.dataset.span = tip.hidden ? "" : tip.textContent;
+document.querySelector("[data-toggle]").click();
+root.dataset.off = document.querySelectorAll("[data-key].off").length;
+const first = document.querySelector(".span rect"), before = first.getAttribute("width");
+for (const what of ["in", "in", "out", "out"]) document.querySelector(`[data-zoom=${what}]`).click();
+root.dataset.same = before - first.getAttribute("width");
+document.querySelector("[data-zoom=in]").click();
+root.dataset.hidden = document.querySelectorAll(".span.off").length;
+"""
+
+
+def uses(browser, profile, page):
+    """Pointer, legend and zoom, as a reader would use them; and a script that somebody else put in."""
+    text = page.read_text(encoding="utf-8")
+    used = page.with_name("used.html")
+    used.write_text(free(text).replace("</body>", f"<script>{USE}</script></body>"), encoding="utf-8")
+    dom = browse(browser, profile, used, "--window-size=1400,1000", "--dump-dom").stdout
+    check(attribute(dom, "report") == "ready", f"used: no error ({attribute(dom, 'report')})")
+    check(re.match(r"step 1\d\d.*run: [0-9.]+", attribute(dom, "values") or "", re.S), f"used: values under the pointer ({attribute(dom, 'values')!r})")
+    check(" of compute, from " in (attribute(dom, "span") or ""), f"used: a span under the pointer ({attribute(dom, 'span')!r})")
+    check(int(attribute(dom, "off") or 0) > 5, f"used: a legend's button hides its lines ({attribute(dom, 'off')})")
+    check(abs(float(attribute(dom, "same") or 9)) < 0.2, f"used: in and out again is where it was ({attribute(dom, 'same')})")
+    check(int(attribute(dom, "hidden") or 0) > 2, f"used: zooming hides what is outside ({attribute(dom, 'hidden')})")
+    foreign = page.with_name("foreign.html")
+    foreign.write_text(text.replace("<main>", "<main><script>document.documentElement.dataset.foreign = 1</script>"), encoding="utf-8")
+    dom = browse(browser, profile, foreign, "--dump-dom").stdout
+    check(attribute(dom, "foreign") is None and attribute(dom, "report") == "ready", "a foreign script does not run, the page's own does")
+
+
 def main():
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
@@ -86,8 +128,10 @@ def main():
             page = folder / f"{name}.html"
             subprocess.run([*tool, page, *inputs], check=True, timeout=60)
             opens(browser, folder / "profile", page, kept)
+        uses(browser, folder / "profile", folder / "runs.html")
         broken = folder / "broken.html"  # the check itself: a script that fails is seen
-        broken.write_text((folder / "runs.html").read_text(encoding="utf-8").replace('"use strict";', '"use strict"; window.DOMPoint = null;', 1).replace("function readout(plot) {", "function readout(plot) { missing();"), encoding="utf-8")
+        text = free((folder / "runs.html").read_text(encoding="utf-8"))
+        broken.write_text(text.replace("function readout(plot) {", "function readout(plot) { missing();"), encoding="utf-8")
         done = browse(browser, folder / "profile", broken, "--dump-dom")
         check((attribute(done.stdout, "report") or "").startswith("error"), "a script that fails is seen")
     print(f"{len(failures)} failed")

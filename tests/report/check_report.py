@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -273,8 +274,10 @@ class Traces(Folder):
         self.assertIn("The ranks are uneven: rank 1 computes", words)
         spans = [t for t in page.titles if " of compute, from " in t]
         whole = trace.parse("t", samples.trace())
+        self.assertIn("The ranks' clocks agree to 0.4 us", words)
         self.assertEqual(len(spans), sum(s.kind == "compute" for s in whole.within(whole.representative())))
-        self.assertTrue(any(t.startswith("backward 4: ") and "unit 4" in t for t in spans))
+        number = whole.representative().number
+        self.assertTrue(any(t.startswith("backward block 4: ") and f"step {number}" in t for t in spans))
         totals = whole.totals(whole.representative())
         row = page.tables[-1][1]
         self.assertEqual(row[:5], ["rank 0", *(f"{us / 1e3:.4g}" for us in (totals[0].window, totals[0].compute, totals[0].communication, totals[0].exposed))])
@@ -397,6 +400,20 @@ class Hostile(Folder):
     def test_many_runs(self):
         logs = [self.lines(f"run{i}.jsonl", [{"step": s, "loss": 1 + 1 / (s + i), "lr": 1e-3} for s in range(1, 400)]) for i in range(40)]
         self.page(*logs)
+
+
+class Figures(Folder):
+    def test_plot_draws_every_figure(self):
+        done = subprocess.run([sys.executable, "-B", str(ROOT / "benchmarks" / "plot.py"), str(self.folder)], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        drawn = {path.name: xml.etree.ElementTree.parse(path).getroot() for path in self.folder.glob("*.svg")}
+        self.assertEqual(set(drawn), {path.name for path in (ROOT / "docs" / "figures").glob("*.svg")})
+        for name, root in drawn.items():
+            texts = " ".join(root.itertext())
+            self.assertTrue(root.tag.endswith("}svg") and "(20" in texts, name)
+        newest = sorted((ROOT / "benchmarks" / "results").glob("*-strategies.jsonl"))[-1]
+        row = json.loads(newest.read_text().splitlines()[2])
+        self.assertIn(f"{scale.number(row['value'])} ms", " ".join(drawn["strategies.svg"].itertext()))
 
 
 class Command(Folder):

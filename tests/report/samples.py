@@ -34,11 +34,35 @@ def log_lines(steps=300, ranks=2, strategy="FullShard", seed=1, overflows=(40, 4
 
 
 def span(name, kind, rank, stream, begin, duration, **args):
-    return {"name": name, "cat": kind, "ph": "X", "ts": round(begin, 3), "dur": round(duration, 3), "pid": rank, "tid": stream, "args": args}
+    """kind: the event's category; None: as run.write_trace() writes it, without one."""
+    event = {"name": name, "ph": "X", "ts": round(begin, 3), "dur": round(duration, 3), "pid": rank, "tid": stream, "args": args}
+    return event if kind is None else {**event, "cat": kind}
+
+
+class Rank:
+    """One rank's compute and communication streams, as FullShard's schedule drives them."""
+
+    def __init__(self, rank, at, step, events):
+        self.rank, self.now, self.wire, self.step, self.events = rank, at, at, step, events
+
+    def compute(self, name, took):
+        self.events.append(span(name, None, self.rank, 0, self.now, took, step=self.step))
+        self.now += took
+
+    def collective(self, name, took):
+        """Begins when the stream is free and compute has come this far."""
+        begin = max(self.wire, self.now) if name.startswith("reduce") else self.wire
+        self.events.append(span(name, None, self.rank, 1, begin, took, step=self.step, bytes=1 << 20))
+        self.wire = begin + took
+
+    def wait(self, name):
+        if self.wire > self.now:
+            self.compute(f"wait for {name}", self.wire - self.now)
 
 
 def trace(ranks=2, steps=5, layers=4, compute_us=1000.0, gather_us=400.0, seed=1):
-    """FullShard's step: the gather of a layer runs beside the compute of the one before; the first one is waited for."""
+    """FullShard's steps: the gather of a layer runs beside the compute of the one before; the first one is waited for.
+    Names and arguments are those of run.write_trace()."""
     draw = random.Random(seed)
     events = []
     for rank in range(ranks):
@@ -48,33 +72,26 @@ def trace(ranks=2, steps=5, layers=4, compute_us=1000.0, gather_us=400.0, seed=1
         ]
     at = 0.0
     for step in range(1, steps + 1):
-        ends = []
-        for rank in range(ranks):
-            now, wire = at, at
-            begin = at
-            for phase, passes in (("forward", 1.0), ("backward", 2.0)):
-                for layer in range(layers) if phase == "forward" else reversed(range(layers)):
-                    took = gather_us * (1 + 0.1 * draw.random())
-                    events.append(span(f"all_gather group {layer + 1}", "communication", rank, 1, wire, took, bytes=1 << 20))
-                    wire += took
-                    if wire > now:
-                        events.append(span(f"wait for group {layer + 1}", "wait", rank, 0, now, wire - now))
-                        now = wire
-                    took = compute_us * passes * (1 + 0.05 * draw.random() + 0.1 * rank)
-                    events.append(span(f"{phase} {layer + 1}", "compute", rank, 0, now, took, unit=layer + 1))
-                    wire = max(wire, now)
-                    now += took
+        all_ranks = [Rank(rank, at, step, events) for rank in range(ranks)]
+        for one in all_ranks:
+            for phase, cost in (("forward", 1.0), ("backward", 2.0)):
+                order = range(1, layers + 1) if phase == "forward" else range(layers, 0, -1)
+                one.collective(f"all_gather group {order[0]}", gather_us * (1 + 0.1 * draw.random()))
+                for layer, following in zip(order, [*order[1:], None]):
+                    one.wait(f"all_gather group {layer}")
+                    one.wire = max(one.wire, one.now)
+                    if following:
+                        one.collective(f"all_gather group {following}", gather_us * (1 + 0.1 * draw.random()))
+                    one.compute(f"{phase} block {layer}", compute_us * cost * (1 + 0.05 * draw.random() + 0.1 * one.rank))
                     if phase == "backward":
-                        start = max(wire, now)
-                        events.append(span(f"reduce_scatter group {layer + 1}", "communication", rank, 1, start, gather_us, bytes=1 << 20))
-                        wire = start + gather_us
-            events.append(span("wait for gradients", "wait", rank, 0, now, wire - now))
-            now = wire
-            events.append(span("update", "compute", rank, 0, now, 300.0))
-            events.append(span(f"step {step}", "step", rank, 0, begin, now + 300.0 - begin, step=step))
-            ends.append(now + 300.0)
-        at = max(ends) + 20.0
-    return {"displayTimeUnit": "ms", "traceEvents": events}
+                        one.collective(f"reduce_scatter group {layer}", gather_us)
+            one.wait("reduce_scatter group 1")
+            events.append(span("micro-batch 0", None, one.rank, 0, at, one.now - at, step=step, micro_batch=0))
+            one.compute("norm", 60.0)
+            one.compute("update", 300.0)
+            events.append(span(f"step {step}", None, one.rank, 0, at, one.now - at, step=step))
+        at = max(one.now for one in all_ranks) + 20.0
+    return {"displayTimeUnit": "ms", "traceEvents": events, "otherData": {"ranks": ranks, "lost_spans": 0, "clock_error_us": 0.4}}
 
 
 def write(folder):

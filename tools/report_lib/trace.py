@@ -15,6 +15,8 @@ Interval = Tuple[float, float]
 COMPUTE, COMMUNICATION, WAIT, OTHER = "compute", "communication", "wait", "other"
 KINDS = (COMPUTE, COMMUNICATION, WAIT, OTHER)
 COLLECTIVE = re.compile(r"all.?reduce|reduce.?scatter|all.?gather|broadcast|barrier|\bsend\b|\brecv\b|nccl|\bcomm", re.I)
+WAITING = re.compile(r"(?:exposed |idle )?(?:wait|stall)", re.I)
+COMPUTING = re.compile(r"compute|forward|backward|update|optimi[sz]er|kernel|gpu_op|loss|norm\b", re.I)
 ROUNDING = 0.01  # microseconds by which neighbours may overlap and still be neighbours
 STEP = re.compile(r"^(?:optimi[sz]er )?step\b[ #]*(\d*)$", re.I)
 
@@ -198,6 +200,13 @@ def parse(path: str, content: Any) -> Trace:
         trace.notes.append(f"{undrawn} events that are no spans (counters, flows, instants) are not drawn")
     trace.stream_names = stream_names
     collect(trace, timed)
+    told = content.get("otherData") if isinstance(content, dict) else None
+    told = told if isinstance(told, dict) else {}
+    lost, error = finite(told.get("lost_spans")), finite(told.get("clock_error_us"))
+    if lost:
+        trace.notes.append(f"{lost:g} older spans had been overwritten when the trace was written")
+    if error:
+        trace.notes.append(f"the ranks' clocks agree to {error:.3g} us")
     return trace
 
 
@@ -221,19 +230,21 @@ def time_of(path: str, i: int, event: Dict[str, Any], name: str) -> float:
 
 
 def kind_of(name: str, category: str, stream: str) -> str:
-    """By the event's category, else by its name, else by its stream's."""
+    """By the event's category, else a wait by its name, else by its stream's name, else by its own."""
     for text in (category, name):
-        text = text.lower()
-        if re.search(r"\bwait|\bstall|\bexposed", text):
+        if WAITING.match(text):
             return WAIT
-        if COLLECTIVE.search(text):
+        if text is category and COLLECTIVE.search(text):
             return COMMUNICATION
-        if text in ("compute", "forward", "backward", "update", "optimizer", "optimiser", "kernel", "gpu_op", "loss"):
+        if text is category and COMPUTING.match(text):
             return COMPUTE
-    stream = stream.lower()
-    if "comm" in stream or "nccl" in stream:
+    if re.search(r"comm|nccl", stream, re.I):
         return COMMUNICATION
-    return COMPUTE if "compute" in stream or not stream else OTHER
+    if re.search(r"compute", stream, re.I) or COMPUTING.match(name):
+        return COMPUTE
+    if COLLECTIVE.search(name):
+        return COMMUNICATION
+    return OTHER if stream else COMPUTE
 
 
 def collect(trace: Trace, timed: List[Tuple[int, Dict[str, Any], float, float]]) -> None:
