@@ -15,6 +15,7 @@ from typing import List, Optional, Sequence, Tuple
 from .scale import Bucket, Point, Scale, compact, envelope, number, scale_over, tick_texts
 
 STYLES = 6  # colours of chart.css; shapes and dashes go on
+EDGE = 14  # units right of an axis that its last text may use
 NARROW = 440  # units of a plot that a phone shows
 MOST_BUCKETS = 240  # of a series that is too long to draw point by point
 
@@ -149,10 +150,11 @@ def x_axis(x: Scale, bottom: float, top: float, ticks: Sequence[float], texts: S
             out.append(f'<path class="grid" d="M{px(at)} {px(top)}V{px(bottom)}"/>')
         else:
             out.append(f'<path class="axis" d="M{px(at)} {px(bottom)}v4"/>')
-        if at - half < free:
+        middle = min(at, x.end + EDGE - half)
+        if middle - half < free:
             continue
-        free = at + half + 6
-        out.append(f'<text class="quiet" x="{px(at)}" y="{px(bottom + 17)}" text-anchor="middle">{escape(text)}</text>')
+        free = middle + half + 6
+        out.append(f'<text class="quiet" x="{px(middle)}" y="{px(bottom + 17)}" text-anchor="middle">{escape(text)}</text>')
     return "".join(out)
 
 

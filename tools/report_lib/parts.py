@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import List, Sequence, Tuple
 
 from .chart import escape, swatch
@@ -74,4 +75,5 @@ def paragraph(text: str, css: str = "") -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text[:1].isdigit() or (text[:1] in "-+" and text[1:2].isdigit())
+    """A number, perhaps with its unit and where it was met; a date is none."""
+    return re.fullmatch(r"[-+]?\d[\d.\u202f]*(e[-+]?\d+)?( [%\w/]+)?( at [\d.e+]+)?", text) is not None

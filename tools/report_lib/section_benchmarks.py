@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .chart import NARROW, Bar, Group, Line, bar_chart, dot_chart, escape, line_chart
 from .parts import by_width, details, figure, filled, legend, paragraph, table
-from .results import LOWER_IS_BETTER, Result, ResultFile
+from .results import LOWER_IS_BETTER, Result, ResultFile, counted
 from .scale import finite, number
 
 STRATEGY = re.compile(r"(Replicate|ShardOptimizer|ShardGradients|FullShardKeepForward|FullShard|HybridShard(?:<\d+>)?)")
@@ -54,7 +54,7 @@ def overview(topics: Dict[str, List[ResultFile]]) -> str:
     label = "ratios: " + "; ".join(f"{g.name} {ratio_text(g.bars[0].value)}" for g in spans)
     chart = by_width(*(dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 1.0, narrow) for narrow in BOTH))
     note = "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
-    return figure("Benchmarks against their peers", chart, note, css="overview") + details(f"{len(rows)} benchmarks", listed)
+    return figure("Benchmarks against their peers", chart, note, css="overview") + details(counted("benchmarks", str(len(rows))), listed)
 
 
 def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
@@ -72,7 +72,7 @@ def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
     out = [f'<section class="topic" data-scope><h3>{escape(topic)}</h3>', paragraph("; ".join(f for f in facts if f), "facts")]
     out += [paragraph(capital(note) + ".", "note") for note in newest.notes]
     out.append(f'<div class="grid wide">{"".join(figures)}</div>')
-    out.append(details(f"All {len(newest.results)} results", numbers(newest.results)))
+    out.append(details(f"All {len(newest.results)} results" if len(newest.results) > 1 else "The result", numbers(newest.results)))
     return "".join(out) + "</section>"
 
 
