@@ -11,8 +11,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from report_lib import results, section_benchmarks as section  # noqa: E402
-from report_lib.chart import bar_chart  # noqa: E402
+from report_lib import result_plots, results  # noqa: E402
+from report_lib.bars import bar_chart  # noqa: E402
 from report_lib.figure_file import figure_file  # noqa: E402
 from report_lib.readers import lines_of, text_of  # noqa: E402
 
@@ -26,20 +26,20 @@ def newest(bench):
 
 def all_reduce():
     file = newest("all_reduce")
-    ((name, family),) = section.sizes(file.results)
-    title = f"All-reduce of floats, 2 ranks on 2 cores ({section.day(file.date)})"
-    entries = [(line.name, line.style) for line in section.lines_over_size(family)]
-    return figure_file(title, section.size_chart(family, f"{name} of all-reduce over sizes", family[0][1].unit, (700, 360)), entries)
+    ((name, family),) = result_plots.sizes(file.results)
+    title = f"All-reduce of floats, 2 ranks on 2 cores ({file.date[:10]})"
+    entries = [(line.name, line.style) for line in result_plots.lines_over_size(family)]
+    return figure_file(title, result_plots.size_chart(family, f"{name} of all-reduce over sizes", family[0][1].unit, (700, 360)), entries)
 
 
 def strategies(bench, title, names, ranks=""):
     """Grouped bars of the strategies' times: what is in `names`, under those names; ranks: only the groups of so many."""
     file = newest(bench)
-    groups = [g for g in section.strategy_groups(file.results)["ms"] if g.name.endswith(ranks)]
+    groups = [g for g in result_plots.strategy_groups(file.results)["ms"] if g.name.endswith(ranks)]
     for group in groups:
         group.name = group.name[: len(group.name) - len(ranks)]
         group.bars = [dataclasses.replace(bar, name=names[bar.name]) for bar in group.bars if bar.name in names]
-    return figure_file(f"{title} ({section.day(file.date)})", bar_chart(groups, section.in_words(groups, "ms"), "ms", 700))
+    return figure_file(f"{title} ({file.date[:10]})", bar_chart(groups, result_plots.in_words(groups, "ms"), "ms", 700))
 
 
 def main():

@@ -66,7 +66,9 @@ def opens(browser, profile, page, folder):
         check(attribute(done.stdout, "wider") == "0", f"{about}nothing is wider than the window")
         for scheme, value in (("light", 1), ("dark", 0)):
             shot = folder / f"{page.stem}-{width}-{scheme}.png"
-            browse(browser, profile, page, f"--window-size={width},{height}", f"--blink-settings=preferredColorScheme={value}", f"--screenshot={shot}")
+            browse(
+                browser, profile, page, f"--window-size={width},{height}", f"--blink-settings=preferredColorScheme={value}", f"--screenshot={shot}"
+            )
             seen = pixels(shot) if shot.exists() else (0, 0, 0)
             check(seen[:2] == (width, height) and seen[2] > 64, f"{about}a {scheme} screenshot that is not blank {seen}")
 
@@ -102,7 +104,9 @@ def uses(browser, profile, page):
     used.write_text(free(text).replace("</body>", f"<script>{USE}</script></body>"), encoding="utf-8")
     dom = browse(browser, profile, used, "--window-size=1400,1000", "--dump-dom").stdout
     check(attribute(dom, "report") == "ready", f"used: no error ({attribute(dom, 'report')})")
-    check(re.match(r"step 1\d\d.*run: [0-9.]+", attribute(dom, "values") or "", re.S), f"used: values under the pointer ({attribute(dom, 'values')!r})")
+    check(
+        re.match(r"step 1\d\d.*run: [0-9.]+", attribute(dom, "values") or "", re.S), f"used: values under the pointer ({attribute(dom, 'values')!r})"
+    )
     check(" of compute, from " in (attribute(dom, "span") or ""), f"used: a span under the pointer ({attribute(dom, 'span')!r})")
     check(int(attribute(dom, "off") or 0) > 5, f"used: a legend's button hides its lines ({attribute(dom, 'off')})")
     check(abs(float(attribute(dom, "same") or 9)) < 0.2, f"used: in and out again is where it was ({attribute(dom, 'same')})")

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import samples  # noqa: E402
 from page_check import Page  # noqa: E402
-from report_lib import scale, trace  # noqa: E402
+from report_lib import scale, trace, trace_reader  # noqa: E402
 
 MOST_BYTES = 3 << 20  # of any page here
 
@@ -122,7 +122,15 @@ class Scales(unittest.TestCase):
             self.assertAlmostEqual(b.mean, sum(inside) / len(inside), delta=len(inside) * 99 * 2.3e-16)
 
     def test_numbers_for_people(self):
-        for value, text in ((0, "0"), (29.554, "29.55"), (1234567, "1234567"), (0.0001, "0.0001"), (5.56447884e8, "5.564e8"), (-2.5, "-2.5"), (100, "100")):
+        for value, text in (
+            (0, "0"),
+            (29.554, "29.55"),
+            (1234567, "1234567"),
+            (0.0001, "0.0001"),
+            (5.56447884e8, "5.564e8"),
+            (-2.5, "-2.5"),
+            (100, "100"),
+        ):
             self.assertEqual(scale.number(value), text)
 
     def test_what_can_be_drawn(self):
@@ -246,7 +254,7 @@ class Traces(Folder):
     def test_totals_of_a_known_step(self):
         events = [samples.span("forward", "compute", 0, 0, 0, 60), samples.span("all_gather", "communication", 0, 1, 10, 70)]
         events += [samples.span("backward", "compute", 0, 0, 80, 20), samples.span("all_reduce", "communication", 0, 1, 90, 10)]
-        parsed = trace.parse("t", {"traceEvents": events})
+        parsed = trace_reader.parse("t", {"traceEvents": events})
         (total,) = parsed.totals(parsed.representative())
         self.assertEqual((total.window, total.compute, total.communication, total.exposed, total.untraced), (100, 80, 80, 20, 0))
         self.assertTrue(trace.limits([total]).startswith("Compute limits this step: rank 0 computes for 80.0 % of 0.1 ms."))
@@ -256,14 +264,14 @@ class Traces(Folder):
     def test_waits_inside_compute_are_not_compute(self):
         events = [samples.span("micro-batch", "compute", 0, 0, 0, 100), samples.span("wait", "wait", 0, 0, 20, 70)]
         events.append(samples.span("all_gather", "communication", 0, 1, 0, 90))
-        parsed = trace.parse("t", {"traceEvents": events})
+        parsed = trace_reader.parse("t", {"traceEvents": events})
         (total,) = parsed.totals(parsed.representative())
         self.assertEqual((total.compute, total.exposed), (30, 70))
         self.assertTrue(trace.limits([total]).startswith("Communication limits this step: rank 0 waits for it 70.0 %"))
 
     def test_begins_and_ends_make_spans(self):
         events = [{"ph": p, "name": n, "ts": t, "pid": 0, "tid": 0} for p, n, t in (("B", "a", 0), ("B", "b", 2), ("E", "", 5), ("E", "", 9))]
-        spans = trace.parse("t", events).spans
+        spans = trace_reader.parse("t", events).spans
         self.assertEqual([(s.name, s.begin, s.end) for s in spans], [("a", 0, 9), ("b", 2, 5)])
 
     def test_the_page_of_a_trace(self):
@@ -273,14 +281,16 @@ class Traces(Folder):
         self.assertIn("limits this step", words)
         self.assertIn("The ranks are uneven: rank 1 computes", words)
         spans = [t for t in page.titles if " of compute, from " in t]
-        whole = trace.parse("t", samples.trace())
+        whole = trace_reader.parse("t", samples.trace())
         self.assertIn("The ranks' clocks agree to 0.4 us", words)
         self.assertEqual(len(spans), sum(s.kind == "compute" for s in whole.within(whole.representative())))
         number = whole.representative().number
         self.assertTrue(any(t.startswith("backward block 4: ") and f"step {number}" in t for t in spans))
         totals = whole.totals(whole.representative())
         row = page.tables[-1][1]
-        self.assertEqual(row[:5], ["rank 0", *(f"{us / 1e3:.4g}" for us in (totals[0].window, totals[0].compute, totals[0].communication, totals[0].exposed))])
+        self.assertEqual(
+            row[:5], ["rank 0", *(f"{us / 1e3:.4g}" for us in (totals[0].window, totals[0].compute, totals[0].communication, totals[0].exposed))]
+        )
 
     def test_a_step_by_its_number(self):
         samples.write(self.folder)
@@ -295,7 +305,15 @@ class Traces(Folder):
 
 
 class Hostile(Folder):
-    NAMES = ['</script><script>alert(1)</script>', '<img src=x onerror=alert(1)>', '"><svg onload=alert(1)>', "' onmouseover='alert(1)", "javascript:alert(1)", "\ud800", "\u202e\x01"]
+    NAMES = [
+        "</script><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '"><svg onload=alert(1)>',
+        "' onmouseover='alert(1)",
+        "javascript:alert(1)",
+        "\ud800",
+        "\u202e\x01",
+    ]
 
     def test_names_stay_texts(self):
         for i, name in enumerate(self.NAMES):
@@ -313,9 +331,23 @@ class Hostile(Folder):
 
     def test_numbers_of_all_sizes(self):
         values = [1e120, -1e120, 1e300, 1e308, -1e308, 5e-324, 0, 1e-120, 1e-300, 10**400, -(10**400), None]
-        log = self.lines("numbers.jsonl", [{"step": i, "loss": v, "lr": v, "grad_norm": v, "step_s": v, "comm_s": v, "exposed_comm_s": v, "memory_bytes": v, "x": v} for i, v in enumerate(values)])
-        bench = self.lines("numbers-bench.jsonl", [{"metric": f"m{i}", "value": v, "unit": "ms", "peer": "p", "peer_value": v, "ratio": v, "spread": v, "quartiles": [v, v]} for i, v in enumerate(values)])
-        sizes = self.lines("sizes.jsonl", [{"metric": f"t_{1 << i}", "value": v, "unit": "us", "peer": "p", "peer_value": v} for i, v in enumerate(values, 10)])
+        log = self.lines(
+            "numbers.jsonl",
+            [
+                {"step": i, "loss": v, "lr": v, "grad_norm": v, "step_s": v, "comm_s": v, "exposed_comm_s": v, "memory_bytes": v, "x": v}
+                for i, v in enumerate(values)
+            ],
+        )
+        bench = self.lines(
+            "numbers-bench.jsonl",
+            [
+                {"metric": f"m{i}", "value": v, "unit": "ms", "peer": "p", "peer_value": v, "ratio": v, "spread": v, "quartiles": [v, v]}
+                for i, v in enumerate(values)
+            ],
+        )
+        sizes = self.lines(
+            "sizes.jsonl", [{"metric": f"t_{1 << i}", "value": v, "unit": "us", "peer": "p", "peer_value": v} for i, v in enumerate(values, 10)]
+        )
         steps = self.lines("steps.jsonl", [{"step": s, "loss": 1.0} for s in (0, 1e18, 1e119)])
         self.page(log, bench, sizes, steps)
         chrome = self.file("far.json", json.dumps([samples.span("a", "compute", 0, 0, t, d) for t, d in ((0, 1e119), (1e119, 1), (-1e119, 0))]))
@@ -387,13 +419,19 @@ class Hostile(Folder):
 
     def test_many_lines_in_bounded_time_and_size(self):
         draw = random.Random(3)
-        log = self.lines("many.jsonl", ({"step": i, "loss": draw.random(), "lr": 1e-3, "grad_norm": draw.random(), "tokens_per_s": 1e5 * draw.random()} for i in range(200000)))
+        log = self.lines(
+            "many.jsonl",
+            ({"step": i, "loss": draw.random(), "lr": 1e-3, "grad_norm": draw.random(), "tokens_per_s": 1e5 * draw.random()} for i in range(200000)),
+        )
         begin = time.monotonic()
         self.page(log)
         back = self.lines("back.jsonl", ({"step": (i // 2 + 100000 * (i % 2)), "loss": 1.0, "rank": 0} for i in range(100000)))
         ranks = self.lines("ranks.jsonl", ({"step": 1, "loss": 1.0, "memory_bytes": 1 << 30, "rank": i} for i in range(50000)))
         fields = self.lines("fields.jsonl", ({"step": i, f"field {i}": 1.0} for i in range(20000)))
-        many = self.lines("metrics.jsonl", ({"metric": f"m{i}", "value": 1.0 + i, "unit": f"u{i % 3}", "peer": f"p{i % 100}", "peer_value": 1.0} for i in range(3000)))
+        many = self.lines(
+            "metrics.jsonl",
+            ({"metric": f"m{i}", "value": 1.0 + i, "unit": f"u{i % 3}", "peer": f"p{i % 100}", "peer_value": 1.0} for i in range(3000)),
+        )
         self.page(back, ranks, fields, many)
         self.assertLess(time.monotonic() - begin, 120)  # some 10 s on one core
 
@@ -404,7 +442,9 @@ class Hostile(Folder):
 
 class Figures(Folder):
     def test_plot_draws_every_figure(self):
-        done = subprocess.run([sys.executable, "-B", str(ROOT / "benchmarks" / "plot.py"), str(self.folder)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-B", str(ROOT / "benchmarks" / "plot.py"), str(self.folder)], capture_output=True, text=True, check=False
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         drawn = {path.name: xml.etree.ElementTree.parse(path).getroot() for path in self.folder.glob("*.svg")}
         self.assertEqual(set(drawn), {path.name for path in (ROOT / "docs" / "figures").glob("*.svg")})

@@ -66,7 +66,18 @@ class Page(HTMLParser):
         for name, value in attributes:
             if name.startswith("on") or (name in ATTRIBUTES_THAT_LOAD and not (value or "").startswith("#")):
                 self.problems.append(f"<{tag} {name}={value}> at {self.getpos()}")
-            if re.search(r"\b(nan|inf|infinity)\b", value or "", re.I) and name in ("d", "x", "y", "x1", "cx", "cy", "width", "height", "viewbox", "data-points"):
+            if re.search(r"\b(nan|inf|infinity)\b", value or "", re.I) and name in (
+                "d",
+                "x",
+                "y",
+                "x1",
+                "cx",
+                "cy",
+                "width",
+                "height",
+                "viewbox",
+                "data-points",
+            ):
                 self.problems.append(f"<{tag} {name}> is not finite at {self.getpos()}")
             if name == "id":
                 if value in self.ids:

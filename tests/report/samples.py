@@ -68,7 +68,8 @@ def trace(ranks=2, steps=5, layers=4, compute_us=1000.0, gather_us=400.0, seed=1
     for rank in range(ranks):
         events.append({"name": "process_name", "ph": "M", "pid": rank, "tid": 0, "args": {"name": f"rank {rank}"}})
         events += [
-            {"name": "thread_name", "ph": "M", "pid": rank, "tid": tid, "args": {"name": name}} for tid, name in enumerate(("compute", "communication"))
+            {"name": "thread_name", "ph": "M", "pid": rank, "tid": tid, "args": {"name": name}}
+            for tid, name in enumerate(("compute", "communication"))
         ]
     at = 0.0
     for step in range(1, steps + 1):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
-# tools/report_lib/chart.py: plots as inline SVG: lines with envelopes, bars in groups, dots on a common axis.
+# tools/report_lib/chart.py: plots as inline SVG: their parts, and lines with envelopes.
 """A chart is text that stands alone in a page which has chart.css. What a pointer or finger shows is in the chart: <title> of bars
 and dots, data-points of lines. Widths of texts are estimated."""
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import html
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
-from .scale import Bucket, Point, Scale, compact, envelope, number, scale_over, tick_texts
+from .scale import Bucket, Point, Scale, compact, envelope, scale_over, tick_texts
 
 STYLES = 6  # colours of chart.css; shapes and dashes go on
 EDGE = 14  # units right of an axis that its last text may use
@@ -38,24 +38,6 @@ class Event:
     x: float
     text: str
     style: int = 0
-
-
-@dataclass
-class Bar:
-    name: str
-    value: float
-    note: str = ""  # beside the value, at the bar's end
-    range: Optional[Tuple[float, float]] = None
-    style: int = 0
-    range_name: str = "quartiles about"
-
-
-@dataclass
-class Group:
-    """Bars or dots under one heading."""
-
-    name: str
-    bars: List[Bar] = field(default_factory=list)
 
 
 def escape(text: str) -> str:
@@ -136,9 +118,7 @@ def patterns() -> str:
 
 
 def svg(width: float, height: float, label: str, body: str, attributes: str = "") -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}"{attributes}>{body}</svg>'
-    )
+    return f'<svg class="plot" viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}"{attributes}>{body}</svg>'
 
 
 def x_axis(x: Scale, bottom: float, top: float, ticks: Sequence[float], texts: Sequence[str], grid: bool) -> str:
@@ -175,10 +155,13 @@ def line_chart(
 
     What a logarithmic axis cannot show (zero, negative values) is left out; the caller says so."""
     width, height = size
-    lines = [Line(l.name, [p for p in l.points if (not log or p[1] > 0) and (not log_x or p[0] > 0)], l.style, l.dashed, l.key) for l in lines]
-    most = [buckets_for(len(lines), len(l.points)) or len(l.points) or 1 for l in lines]
-    drawn = [envelope(l.points, m) for l, m in zip(lines, most)]
-    xs = [p[0] for l in lines for p in (l.points[:1] + l.points[-1:] if l.points else [])] + [e.x for e in events]
+    lines = [
+        Line(line.name, [p for p in line.points if (not log or p[1] > 0) and (not log_x or p[0] > 0)], line.style, line.dashed, line.key)
+        for line in lines
+    ]
+    most = [buckets_for(len(lines), len(line.points)) or len(line.points) or 1 for line in lines]
+    drawn = [envelope(line.points, m) for line, m in zip(lines, most)]
+    xs = [p[0] for line in lines for p in (line.points[:1] + line.points[-1:] if line.points else [])] + [e.x for e in events]
     ys = [v for buckets in drawn for b in buckets for v in (b.low, b.high)] + ([reference] if reference is not None else [])
     y = scale_over(ys, height - 44, 28, log, zero)
     y_ticks = y.ticks(6)
@@ -200,9 +183,7 @@ def line_chart(
             body.append(series(line, buckets, len(line.points) > len(buckets), x, y, i, len(lines)))
     for event in events[:200]:
         at = x(event.x)
-        body.append(
-            f'<path class="alarm" d="M{px(at - 4)} {px(bottom - 8)}l8 8m0 -8l-8 8"><title>{escape(event.text)}</title></path>'
-        )
+        body.append(f'<path class="alarm" d="M{px(at - 4)} {px(bottom - 8)}l8 8m0 -8l-8 8"><title>{escape(event.text)}</title></path>')
     body.append(f'<path class="axis guide" d="M{px(left)} 28V{px(bottom)}" visibility="hidden"/>')
     plot = json.dumps({"x": [x.low, x.high, x.start, x.end, int(log_x)], "xName": x_name, "top": 28, "bottom": bottom})
     return svg(width, height, label, "".join(body), f" data-plot='{escape(plot)}'")
@@ -229,90 +210,3 @@ def series(line: Line, buckets: Sequence[Bucket], cut: bool, x: Scale, y: Scale,
         f'<g class="s{line.style % STYLES}" data-key="{escape(line.key or line.name)}" data-name="{escape(line.name)}"'
         f' data-points="{json.dumps(data, separators=(",", ":"))}">{"".join(out)}</g>'
     )
-
-
-def bar_chart(groups: Sequence[Group], label: str, unit: str, width: int = 640, narrow: bool = False) -> str:
-    """Horizontal bars from zero, each with its name, value and range, under their group's heading; when narrow, the texts
-    stand above the bars."""
-    bars = [bar for group in groups for bar in group.bars]
-    width = NARROW if narrow else width
-    named = 2.0 if narrow else max((width_of(shortened(b.name, 44)) for b in bars), default=0) + 12
-    right = width - (12 if narrow else max((width_of(end_text(b, unit)) for b in bars), default=0) + 12)
-    reach = [v for b in bars for v in (b.value, *(b.range or ()))]
-    x = scale_over(reach + [0.0], named, right, zero=True, room=0)
-    out, top = [], 4.0
-    headings = any(group.name for group in groups)
-    for group in groups:
-        if headings:
-            out.append(f'<text class="strong" x="2" y="{px(top + 13)}">{escape(shortened(group.name, int(width / 7.5)))}</text>')
-            top += 20
-        for bar in group.bars:
-            text, name = end_text(bar, unit), shortened(bar.name, 28 if narrow else 44)
-            if narrow:
-                out.append(f'<text x="2" y="{px(top + 12)}">{escape(name)}</text>')
-                out.append(f'<text x="{width - 4}" y="{px(top + 12)}" text-anchor="end">{escape(text)}</text>')
-                top += 15
-            else:
-                out.append(f'<text x="{px(named - 6)}" y="{px(top + 13)}" text-anchor="end">{escape(name)}</text>')
-            out.append(f'<path class="axis" d="M{px(x(0))} {px(top)}v18"/>')
-            begin, end = sorted((x(0), x(bar.value)))
-            out.append(
-                f'<rect class="bar {fill(bar.style)} s{bar.style % STYLES}" x="{px(begin)}" y="{px(top + 2)}"'
-                f' width="{px(max(end - begin, 0.5))}" height="14"{hatch(bar.style)}><title>{escape(hover(group.name, bar, unit))}</title></rect>'
-            )
-            if bar.range:
-                low, high = (x(v) for v in bar.range)
-                end = max(end, high)
-                out.append(f'<path class="whisker" d="M{px(low)} {px(top + 5)}v8m0 -4H{px(high)}m0 -4v8"/>')
-            if not narrow:
-                out.append(f'<text x="{px(end + 6)}" y="{px(top + 13)}">{escape(text)}</text>')
-            top += 20
-        top += 6
-    return svg(width, top, label, "".join(out))
-
-
-def end_text(bar: Bar, unit: str) -> str:
-    return f"{number(bar.value)} {unit}".rstrip() + (f" ({bar.note})" if bar.note else "")
-
-
-def hover(group: str, bar: Bar, unit: str) -> str:
-    text = f"{bar.name}: {compact(bar.value)} {unit}".rstrip()
-    if bar.range:
-        text += f", {bar.range_name} {number(bar.range[0])} to {number(bar.range[1])}"
-    if bar.note:
-        text += f", {bar.note}"
-    return f"{group}: {text}" if group and group != bar.name else text
-
-
-def dot_chart(
-    groups: Sequence[Group], label: str, unit: str, log: bool, width: int = 640, reference: Optional[float] = None, narrow: bool = False
-) -> str:
-    """A row a group, a mark a value, on one axis; when narrow, the names stand above the rows. `reference` is a value worth a
-    line of its own."""
-    bars = [bar for group in groups for bar in group.bars if not log or bar.value > 0]
-    width, row = (NARROW, 32) if narrow else (width, 20)
-    named = 2.0 if narrow else max((width_of(shortened(g.name, 60)) for g in groups), default=0) + 12
-    reach = [v for b in bars for v in (b.value, *(b.range or ())) if not log or v > 0] + ([reference] if reference is not None else [])
-    x = scale_over(reach, named + 8, width - 20, log, zero=not log, room=0.04)
-    bottom = 8.0 + row * len(groups)
-    ticks = x.ticks(6)
-    out = [x_axis(x, bottom, 4, ticks, tick_texts(ticks), grid=True)]
-    out.append(f'<text class="quiet" x="{px((x.start + x.end) / 2)}" y="{px(bottom + 35)}" text-anchor="middle">{escape(unit)}</text>')
-    if reference is not None and x.inside(reference):
-        out.append(f'<path class="axis dashed" d="M{px(x(reference))} 4V{px(bottom)}"/>')
-    for i, group in enumerate(groups):
-        at = row * (i + 1) - 2.0
-        if narrow:
-            out.append(f'<text class="halo" x="2" y="{px(at - 9)}">{escape(shortened(group.name, 58))}</text>')
-        else:
-            out.append(f'<text x="{px(named - 6)}" y="{px(at + 4)}" text-anchor="end">{escape(shortened(group.name, 60))}</text>')
-        out.append(f'<path class="grid" d="M{px(named)} {px(at)}H{px(x.end)}"/>')
-        for bar in reversed(group.bars):  # the first lies on top
-            if log and bar.value <= 0:
-                continue
-            dot = mark(bar.style, x(bar.value), at, 4.2, title=hover(group.name, bar, unit))
-            if bar.range and (bar.range[0] > 0 or not log):
-                low, high = (x(v) for v in bar.range)
-                dot = f'<path class="line" d="M{px(low)} {px(at)}H{px(high)}"/>' + dot
-            out.append(f'<g class="s{bar.style % STYLES}" data-key="{escape(bar.name)}">{dot}</g>')
-    return svg(width, bottom + 42, label, "".join(out))

@@ -13,7 +13,7 @@ _numbers = itertools.count(1)
 
 
 def figure(title: str, chart: str, note: str = "", legend: str = "", css: str = "") -> str:
-    inner = f"<figcaption><b>{escape(title)}</b></figcaption>{legend}<div class=\"scroll\">{chart}</div>"
+    inner = f'<figcaption><b>{escape(title)}</b></figcaption>{legend}<div class="scroll">{chart}</div>'
     if note:
         inner += f'<p class="note">{escape(note)}</p>'
     return f'<figure class="{css}">{inner}</figure>'

@@ -9,7 +9,7 @@ import pathlib
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Tuple
 
-from . import results, run_log, trace
+from . import results, run_log, trace, trace_reader
 from .errors import NotOurs, ReportError
 
 Rows = List[Tuple[int, Dict[str, Any]]]  # (number of the line, the object on it)
@@ -65,7 +65,7 @@ def read(path: pathlib.Path, inputs: Inputs) -> None:
     text = text_of(path)
     start = text.lstrip()[:1]
     if start == "[":
-        inputs.traces.append(trace.parse(str(path), whole(path, text)))
+        inputs.traces.append(trace_reader.parse(str(path), whole(path, text)))
         return
     if start != "{":
         raise NotOurs(f"{path}: not JSON; give JSON lines of --log or tools/bench, or a Chrome trace")
@@ -75,7 +75,7 @@ def read(path: pathlib.Path, inputs: Inputs) -> None:
     except (ValueError, RecursionError):
         one_line = False
     if '"traceEvents"' in text and (not one_line or '"traceEvents"' in first):
-        inputs.traces.append(trace.parse(str(path), whole(path, text)))
+        inputs.traces.append(trace_reader.parse(str(path), whole(path, text)))
         return
     rows, cut = lines_of(path, text)
     for _, row in rows:

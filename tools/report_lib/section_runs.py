@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from .chart import STYLES, Bar, Event, Group, Line, bar_chart, buckets_for, line_chart
+from .bars import Bar, Group, bar_chart
+from .chart import NARROW, STYLES, Event, Line, buckets_for, line_chart
 from .parts import figure, filled, legend, paragraph, switched, table
 from .run_log import Run
 from .scale import Point, Unit, bytes_unit, number, time_unit
@@ -135,8 +136,8 @@ def loss(runs: Sequence[Run]) -> str:
         ("logarithmic", line_chart(lines, describe("loss", lines), axis, log=True, events=events)),
     ]
     middle = max((line.points[-1][0] for line in lines), default=0.0) / 2
-    late = [Line(l.name, [p for p in l.points if p[0] >= middle], l.style, l.dashed, l.key) for l in lines]
-    if sum(map(len, (l.points for l in late))) > 1:
+    late = [Line(line.name, [p for p in line.points if p[0] >= middle], line.style, line.dashed, line.key) for line in lines]
+    if sum(map(len, (line.points for line in late))) > 1:
         about = f"loss of the second half, {describe('', late)}"
         views.append(("second half", line_chart(late, about, axis, events=[e for e in events if e.x >= middle])))
     return figure("Loss", switched(views, "axis of the loss"), notes_on(lines, True, *more))
@@ -195,7 +196,7 @@ def split(runs: Sequence[Run]) -> str:
             bars.append(Bar("communication", communication / unit.divisor, share(communication, step), style=1))
         groups.append(Group(f"{run.name}: {number(step / unit.divisor)} {unit.name} a step", bars))
     label = "; ".join(f"{g.name}: " + ", ".join(f"{b.name} {number(b.value)} {unit.name}" for b in g.bars) for g in groups)
-    return figure("Where a step's time goes", bar_chart(groups, label, unit.name, 440), "Medians over the steps of all ranks that log them.")
+    return figure("Where a step's time goes", bar_chart(groups, label, unit.name, NARROW), "Medians over the steps of all ranks that log them.")
 
 
 def share(part: float, whole: float) -> str:
@@ -219,4 +220,4 @@ def memory(runs: Sequence[Run]) -> str:
             groups.append(Group(run.name, [Bar(f"rank {rank}", v / unit.divisor, style=i % STYLES) for rank, v in chosen]))
     label = "peak memory: " + "; ".join(f"{g.name} " + ", ".join(f"{b.name} {number(b.value)} {unit.name}" for b in g.bars) for g in groups)
     note = "Of more than 8 ranks, the one with the least and the one with the most." if many else ""
-    return figure("Peak memory of a rank", bar_chart(groups, label, unit.name, 440), note)
+    return figure("Peak memory of a rank", bar_chart(groups, label, unit.name, NARROW), note)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from .chart import Bar, Group, Line, bar_chart, escape, line_chart, px, shortened, svg, swatch, width_of
+from .bars import Bar, Group, bar_chart
+from .chart import NARROW, Line, escape, line_chart, px, shortened, svg, swatch, width_of
 from .errors import ReportError
 from .parts import details, figure, paragraph, table
 from .scale import Scale, compact, linear_ticks, number, tick_texts, time_unit
@@ -168,7 +169,7 @@ def shares(totals: Sequence[Totals]) -> str:
         bars = [Bar(name, us / 1e3, f"{100 * us / t.window:.1f} %", style=STYLE[kind]) for name, us, kind in parts]
         groups.append(Group(f"rank {t.rank}", bars))
     label = "; ".join(f"{g.name}: " + ", ".join(f"{b.name} {b.note}" for b in g.bars) for g in groups)
-    return figure("Where each rank's time goes", bar_chart(groups, label, "ms", 440))
+    return figure("Where each rank's time goes", bar_chart(groups, label, "ms", NARROW))
 
 
 def durations(trace: Trace, step: Step) -> str:
@@ -199,7 +200,11 @@ def longest(trace: Trace, step: Step) -> str:
     first = sorted(sums.items(), key=lambda p: -p[1])[:12]
     bars = [Bar(name, us / ranks / 1e3, kind if kind != COMPUTE else "", style=STYLE[kind]) for (name, kind), us in first]
     label = "; ".join(f"{b.name} {number(b.value)} ms" for b in bars)
-    return figure("Longest by name", bar_chart([Group("", bars)], label, "ms", 440), "All spans of a name together, without the spans inside them; mean over ranks.")
+    return figure(
+        "Longest by name",
+        bar_chart([Group("", bars)], label, "ms", NARROW),
+        "All spans of a name together, without the spans inside them; mean over ranks.",
+    )
 
 
 def numbers(trace: Trace, totals: Sequence[Totals]) -> str:
@@ -208,5 +213,13 @@ def numbers(trace: Trace, totals: Sequence[Totals]) -> str:
     for t in totals:
         hidden = f"{100 * max(0.0, 1 - t.exposed / t.communication):.1f} %" if t.communication > 0 else ""
         milliseconds = [f"{us / 1e3:.4g}" for us in (t.window, t.compute, t.communication, t.exposed)]
-        rows.append([trace.rank_names.get(t.rank) or f"rank {t.rank}", *milliseconds, f"{100 * t.exposed / t.window:.1f} %", hidden, f"{t.untraced / 1e3:.4g}"])
+        rows.append(
+            [
+                trace.rank_names.get(t.rank) or f"rank {t.rank}",
+                *milliseconds,
+                f"{100 * t.exposed / t.window:.1f} %",
+                hidden,
+                f"{t.untraced / 1e3:.4g}",
+            ]
+        )
     return table(head, rows)
