@@ -269,6 +269,14 @@ class Traces(Folder):
         self.assertEqual((total.compute, total.exposed), (30, 70))
         self.assertTrue(trace.limits([total]).startswith("Communication limits this step: rank 0 waits for it 70.0 %"))
 
+    def test_own_times_are_those_of_the_step(self):
+        spans = [samples.span("outer", "compute", 0, 0, 0, 100), samples.span("inner", "compute", 0, 0, 20, 30)]
+        spans += [samples.span("outer", "compute", 0, 0, 100, 100), samples.span("inner", "compute", 0, 0, 150, 40)]
+        spans.append(samples.span("step 1", "step", 0, 0, 0, 120))
+        parsed = trace_reader.parse("t", spans)
+        own = [(s.name, us) for s, us in trace.own_times(parsed.within(parsed.steps[0]), parsed.steps[0])]
+        self.assertEqual(own, [("outer", 70), ("inner", 30), ("outer", 20)])
+
     def test_begins_and_ends_make_spans(self):
         events = [{"ph": p, "name": n, "ts": t, "pid": 0, "tid": 0} for p, n, t in (("B", "a", 0), ("B", "b", 2), ("E", "", 5), ("E", "", 9))]
         spans = trace_reader.parse("t", events).spans

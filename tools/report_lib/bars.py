@@ -93,7 +93,7 @@ def dot_chart(
     x = scale_over(reach, named + 8, width - 20, log, zero=not log, room=0.04)
     bottom = 8.0 + row * len(groups)
     ticks = x.ticks(6)
-    out = [x_axis(x, bottom, 4, ticks, tick_texts(ticks), grid=True)]
+    out = [x_axis(x, bottom, 4, list(zip(ticks, tick_texts(ticks))), grid=True)]
     out.append(f'<text class="quiet" x="{px((x.start + x.end) / 2)}" y="{px(bottom + 35)}" text-anchor="middle">{escape(unit)}</text>')
     if reference is not None and x.inside(reference):
         out.append(f'<path class="axis dashed" d="M{px(x(reference))} 4V{px(bottom)}"/>')

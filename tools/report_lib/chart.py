@@ -121,10 +121,10 @@ def svg(width: float, height: float, label: str, body: str, attributes: str = ""
     return f'<svg class="plot" viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}"{attributes}>{body}</svg>'
 
 
-def x_axis(x: Scale, bottom: float, top: float, ticks: Sequence[float], texts: Sequence[str], grid: bool) -> str:
-    """Ticks whose texts would touch are left out."""
+def x_axis(x: Scale, bottom: float, top: float, ticks: Sequence[Tuple[float, str]], grid: bool) -> str:
+    """Ticks; texts that would touch are left out."""
     out, free = [], -math.inf
-    for tick, text in zip(ticks, texts):
+    for tick, text in ticks:
         at, half = x(tick), width_of(text) / 2
         if grid:
             out.append(f'<path class="grid" d="M{px(at)} {px(top)}V{px(bottom)}"/>')
@@ -167,14 +167,16 @@ def line_chart(
     y_ticks = y.ticks(6)
     left = 12 + max(width_of(t) for t in tick_texts(y_ticks))
     x = scale_over(xs, left, width - 16, log_x, room=0.02)
-    x_values, x_texts = zip(*x_ticks) if x_ticks else ((lambda t: (t, tick_texts(t)))(x.ticks(7)))
+    if x_ticks is None:
+        round_ones = [t for t in x.ticks(7) if x_name != "step" or t == int(t)]
+        x_ticks = list(zip(round_ones, tick_texts(round_ones)))
     bottom = y.start
     body = [f'<text class="quiet" x="2" y="14">{escape(y_name)}</text>']
     for tick, text in zip(y_ticks, tick_texts(y_ticks)):
         body.append(f'<path class="grid" d="M{px(left)} {px(y(tick))}H{px(x.end)}"/>')
         body.append(f'<text class="quiet" x="{px(left - 6)}" y="{px(y(tick) + 4)}" text-anchor="end">{text}</text>')
     body.append(f'<path class="axis" d="M{px(left)} {px(bottom)}H{px(x.end)}"/>')
-    body.append(x_axis(x, bottom, 28, x_values, x_texts, grid=False))
+    body.append(x_axis(x, bottom, 28, x_ticks, grid=False))
     body.append(f'<text class="quiet" x="{px((left + x.end) / 2)}" y="{px(height - 8)}" text-anchor="middle">{escape(x_name)}</text>')
     if reference is not None and y.inside(reference):
         body.append(f'<path class="axis dashed" d="M{px(left)} {px(y(reference))}H{px(x.end)}"/>')

@@ -29,7 +29,7 @@ def plots(title: str, found: Sequence[Result]) -> List[str]:
     named = [r for r in found if STRATEGY.search(r.metric)]
     if named:
         out += strategies(prefix, named)
-        found = [r for r in found if r not in named or (r.peer and not STRATEGY.search(r.peer))]
+        found = [r for r in found if not STRATEGY.search(r.metric) or (r.peer and not STRATEGY.search(r.peer))]
     by_unit: Dict[str, List[Result]] = {}
     for r in found:
         if r.value is not None:

@@ -13,7 +13,7 @@ from .parts import details, figure, paragraph, table
 from .scale import Scale, compact, linear_ticks, number, tick_texts, time_unit
 from .trace import COMMUNICATION, COMPUTE, KINDS, OTHER, ROUNDING, WAIT, Span, Step, Totals, Trace, limits, own_times
 
-WIDTH, LEFT, ROW, LANE = 1180, 150, 30, 22
+WIDTH, LEFT, LANE = 1180, 172, 22
 STYLE = {COMPUTE: 0, COMMUNICATION: 1, WAIT: 3, OTHER: 5}  # colours and hatchings of chart.css
 MOST_SPANS = 3000  # of a timeline
 MOST_RANKS = 16
@@ -112,7 +112,7 @@ def timeline(trace: Trace, step: Step) -> Tuple[str, str]:
             top += 19
             last_rank = rank
         title = trace.stream_names.get((rank, stream)) or f"stream {stream}"
-        out.append(f'<text class="quiet" x="12" y="{px(top + 15)}">{escape(shortened(title, 19))}</text>')
+        out.append(f'<text class="quiet" x="12" y="{px(top + 15)}">{escape(shortened(title, 22))}</text>')
         height = LANE * (1 + max(lane for lane, _, _ in spans))
         out.append(f'<svg class="row" x="{LEFT}" y="{px(top)}" width="{WIDTH - 12 - LEFT}" height="{height}">')
         out += [box(step, lane, span, count, x) for lane, span, count in spans]
@@ -193,7 +193,7 @@ def durations(trace: Trace, step: Step) -> str:
 def longest(trace: Trace, step: Step) -> str:
     """What takes most, by name: own time on all ranks."""
     sums: Dict[Tuple[str, str], float] = {}
-    for span, own in own_times(trace.within(step)):
+    for span, own in own_times(trace.within(step), step):
         if span.kind != OTHER:
             sums[span.name, span.kind] = sums.get((span.name, span.kind), 0.0) + own
     ranks = max(1, len(trace.ranks()))

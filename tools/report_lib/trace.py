@@ -84,7 +84,8 @@ class Trace:
         by_rank: Dict[int, List[Span]] = {}
         for span in self.within(step):
             by_rank.setdefault(span.rank, []).append(span)
-        return [totals_of(rank, by_rank[rank], step) for rank in sorted(by_rank)]
+        knows_waits = any(span.kind == WAIT for span in self.spans)
+        return [totals_of(rank, by_rank[rank], step, knows_waits) for rank in sorted(by_rank)]
 
 
 def union(intervals: Iterable[Interval]) -> List[Interval]:
@@ -119,7 +120,7 @@ def length(intervals: Iterable[Interval]) -> float:
     return sum(end - begin for begin, end in intervals)
 
 
-def totals_of(rank: int, spans: List[Span], step: Step) -> Totals:
+def totals_of(rank: int, spans: List[Span], step: Step, knows_waits: bool) -> Totals:
     """Waits inside spans of compute are not compute. Exposed is the traced waiting; in a trace without waits it is the
     communication beside which nothing is computed."""
 
@@ -129,12 +130,16 @@ def totals_of(rank: int, spans: List[Span], step: Step) -> Totals:
     waits = of(WAIT)
     compute = without(of(COMPUTE), waits)
     communication = of(COMMUNICATION)
-    exposed = waits if waits else without(communication, compute)
+    exposed = waits if knows_waits else without(communication, compute)
     return Totals(rank, step.duration, length(compute), length(communication), length(exposed))
 
 
-def own_times(spans: Iterable[Span]) -> List[Tuple[Span, float]]:
-    """Each span, in the order of their begins, with its duration less that of the spans directly inside it."""
+def own_times(spans: Iterable[Span], step: Step) -> List[Tuple[Span, float]]:
+    """Each span, in the order of their begins, with its time in the step less that of the spans directly inside it."""
+
+    def in_step(begin: float, end: float) -> float:
+        return max(0.0, min(end, step.end) - max(begin, step.begin))
+
     own: List[List[Any]] = []
     inside: Dict[Tuple[int, int], List[List[Any]]] = {}  # by row: the spans that are open
     for span in spans:
@@ -142,8 +147,8 @@ def own_times(spans: Iterable[Span]) -> List[Tuple[Span, float]]:
         while opened and opened[-1][0].end <= span.begin + ROUNDING:
             opened.pop()
         if opened:
-            opened[-1][1] -= min(span.end, opened[-1][0].end) - span.begin
-        own.append([span, span.duration])
+            opened[-1][1] -= in_step(span.begin, min(span.end, opened[-1][0].end))
+        own.append([span, in_step(span.begin, span.end)])
         opened.append(own[-1])
     return [(span, max(0.0, left)) for span, left in own]
 
