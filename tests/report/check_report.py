@@ -277,6 +277,12 @@ class Traces(Folder):
         own = [(s.name, us) for s, us in trace.own_times(parsed.within(parsed.steps[0]), parsed.steps[0])]
         self.assertEqual(own, [("outer", 70), ("inner", 30), ("outer", 20)])
 
+    def test_steps_without_numbers_are_counted_on_each_rank(self):
+        spans = [samples.span("work", "compute", rank, 0, at + 7 * rank, 10) for rank in (0, 1) for at in (0, 10, 20)]
+        spans += [samples.span("step", "step", rank, 0, at + 7 * rank, 10) for rank in (0, 1) for at in (0, 10, 20)]
+        steps = trace_reader.parse("t", spans).steps
+        self.assertEqual([(s.number, s.begin, s.end) for s in steps], [(1, 0, 17), (2, 10, 27), (3, 20, 37)])
+
     def test_begins_and_ends_make_spans(self):
         events = [{"ph": p, "name": n, "ts": t, "pid": 0, "tid": 0} for p, n, t in (("B", "a", 0), ("B", "b", 2), ("E", "", 5), ("E", "", 9))]
         spans = trace_reader.parse("t", events).spans
@@ -441,6 +447,14 @@ class Hostile(Folder):
             ({"metric": f"m{i}", "value": 1.0 + i, "unit": f"u{i % 3}", "peer": f"p{i % 100}", "peer_value": 1.0} for i in range(3000)),
         )
         self.page(back, ranks, fields, many)
+        results = (
+            {"bench": f"b{i % 5000}", "metric": f"m{i}", "value": 1.0 + i, "unit": f"u{i % 5000}", "peer": f"p{i}", "peer_value": 1.0}
+            for i in range(50000)
+        )
+        one = ({"metric": "m", "value": 1.0, "unit": "ms", "peer": f"p{i}", "peer_value": 1.0 + i} for i in range(50000))
+        self.page(self.lines("results.jsonl", results), self.lines("one.jsonl", one))
+        events = [samples.span(f"op {i}", "compute", i % 5000, i // 5000, i % 50, 1.5) for i in range(50000)]
+        self.page(self.file("wide.json", json.dumps(events)))
         self.assertLess(time.monotonic() - begin, 120)  # some 10 s on one core
 
     def test_many_runs(self):

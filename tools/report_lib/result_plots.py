@@ -15,6 +15,7 @@ from .scale import finite, number
 STRATEGIES = ("Replicate", "ShardOptimizer", "ShardGradients", "FullShardKeepForward", "FullShard", "HybridShard")  # a longer name first
 STRATEGY = re.compile(rf"({'|'.join(STRATEGIES)})(?:<\d+>)?")
 MOST_BARS = 24  # more are dots, on a row a metric
+MOST_PEERS = 23  # of a metric
 MOST_ROWS = 60  # of a dot plot; the rest are in the table
 WIDE = 30.0  # values further apart than this go on a logarithmic axis
 OURS = "cohort"
@@ -181,11 +182,14 @@ def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
             ratio = f"ratio {ratio_text(r.ratio)}" if r.ratio is not None else ""
             group.bars.append(Bar(peer, r.peer_value, ratio, r.peer_range(), 1 + (peers.get(r.peer, 0) - 1) % 5))
     ordered = list(groups.values())
+    most_peers = max(len(g.bars) for g in ordered) - 1
+    for group in ordered:
+        del group.bars[1 + MOST_PEERS :]
     every = [b for g in ordered for b in g.bars]
     sizes_seen = [abs(b.value) for b in every if b.value]
     wide = bool(sizes_seen) and max(sizes_seen) > WIDE * min(sizes_seen) and all(b.value > 0 for b in every)
     title = prefix + measured_in(unit) if prefix else capital(measured_in(unit))
-    notes = []
+    notes = [f"The first {MOST_PEERS} of up to {most_peers} peers."] if most_peers > MOST_PEERS else []
     if any(b.range for b in every):
         notes.append("Whiskers: the quartiles' distance around the median.")
     if len(every) <= MOST_BARS and not wide:
@@ -202,6 +206,6 @@ def beside_peers(prefix: str, unit: str, found: Sequence[Result]) -> str:
     for group in ordered:
         for bar in group.bars:
             bar.style = peers.get(bar.name, 0)
-    names = legend([(n, i) for n, i in peers.items()], "dot") if len(peers) > 1 else ""
+    names = legend([(n, i) for n, i in peers.items()][: 1 + MOST_PEERS], "dot") if len(peers) > 1 else ""
     chart = by_width(*(dot_chart(ordered[:MOST_ROWS], in_words(ordered, unit), about(unit), wide, narrow=narrow) for narrow in BOTH))
     return figure(title, chart, " ".join(n for n in notes if n), names)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
-# tools/report_lib/run_log.py: a training run as its log tells it: one JSON object a line, with "step" and any of FIELDS.
+# tools/report_lib/run_log.py: a training run as its log tells it: one JSON object a line, with "step" and any of KNOWN.
 from __future__ import annotations
 
 import pathlib
@@ -158,3 +158,7 @@ def name_apart(runs: List[Run]) -> None:
             if names.count(run.name) > 1:
                 parts = pathlib.Path(run.path).resolve().with_suffix("").parts
                 run.name = "/".join(parts[-depth:]).lstrip("/")
+    names = [run.name for run in runs]
+    for run in runs:
+        if names.count(run.name) > 1:  # they differ in their suffix
+            run.name = run.path

@@ -8,11 +8,14 @@ import statistics
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from .bars import Bar, Group, dot_chart
-from .chart import Line, escape, line_chart
+from .chart import Line, escape, line_chart, shortened
 from .parts import by_width, details, figure, filled, legend, paragraph, table
 from .result_plots import BOTH, SIZES, WIDE, about, capital, plots, ratio_text
 from .results import Result, ResultFile, counted
 from .scale import number
+
+MOST_FIGURES = 60  # of a topic, and rows of the overview
+MOST_LISTED = 2000  # results in a table
 
 
 def section(files: Sequence[ResultFile]) -> str:
@@ -44,9 +47,14 @@ def overview(topics: Dict[str, List[ResultFile]]) -> str:
     listed = table(["benchmark", "newest", "files", "results", "against"], rows)
     if not spans:
         return listed
+    left = f" The first {MOST_FIGURES} of {len(spans)}." if len(spans) > MOST_FIGURES else ""
+    spans = spans[:MOST_FIGURES]
     label = "ratios: " + "; ".join(f"{g.name} {ratio_text(g.bars[0].value)}" for g in spans)
     chart = by_width(*(dot_chart(spans, label, "ratio, logarithmic; above 1: cohort is better", True, 860, 1.0, narrow) for narrow in BOTH))
-    note = "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
+    note = (
+        "Marks are medians of a benchmark's ratios to a peer, lines reach from the least to the greatest. Peers are also bounds, such as memcpy."
+        + left
+    )
     return figure("Benchmarks against their peers", chart, note, css="overview") + details(counted("benchmarks", str(len(rows))), listed)
 
 
@@ -60,34 +68,41 @@ def of_topic(topic: str, history: Sequence[ResultFile]) -> str:
         figures += plots(bench if len(by_bench) > 1 else "", found)
     if len(history) > 1:
         figures += histories(history)
+    if len(figures) > MOST_FIGURES:
+        newest.notes.append(f"the first {MOST_FIGURES} of {len(figures)} plots; the table has all numbers")
+        del figures[MOST_FIGURES:]
     facts = [newest.machine(), newest.date, f"command: {newest.head['command']}" if newest.head.get("command") else ""]
     facts += [f"{name} {newest.head[name]}" for name in ("commit", "compiler", "flags", "model") if newest.head.get(name)]
     out = [f'<section class="topic" data-scope><h3>{escape(topic)}</h3>', paragraph("; ".join(f for f in facts if f), "facts")]
     out += [paragraph(capital(note) + ".", "note") for note in newest.notes]
     out.append(f'<div class="grid wide">{"".join(figures)}</div>')
-    out.append(details(f"All {len(newest.results)} results" if len(newest.results) > 1 else "The result", numbers(newest.results)))
+    results = counted("results", str(len(newest.results)))
+    if len(newest.results) > MOST_LISTED:
+        results = f"The first {MOST_LISTED} of {results}"
+    out.append(details(capital(results), numbers(newest.results)))
     return "".join(out) + "</section>"
 
 
 def numbers(found: Sequence[Result]) -> str:
-    """Every number as it was recorded."""
+    """Every number as it was recorded, and the ratios that the files leave out or turn round."""
     head = ["metric", "bench", "value", "unit", "spread", "peer", "peer value", "peer's spread", "ratio", "samples", "also recorded"]
     rows = []
-    for r in found:
+    for r in found[:MOST_LISTED]:
         more = {k: v for k, v in r.more.items() if k != "samples"}
+        ratio = "" if r.ratio is None else recorded(float(f"{r.ratio:.5g}"))
         rows.append(
             [
                 r.label,
                 r.bench,
-                recorded(r.value),
+                "not finite" if r.value is None else recorded(r.value),
                 r.unit,
                 spread(r.spread) or (f"{number(r.quartiles[0])} to {number(r.quartiles[1])}" if r.quartiles else ""),
                 r.peer,
-                recorded(r.peer_value) if r.peer else "",
+                recorded(r.peer_value),
                 spread(r.peer_spread),
-                recorded(r.recorded_ratio if not r.recorded_inverted else round(r.ratio or 0, 4)) if r.peer else "",
+                recorded(r.recorded_ratio) if r.recorded_ratio and not r.recorded_inverted else ratio,
                 str(r.more.get("samples", "")),
-                ", ".join(f"{k} {v}" for k, v in more.items()),
+                shortened(", ".join(f"{k} {v}" for k, v in more.items()), 400),
             ]
         )
     if len({r.bench for r in found}) < 2:
@@ -98,7 +113,7 @@ def numbers(found: Sequence[Result]) -> str:
 
 def recorded(value: Optional[float]) -> str:
     if value is None:
-        return "not finite"
+        return ""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 

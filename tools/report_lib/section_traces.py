@@ -17,6 +17,8 @@ WIDTH, LEFT, LANE = 1180, 172, 22
 STYLE = {COMPUTE: 0, COMMUNICATION: 1, WAIT: 3, OTHER: 5}  # colours and hatchings of chart.css
 MOST_SPANS = 3000  # of a timeline
 MOST_RANKS = 16
+MOST_ROWS = 64  # ranks times streams
+MOST_LISTED = 256  # ranks in the table
 MOST_LANES = 4  # of spans inside spans on one stream
 
 
@@ -51,7 +53,7 @@ def of_trace(trace: Trace, number_of_step: Optional[int]) -> str:
     tools += '<button type="button" data-zoom="all">whole step</button> or ctrl and the wheel, a double click, dragging</p>'
     out.append(figure(f"Timeline of {name}", drawing, note + which, f'<ul class="legend">{keys}</ul>{tools}', css="timeline"))
     out.append(f'<div class="grid">{shares(totals)}{durations(trace, step)}{longest(trace, step)}</div>')
-    out.append(details("Where each rank's time goes, in numbers", numbers(trace, totals), opened=len(totals) <= MOST_RANKS))
+    out.append(details("Where each rank's time goes, in numbers", numbers(trace, totals[:MOST_LISTED]), opened=len(totals) <= MOST_RANKS))
     return "".join(out) + "</section>"
 
 
@@ -90,7 +92,9 @@ def timeline(trace: Trace, step: Step) -> Tuple[str, str]:
     for span in trace.within(step):
         if span.rank in shown:
             by_row.setdefault((span.rank, span.stream), []).append(span)
-    lanes = {row: stacked(spans) for row, spans in sorted(by_row.items())}
+    if len(by_row) > MOST_ROWS:
+        notes.append(f"The first {MOST_ROWS} of {len(by_row)} streams.")
+    lanes = {row: stacked(spans) for row, spans in sorted(by_row.items())[:MOST_ROWS]}
     least = 0.0
     drawn = {row: draw_lanes(found, least) for row, found in lanes.items()}
     while sum(map(len, drawn.values())) > MOST_SPANS:
@@ -184,9 +188,8 @@ def durations(trace: Trace, step: Step) -> str:
 
     xs = [float(s.number or 0) if numbered else float(i) for i, s in enumerate(trace.steps)]
     whole = Line("step", [(x, scaled(s.duration)) for x, s in zip(xs, trace.steps)], 0)
-    lines = [whole]
     label = f"durations of {len(xs)} steps from {number(min(y for _, y in whole.points))} to {number(max(y for _, y in whole.points))} {unit.name}"
-    chart = line_chart(lines, label, unit.name, "step", zero=True)
+    chart = line_chart([whole], label, unit.name, "step", zero=True)
     return figure("Duration of every step in the trace", chart, f"The drawn one takes {duration(step.duration)}.")
 
 

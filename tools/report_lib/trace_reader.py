@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .errors import ReportError
 from .scale import finite
-from .trace import COMMUNICATION, COMPUTE, OTHER, WAIT, Interval, Span, Step, Trace, union
+from .trace import COMMUNICATION, COMPUTE, OTHER, WAIT, Interval, Span, Step, Trace
 
 COLLECTIVE = re.compile(r"all.?reduce|reduce.?scatter|all.?gather|broadcast|barrier|\bsend\b|\brecv\b|nccl|\bcomm", re.I)
 WAITING = re.compile(r"(?:exposed |idle )?(?:wait|stall)", re.I)
@@ -109,8 +109,8 @@ def kind_of(name: str, category: str, stream: str) -> str:
 
 def collect(trace: Trace, timed: List[Tuple[int, Dict[str, Any], float, float]]) -> None:
     """Spans, and steps: events called "step N", else args.step, else all there is."""
-    marked: Dict[Any, List[Interval]] = {}
-    by_args: Dict[int, List[Interval]] = {}
+    marked: List[Tuple[int, float, float, Optional[int]]] = []  # rank, begin, end, number
+    by_args: Dict[Optional[int], List[Interval]] = {}
     for i, event, begin, end in timed:
         name, args = str(event.get("name", "")), event.get("args")
         args = args if isinstance(args, dict) else {}
@@ -119,8 +119,7 @@ def collect(trace: Trace, timed: List[Tuple[int, Dict[str, Any], float, float]])
         called = STEP.match(name)
         if called or event.get("cat") == "step":
             number = int(called[1][:15]) if called and called[1] else step
-            key = number if number is not None else ("unnumbered", begin)
-            marked.setdefault(key, []).append((begin, end))
+            marked.append((place(trace.path, i, event)[0], begin, end, number))
             continue
         if step is not None:
             by_args.setdefault(step, []).append((begin, end))
@@ -131,12 +130,19 @@ def collect(trace: Trace, timed: List[Tuple[int, Dict[str, Any], float, float]])
     if not trace.spans:
         raise ReportError(f"{trace.path}: the trace has steps and nothing in them")
     trace.spans.sort(key=lambda s: (s.begin, -s.end))
-    if any(not isinstance(key, int) for key in marked):  # unnumbered: ranks' windows that overlap are one step
-        windows = union(w for found in marked.values() for w in found)
-        trace.steps = [Step(None, b, e) for b, e in windows]
-    else:
-        chosen = marked or by_args or {None: [(s.begin, s.end) for s in trace.spans]}
-        trace.steps = [Step(n, min(b for b, _ in w), max(e for _, e in w)) for n, w in chosen.items()]
-    trace.steps = sorted((s for s in trace.steps if s.duration > 0), key=lambda s: s.begin)
+    windows = by_number(marked) or by_args or {None: [(s.begin, s.end) for s in trace.spans]}
+    steps = [Step(n, min(b for b, _ in w), max(e for _, e in w)) for n, w in windows.items()]
+    trace.steps = sorted((s for s in steps if s.duration > 0), key=lambda s: s.begin)
     if not trace.steps:
         raise ReportError(f"{trace.path}: all spans are of no duration")
+
+
+def by_number(marked: List[Tuple[int, float, float, Optional[int]]]) -> Dict[Optional[int], List[Interval]]:
+    """The windows that ranks give a step; where steps have no numbers, each rank's first is 1."""
+    windows: Dict[Optional[int], List[Interval]] = {}
+    counted = any(number is None for _, _, _, number in marked)
+    done: Dict[int, int] = {}
+    for rank, begin, end, number in sorted(marked, key=lambda m: m[1]):
+        done[rank] = done.get(rank, 0) + 1
+        windows.setdefault(done[rank] if counted else number, []).append((begin, end))
+    return windows
