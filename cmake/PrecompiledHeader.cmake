@@ -9,19 +9,19 @@ function(precompile_header out compiler header)
   get_filename_component(name "${header}" NAME)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${compiler_name}")
   file(MAKE_DIRECTORY "${folder}")
+  set(unit "${folder}/${name}")
+  file(CONFIGURE OUTPUT "${unit}" CONTENT "#include \"${header}\"\n")
   # g++ takes the .gch beside the name it is given, clang++ the file itself.
   if(compiler_name MATCHES "clang" OR (compiler STREQUAL CMAKE_CXX_COMPILER AND CMAKE_CXX_COMPILER_ID MATCHES "Clang"))
-    set(compiled "${folder}/${name}.pch")
+    set(compiled "${unit}.pch")
     set(use -include-pch "${compiled}")
   else()
-    set(compiled "${folder}/${name}.gch")
-    file(CONFIGURE OUTPUT "${folder}/${name}"
-      CONTENT "#error the precompiled header was not taken: it was made with other options\n")
-    set(use -include "${folder}/${name}")
+    set(compiled "${unit}.gch")
+    set(use -Winvalid-pch -include "${unit}")
   endif()
   add_custom_command(OUTPUT "${compiled}"
-    COMMAND "${compiler}" ${ARGN} -x c++-header -MD -MF "${compiled}.d" -MT "${compiled}" "${header}" -o "${compiled}"
-    DEPENDS "${header}" DEPFILE "${compiled}.d" VERBATIM)
+    COMMAND "${compiler}" ${ARGN} -x c++-header -MD -MF "${compiled}.d" -MT "${compiled}" "${unit}" -o "${compiled}"
+    DEPENDS "${unit}" DEPFILE "${compiled}.d" VERBATIM)
   string(MAKE_C_IDENTIFIER "precompiled_${compiler_name}_${name}" target)
   add_custom_target(${target} ALL DEPENDS "${compiled}")
   set(${out} ${use} PARENT_SCOPE)
