@@ -5,7 +5,7 @@ cmake_minimum_required(VERSION 3.24)
 
 # The case must be rejected with `verdict`, or accepted where the verdict is empty.
 function(expect case verdict)
-  execute_process(COMMAND ${CMAKE_COMMAND} "-DCXX=${CXX}" "-DFLAGS=${FLAGS}"
+  execute_process(COMMAND ${CMAKE_COMMAND} "-DCXX=${CXX}" "-DFLAGS=${FLAGS}" "-DSEEN=${SEEN}"
       "-DSOURCE=${CMAKE_CURRENT_LIST_DIR}/${case}.cpp" -P "${DRIVER}"
     RESULT_VARIABLE status OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(verdict STREQUAL "")
