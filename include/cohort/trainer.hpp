@@ -41,6 +41,7 @@ template <class... Ps> using compute_of = typename ChosenPolicies<Ps...>::precis
 template <class Model>
 concept HasParameters = num_params<Model>()
 > 0;
+/// And not all of it is frozen.
 template <class Model>
 concept HasTrainedParameters = subtree<Model>()
 .trained > 0;
@@ -54,15 +55,18 @@ concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
 /// The model's layers and the loss compile for the compute type of the list, not for fp32 only.
 template <class Model, class... Ps>
 concept ComputesIn = Layer<Model, DefaultCpu, detail::compute_of<Ps...>>;
+/// The same of the loss.
 template <class Loss, class Model, class... Ps>
 concept LossComputesIn = LossFor<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
-/// fp16 gradients need a loss scale, others must not have one; the loss must take it.
+/// fp16 gradients have a loss scale.
 template <class Model, class... Ps>
 concept ScalesFp16 =
     !detail::Composition<Model, Ps...>::has_fp16 || detail::Composition<Model, Ps...>::scales;
+/// Only fp16 gradients have a loss scale.
 template <class Model, class... Ps>
 concept ScalesFp16Only =
     detail::Composition<Model, Ps...>::has_fp16 || !detail::Composition<Model, Ps...>::scales;
+/// With DynamicLossScale the loss takes its scale.
 template <class Loss, class Model, class... Ps>
 concept LossTakesScale = !detail::Composition<Model, Ps...>::scales ||
                          ScalableLoss<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
@@ -70,6 +74,7 @@ concept LossTakesScale = !detail::Composition<Model, Ps...>::scales ||
 template <class Model, class... Ps>
 concept RoundsWithoutMasters = detail::Composition<Model, Ps...>::rounds_what_is_16_bit;
 
+/// All that the list says about element types fits.
 template <class Model, class Loss, class... Ps>
 concept TypesGoTogether = ComputesIn<Model, Ps...> && LossComputesIn<Loss, Model, Ps...> &&
     ScalesFp16<Model, Ps...> && ScalesFp16Only<Model, Ps...> &&
@@ -229,9 +234,10 @@ template <class Model, class Loss, class... Ps> struct Trainer {
 /// default.
 ///
 ///   using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, GradAccum<4>,
-///   ClipGradNorm, optim::AdamW>; static_assert(Run::plan.peak_bytes({.ranks = 8, .batch = 64,
-///   .tokens = 128}) < 2_GiB); auto run = Run::on(world, {.seed = 1337, .batch = 64, .tokens = 128,
-///   .learning_rate = 1e-3}); run.step(batch);
+///                       ClipGradNorm, optim::AdamW>;
+///   static_assert(Run::plan.peak_bytes({.ranks = 8, .batch = 64, .tokens = 128}) < 2_GiB);
+///   auto run = Run::on(world, {.seed = 1337, .batch = 64, .tokens = 128, .learning_rate = 1e-3});
+///   run.step(batch);
 ///
 /// Laws     the order of policies changes neither type of the plan nor bits
 ///          (tests/trainer_test.cpp).

@@ -2,6 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/version.hpp: the version, as macros because the preprocessor must be able to ask.
 #pragma once
+/// Programs written for another one need work.
 #define COHORT_VERSION_MAJOR 0
+/// Below 1.0: what the major version is above it.
 #define COHORT_VERSION_MINOR 1
+/// Programs see no difference.
 #define COHORT_VERSION_PATCH 0

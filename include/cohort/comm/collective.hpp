@@ -43,6 +43,7 @@ template <class... Words> std::string phrase(const Words&... words) {
 
 }  // namespace detail
 
+/// What ranks can call together.
 enum class CollectiveKind : std::uint8_t {
   all_reduce,
   reduce_scatter,
@@ -53,6 +54,7 @@ enum class CollectiveKind : std::uint8_t {
   duplicate
 };
 
+/// As the function that a communicator has for it.
 constexpr std::string_view name(CollectiveKind kind) {
   constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "broadcast",
                                         "barrier",    "split",          "duplicate"};

@@ -15,6 +15,7 @@
 
 namespace cohort {
 
+/// Who started this process.
 enum class LauncherKind : std::uint8_t { none, torchrun, open_mpi, hydra, slurm };
 
 /// What one launcher said about this process. local_rank and local_size count the processes of the
@@ -124,6 +125,7 @@ template <class Lookup> std::vector<Launcher> launchers(const Lookup& lookup) {
   }
   return found;
 }
+/// The same, from this process's environment.
 inline std::vector<Launcher> launchers() {
   return launchers([](const char* variable) { return std::getenv(variable); });
 }

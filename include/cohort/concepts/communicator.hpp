@@ -64,6 +64,7 @@ concept HasAbort = requires(C& c, std::exception_ptr error) {
 /// The three collectives of data for one element type.
 template <class C, class T>
 concept Reduces = HasAllReduce<C, T> && HasReduceScatter<C, T>;
+/// Copies elements of type T between ranks.
 template <class C, class T>
 concept Moves = HasAllGather<C, T> && HasBroadcast<C, T>;
 

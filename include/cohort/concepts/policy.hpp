@@ -41,6 +41,7 @@ concept Policy = std::is_empty_v<P> && requires {
 template <class P, class Slot>
 concept Fills = Policy<P> && std::is_same_v<typename P::slot, Slot>;
 
+/// How many policies of the list fill the slot.
 template <class Slot, class... Ps> inline constexpr int num_in = (0 + ... + Fills<Ps, Slot>);
 
 /// No two policies of the list fill one slot.

@@ -52,6 +52,7 @@ class HostMemory {
 /// `low`.
 class Arena {
  public:
+  /// A place to go back to: what is taken after it is given back with it.
   struct Mark {
     std::size_t low = 0, high = 0;
   };

@@ -8,6 +8,7 @@
 
 namespace cohort {
 
+/// What a call of a layer is part of: the forward that keeps, the one that does not, or backward.
 enum class Phase { train, evaluate, backward };
 
 /// Passed as `ctx` to every forward and backward. Borrowed for the length of one call.

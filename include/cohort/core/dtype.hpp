@@ -19,11 +19,13 @@ struct tf32 {};
 /// Element types as values, for plans, traces and messages. Kernels use the C++ types.
 enum class DType : std::uint8_t { f64, f32, bf16, fp16, i64, i32, u8 };
 
+/// Its name in prints and messages.
 constexpr std::string_view name(DType t) {
   constexpr std::string_view names[] = {"f64", "f32", "bf16", "fp16", "i64", "i32", "u8"};
   return names[static_cast<int>(t)];
 }
 
+/// Bytes of an element.
 constexpr std::size_t bytes(DType t) {
   constexpr std::size_t sizes[] = {8, 4, 2, 2, 8, 4, 1};
   return sizes[static_cast<int>(t)];
@@ -40,6 +42,7 @@ template <> struct element_type<std::int32_t> { static constexpr DType value = D
 template <> struct element_type<std::uint8_t> { static constexpr DType value = DType::u8; };
 }  // namespace detail
 
+/// The value for the C++ type T.
 template <class T> inline constexpr DType dtype_of = detail::element_type<T>::value;
 
 /// The type that sums of T are accumulated in: integers in themselves, floating point in T but at least
@@ -48,6 +51,7 @@ template <class T> struct accumulator { using type = float; };
 template <> struct accumulator<double> { using type = double; };
 template <> struct accumulator<std::int64_t> { using type = std::int64_t; };
 template <> struct accumulator<std::int32_t> { using type = std::int32_t; };
+/// The type that accumulator names.
 template <class T> using accumulator_t = typename accumulator<T>::type;
 
 static_assert(bytes(dtype_of<float>) == sizeof(float) && name(dtype_of<double>) == "f64");

@@ -26,6 +26,7 @@ template <fixed_string S> struct Name {
 /// "weight"_p names a parameter, a child, or a kept activation.
 template <fixed_string S> constexpr Name<S> operator""_p() { return {}; }
 
+/// Two names, or what has one, spelled alike.
 template <class A, class B> inline constexpr bool same_name = A::view() == B::view();
 
 namespace detail {

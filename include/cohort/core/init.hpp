@@ -23,9 +23,11 @@ struct Draw {
 /// floating-point template arguments are not yet portable.
 namespace init {
 
+/// Every element 0: biases.
 struct Zeros {
   static float value(const Draw&) { return 0.0f; }
 };
+/// Every element 1: scales of norms.
 struct Ones {
   static float value(const Draw&) { return 1.0f; }
 };

@@ -146,8 +146,11 @@ struct own_children<L> {
 };
 }  // namespace detail
 
+/// The layer's own Params, none where it declares none.
 template <class L> using params_of = typename detail::own_params<L>::type;
+/// The layer's Children, none where it declares none.
 template <class L> using children_of = typename detail::own_children<L>::type;
+/// The type of its child I.
 template <class L, int I> using child_of = typename children_of<L>::template at<I>;
 
 /// A layer that holds `repeat` copies of `Element`, called one after the other (nn::Repeat).
@@ -175,6 +178,7 @@ template <class L> consteval FlatCount subtree() {
 }
 /// Its elements, and its number of parameters.
 template <class L> consteval std::size_t flat_size() { return subtree<L>().elements(); }
+/// The number of parameters in the whole of a layer.
 template <class L> consteval int num_params() { return subtree<L>().params; }
 
 /// Where child I begins inside the subtree of L.

@@ -13,6 +13,7 @@ namespace cohort {
 /// Every buffer and every parameter starts on a boundary of this many bytes.
 inline constexpr std::size_t alignment = 64;
 
+/// The next multiple at or above n.
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }

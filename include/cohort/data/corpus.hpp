@@ -22,6 +22,7 @@ enum class Vocabulary : std::uint8_t {
   characters,  // id = place in the sorted list of the bytes that occur, as nanoGPT numbers them
 };
 
+/// How a text is cut and numbered.
 struct CorpusOptions {
   double train_fraction = 0.9;  // the head of the file trains, the tail validates
   Vocabulary vocabulary = Vocabulary::bytes;

@@ -58,6 +58,7 @@ class Epochs {
   }
   double seconds_waiting() const { return loader_.seconds_waiting(); }
 
+  /// Of a range-for: every step takes the next batch.
   class Iterator {
    public:
     explicit Iterator(Epochs& epochs) : epochs_(&epochs) { ++*this; }

@@ -33,8 +33,10 @@ concept ShapesBatch = requires(const F& fill) {
   fill.batch();
 };
 
+/// A number of batches that is never reached.
 inline constexpr std::int64_t endless = std::numeric_limits<std::int64_t>::max();
 
+/// Who fills batches, and how far ahead.
 struct LoaderOptions {
   int workers = 1;               // 0: next() fills the batch itself
   int depth = 2;                 // batches that may be ready beyond the one in use

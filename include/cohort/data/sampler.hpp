@@ -14,6 +14,7 @@
 
 namespace cohort::data {
 
+/// Which samples a rank gets, in which order.
 struct SamplerOptions {
   bool shuffle = true;
   std::uint64_t seed = 0;

@@ -26,6 +26,7 @@ template <class Gemm> struct Cpu {
 #if !defined(__CUDACC__)  // there core/host_device.hpp declares it
 struct DefaultGemm;       // ops/default_gemm.hpp
 #endif
-using DefaultCpu = Cpu<DefaultGemm>;  // needs no library beside this one
+/// The CPU with matrix products that need no library beside this one.
+using DefaultCpu = Cpu<DefaultGemm>;
 
 }  // namespace cohort

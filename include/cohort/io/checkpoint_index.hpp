@@ -30,9 +30,11 @@ class CheckpointIndex {
   }
   CheckpointIndex(const CheckpointIndex&) = delete;
 
+  /// A whole tensor, by the stretches of files that hold it.
   struct Tensor {
     StoredType type = StoredType::F32;
     std::vector<std::uint64_t> extents;
+    /// Neighbouring elements that lie in one piece of one file.
     struct Stretch {
       const CheckpointPart* file = nullptr;
       std::size_t piece = 0;

@@ -104,6 +104,7 @@ inline std::string format_bar(const ProgressState& p, int width) {
   return "[" + bar + "] " + line;
 }
 
+/// What the progress line is about, and how often it is written.
 struct ProgressOptions {
   std::int64_t steps = 0;         // of the whole run
   std::int64_t first = 0;         // steps done before this run: a resumed run

@@ -31,6 +31,7 @@ namespace cohort::io {
 ///          (tests/io/safetensors_index_test.cpp).
 class SafetensorsSet {
  public:
+  /// A tensor, and the file that holds it.
   struct Found {
     const Safetensors* file;
     StoredTensor tensor;

@@ -38,8 +38,10 @@ enum class StoredType : std::uint8_t {
   I64,
   U64
 };
+/// How many element types the format has.
 inline constexpr int num_stored_types = 22;
 
+/// As a header spells it.
 constexpr std::string_view name(StoredType t) {
   constexpr std::string_view names[] = {
       "BOOL",    "F4",          "F6_E2M3",     "F6_E3M2", "U8",  "I8",  "F8_E5M2", "F8_E4M3",
@@ -55,6 +57,7 @@ constexpr int bits(StoredType t) {
   return sizes[static_cast<int>(t)];
 }
 
+/// The type of this name; none for a name that the format does not have.
 constexpr std::optional<StoredType> stored_type(std::string_view text) {
   for (int i = 0; i < num_stored_types; ++i)
     if (name(static_cast<StoredType>(i)) == text) return static_cast<StoredType>(i);
@@ -80,6 +83,7 @@ template <> struct stored_as<std::int64_t> : StoredAs<StoredType::I64> {};
 template <> struct stored_as<std::uint64_t> : StoredAs<StoredType::U64> {};
 }  // namespace detail
 
+/// The value for the C++ type T.
 template <class T> inline constexpr StoredType stored_type_of = detail::stored_as<T>::value;
 
 /// The number of elements of a tensor, extent by extent. A product that passes 2^64 - 1 never fits

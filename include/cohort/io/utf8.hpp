@@ -31,6 +31,7 @@ constexpr std::size_t utf8_length(std::string_view s) {
   return 0;
 }
 
+/// Whether the whole text is well-formed UTF-8.
 constexpr bool is_utf8(std::string_view s) {
   while (!s.empty()) {
     const std::size_t length = utf8_length(s);

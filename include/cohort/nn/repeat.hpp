@@ -8,6 +8,7 @@
 
 namespace cohort::nn {
 
+/// The layer can follow itself.
 template <class L>
 concept SameInAndOut = DeclaresExtents<L> && std::is_same_v<typename L::Input, typename L::Output>;
 

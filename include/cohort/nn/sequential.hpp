@@ -31,6 +31,7 @@ struct chained<A, B, Rest...> : std::bool_constant<fits<A, B>() && chained<B, Re
 /// Every element is a layer, and each takes what the one before it gives.
 template <class... L>
 concept Chain = (sizeof...(L) > 0) && (DeclaresExtents<L> && ...);
+/// Each layer takes what the one before it gives.
 template <class... L>
 concept FittingChain = Chain<L...> && detail::chained<L...>::value;
 

@@ -225,6 +225,7 @@ template <int Bytes, detail::Dot How = detail::widest_dot> struct TiledGemmOf {
   }
 };
 
+/// With the widest registers that the compiler may use.
 using TiledGemm = TiledGemmOf<detail::widest_register>;
 
 }  // namespace cohort

@@ -40,8 +40,10 @@ template <class A, int Bytes = register_bytes> struct vector_of {
 
 /// A register full of A; the operators of A work on it lane by lane, a comparison gives a mask.
 template <class A> using Vec = typename detail::vector_of<A>::type;
+/// Elements of a register.
 template <class A> inline constexpr int lanes = register_bytes / static_cast<int>(sizeof(A));
 
+/// The value in every lane.
 template <class A> constexpr Vec<A> broadcast(A value) { return value - Vec<A>{}; }
 
 namespace detail {
@@ -99,6 +101,7 @@ template <class V> [[gnu::always_inline]] constexpr V fma(V a, V b, V c) {
   return a;
 #endif
 }
+/// The same with b in every lane.
 template <class V>
 [[gnu::always_inline]] constexpr V fma(V a, detail::element_t<V> b,
                                        V c) requires(!std::is_arithmetic_v<V>) {

@@ -50,6 +50,7 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vec<accumulat
   }
 }
 
+/// The first n lanes.
 template <class T>
 [[gnu::always_inline]] inline void store_first(T* to, Vec<accumulator_t<T>> v, int n) {
   if constexpr (Float16<T>)
@@ -105,6 +106,7 @@ template <class T>
 [[gnu::always_inline]] inline Vec<accumulator_t<T>> load_up_to(const T* from, int count) {
   return count == lanes<accumulator_t<T>> ? load(from) : load_first(from, count);
 }
+/// At most a register: `count` elements, all of them without a mask.
 template <class T>
 [[gnu::always_inline]] inline void store_up_to(T* to, Vec<accumulator_t<T>> v, int count) {
   if (count == lanes<accumulator_t<T>>)
@@ -123,6 +125,7 @@ template <int Count, class T>
   else
     return load_first(from, Count, fill);
 }
+/// The same for a count that the compiler knows.
 template <int Count, class T>
 [[gnu::always_inline]] inline void store(T* to, Vec<accumulator_t<T>> v,
                                          std::integral_constant<int, Count>) {

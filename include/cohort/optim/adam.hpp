@@ -16,6 +16,7 @@ namespace cohort::optim {
 /// Source   Kingma and Ba 2015, arXiv:1412.6980.
 struct Adam {
   using slot = slots::optimizer;
+  /// `.optimizer` of a run's options.
   struct Options {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.0;
   };

@@ -17,6 +17,7 @@ namespace cohort::optim {
 /// Source   Loshchilov and Hutter 2019, arXiv:1711.05101.
 struct AdamW {
   using slot = slots::optimizer;
+  /// `.optimizer` of a run's options.
   struct Options {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.01;
   };

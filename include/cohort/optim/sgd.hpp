@@ -15,6 +15,7 @@ namespace cohort::optim {
 /// Shapes   one moment of the shard's size.
 template <bool Nesterov> struct BasicSgd {
   using slot = slots::optimizer;
+  /// `.optimizer` of a run's options.
   struct Options {
     double momentum = 0.0, weight_decay = 0.0;
   };
@@ -37,7 +38,9 @@ template <bool Nesterov> struct BasicSgd {
     ops::sgd(device, s.size, s.params, s.grads, s.moment(0), s.decays, step, copies, rounding);
   }
 };
+/// Momentum as torch.optim.SGD has it; without momentum, plain gradient descent.
 using Sgd = BasicSgd<false>;
+/// The same with nesterov=True.
 using NesterovSgd = BasicSgd<true>;
 
 static_assert(Policy<Sgd> && Policy<NesterovSgd>);

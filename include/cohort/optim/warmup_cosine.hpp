@@ -19,6 +19,7 @@ namespace cohort::optim {
 /// Source   Loshchilov and Hutter 2017, arXiv:1608.03983.
 struct WarmupCosine {
   using slot = slots::schedule;
+  /// `.schedule` of a run's options.
   struct Options {
     std::int32_t warmup_steps = 0, total_steps = 0;
     double warmup_ratio = 0.0, min_learning_rate = 0.0;
@@ -38,6 +39,7 @@ struct WarmupCosine {
 /// The default: the learning rate of the options, at every step.
 struct ConstantRate {
   using slot = slots::schedule;
+  /// Nothing to set: a value for one of them does not compile, and the error says what to add.
   struct Options {
     Unset warmup_steps{}, total_steps{}, warmup_ratio{}, min_learning_rate{};
   };

@@ -64,6 +64,7 @@ template <class... Bs> struct Each {
   }
 };
 
+/// What BySize asks of its arguments.
 template <std::size_t Min, std::size_t Max>
 concept MinNotAboveMax = Min <= Max;
 

@@ -62,8 +62,11 @@ constexpr std::size_t wire_bytes(const IssuedOp& op) {
 
 /// Bytes as literals: 2_GiB.
 namespace literals {
+/// 2^10 bytes each.
 constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
+/// 2^20 bytes each.
 constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
+/// 2^30 bytes each.
 constexpr std::size_t operator""_GiB(unsigned long long n) { return n << 30; }
 }  // namespace literals
 using namespace literals;

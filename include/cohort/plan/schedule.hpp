@@ -14,6 +14,7 @@ namespace cohort {
 /// What the communication stream can be told to do.
 enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss, norm };
 
+/// The collective that it calls.
 constexpr std::string_view name(OpKind k) {
   constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "all_reduce",
                                         "all_reduce"};
@@ -54,7 +55,9 @@ template <int U> struct Markers {
 
 /// A step is one micro-batch (only), or first, middle ..., last.
 enum class MicroBatch : std::uint8_t { only, first, middle, last };
+/// Nothing has been accumulated before it.
 constexpr bool is_first(MicroBatch m) { return m == MicroBatch::only || m == MicroBatch::first; }
+/// The optimizer follows.
 constexpr bool is_last(MicroBatch m) { return m == MicroBatch::only || m == MicroBatch::last; }
 
 /// The operations of one kind of micro-batch, in the order in which every rank issues them.

@@ -57,6 +57,7 @@ template <int U> struct ShardTable : RangeTable<U> {
   }
 };
 
+/// The shard table of a layout and its groups.
 template <class Model, class Cut>
 constexpr auto make_shards(const Layout<Model, Cut>& layout,
                            const GroupTable<Layout<Model, Cut>::num_units>& groups) {

@@ -15,6 +15,7 @@ template <int U> struct Waits {
   int normed = 0;                 // the norm's exact sum is complete
 };
 
+/// The waits of one program.
 template <int U, class Program, class Groups, class Shards>
 constexpr Waits<U> make_waits(const Program& program, const Groups& groups, const Shards& shards) {
   using markers = Markers<U>;

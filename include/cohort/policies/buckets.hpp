@@ -8,6 +8,7 @@
 
 namespace cohort {
 
+/// What Buckets asks of its arguments.
 template <std::size_t First, std::size_t Cap>
 concept SizesAboveZero = First >
 0 && Cap > 0;

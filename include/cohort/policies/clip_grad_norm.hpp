@@ -17,6 +17,7 @@ namespace cohort {
 /// Source   torch.nn.utils.clip_grad_norm_.
 struct ClipGradNorm {
   using slot = slots::clipping;
+  /// `.clip` of a run's options.
   struct Options {
     double max_norm = 1.0;
   };
@@ -26,6 +27,7 @@ struct ClipGradNorm {
 /// The default of the slot: gradients pass as they are and no norm is computed.
 struct NoClip {
   using slot = slots::clipping;
+  /// Nothing to set: a maximum does not compile, and the error says what to add.
   struct Options {
     Unset max_norm{};
   };

@@ -7,6 +7,7 @@
 
 namespace cohort {
 
+/// What GradAccum asks of its number.
 template <int N>
 concept AtLeastOneMicroBatch = (N >= 1);
 

@@ -6,6 +6,7 @@
 
 namespace cohort {
 
+/// What HybridShard asks of its number.
 template <int S>
 concept AtLeastTwoRanks = (S >= 2);
 

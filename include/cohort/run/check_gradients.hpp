@@ -22,6 +22,7 @@ struct GradientCheck {
   bool ok(double tolerance = 1e-6) const { return checked > 0 && worst <= tolerance; }
 };
 
+/// What the check is made with; the defaults are for small layers.
 struct GradientCheckOptions {
   Rows rows{2, 3};
   std::uint64_t seed = 1;

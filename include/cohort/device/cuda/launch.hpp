@@ -16,6 +16,7 @@
 
 namespace cohort::cuda {
 
+/// Threads that execute together, on every GPU so far.
 inline constexpr int warp_size = 32;
 
 /// The block that a kernel runs in, seen by one of its threads. One dimension; kernels fold others.

@@ -100,6 +100,7 @@ struct Streaming {
 template <int N, class T> COHORT_DEVICE inline Pack<T, N> load(const T* from) {
   return detail::load_with<N>(from, detail::Plainly{});
 }
+/// N elements to an aligned place.
 template <class T, int N> COHORT_DEVICE inline void store(T* to, const Pack<T, N>& pack) {
   detail::store_with(to, pack, detail::Plainly{});
 }
@@ -108,6 +109,7 @@ template <class T, int N> COHORT_DEVICE inline void store(T* to, const Pack<T, N
 template <int N, class T> COHORT_DEVICE inline Pack<T, N> load_once(const T* from) {
   return detail::load_with<N>(from, detail::Streaming{});
 }
+/// The same for what is not read again soon.
 template <class T, int N> COHORT_DEVICE inline void store_once(T* to, const Pack<T, N>& pack) {
   detail::store_with(to, pack, detail::Streaming{});
 }
@@ -119,6 +121,7 @@ COHORT_DEVICE inline Pack<T, N> load_first(const T* from, std::size_t count) {
   unrolled<N>([&](auto i) { out[i] = std::size_t(i) < count ? from[i] : T{}; });
   return out;
 }
+/// The first `count` elements, to any place.
 template <class T, int N>
 COHORT_DEVICE inline void store_first(T* to, const Pack<T, N>& pack, std::size_t count) {
   unrolled<N>([&](auto i) {

@@ -124,22 +124,27 @@ template <class T> struct Fill {
 
 }  // namespace kernels
 
+/// y = a + b.
 template <class T> void add(const Cuda& device, std::size_t n, const T* a, const T* b, T* y) {
   kernels::map(device, n, kernels::Sum{}, y, a, b);
 }
 
+/// a += b; a may have another type.
 template <class D, class T> void add_to(const Cuda& device, std::size_t n, D* a, const T* b) {
   kernels::map(device, n, kernels::Sum{}, a, static_cast<const D*>(a), b);
 }
 
+/// y = a b, element by element.
 template <class T> void multiply(const Cuda& device, std::size_t n, const T* a, const T* b, T* y) {
   kernels::map(device, n, kernels::Product{}, y, a, b);
 }
 
+/// a = factor a.
 template <class T> void scale(const Cuda& device, std::size_t n, T* a, accumulator_t<T> factor) {
   kernels::map(device, n, kernels::ScaledBy<accumulator_t<T>>{factor}, a, static_cast<const T*>(a));
 }
 
+/// Every element of a becomes value.
 template <class T> void fill(const Cuda& device, std::size_t n, T* a, T value) {
   using K = kernels::Fill<T>;
   const std::size_t blocks = kernels::ceil_div(n, std::size_t{K::threads} * K::N);
