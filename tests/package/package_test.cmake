@@ -180,10 +180,31 @@ function(step_fetch_content)  # from a folder instead of a URL; Eigen brought by
   run(${configure} -S . -B build "-DCOHORT_DIR=${SOURCE_DIR}" -DFETCH=ON)
 endfunction()
 
+# The port of packaging/vcpkg, by doubles of vcpkg's functions; its manifest says what the code says.
+function(step_vcpkg)
+  set(port "${SOURCE_DIR}/packaging/vcpkg/cohort")
+  file(READ "${port}/vcpkg.json" json)
+  string(JSON name GET "${json}" name)
+  string(JSON version GET "${json}" version)
+  file(STRINGS "${SOURCE_DIR}/CMakeLists.txt" project REGEX "^project\\(${name} VERSION ${version} ")
+  if(NOT project)
+    message(FATAL_ERROR "${port}/vcpkg.json is ${name} ${version}, CMakeLists.txt something else")
+  endif()
+  foreach(feature IN ITEMS mpi cuda)
+    string(JSON description GET "${json}" features ${feature} description)
+  endforeach()
+  run("${CMAKE_COMMAND}" "-DPORTFILE=${port}/portfile.cmake" "-DCURRENT_PACKAGES_DIR=${dir}/packages"
+    "-DBUILD_DIR=${dir}/port-build" -DGENERATOR=${GENERATOR} -DMAKE_PROGRAM=${MAKE_PROGRAM} -DCXX=${CXX}
+    -P "${here}/vcpkg_double.cmake")
+  file(RENAME "${dir}/packages" "${dir}/installed")  # as vcpkg does, in effect
+  build_consumer("-DCMAKE_PREFIX_PATH=${dir}/installed")
+  expect_nothing_else_looked_for()
+endfunction()
+
 file(REMOVE_RECURSE "${dir}")
 if(STEP MATCHES "add_subdirectory|fetch_content")
   file(COPY "${here}/parent/CMakeLists.txt" "${here}/consumer/main.cpp" DESTINATION "${dir}")
-elseif(STEP MATCHES "find_package|moved|pkg_config")
+elseif(STEP MATCHES "find_package|moved|pkg_config|vcpkg")
   file(COPY "${here}/consumer/CMakeLists.txt" "${here}/consumer/main.cpp" DESTINATION "${dir}")
 else()
   file(MAKE_DIRECTORY "${dir}")
