@@ -40,7 +40,7 @@ class CohortConan(ConanFile):
 
     def requirements(self):
         if not self.options.system_eigen:
-            self.requires("eigen/[>=3.4.0 <4]", transitive_headers=True)
+            self.requires("eigen/[>=3.4.0 <6]", transitive_headers=True)
 
     def package_id(self):
         self.info.clear()
