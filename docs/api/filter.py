@@ -4,7 +4,8 @@
 """docs/api/filter.py FILE: prints a header or a Markdown page of ours as Doxygen wants to read it.
 
 A header: its first lines become the file's documentation, what it declares joins the group of its folder, the
-sections of a doc comment (Shapes, Units, ...) become paragraphs, code that is indented becomes a code block,
+sections of a doc comment (Shapes, Units, ...) become paragraphs, code that is indented becomes a code block, of a
+template and its constrained specialisation ("Chosen only when") the one that is meant is shown,
 everything else in a comment is plain text (`<` is no HTML). A // behind a member documents it. No line is added or
 taken, so warnings name the right one. A page: headings get names, and links find them.
 """
@@ -17,8 +18,10 @@ COMMENT = re.compile(r"^(\s*)///(?: (.*))?$")
 SECTION = re.compile(rf"^({SECTIONS}) {{2,}}(\S.*)$")
 FIELD = re.compile(r"^( {2,}(?!return\b|throw\b|using namespace\b|if\b|for\b|else\b)[\w:]"
                    r"(?:[^/(\"]|\(\)|/(?!/))*[;,]) +// (?!clang-format)(.*)$")
-# A type that is its own base says in one sentence why it was refused; Doxygen would follow the base for ever.
-REFUSED = re.compile(r"^(template <.*> struct (\w+)) : \2<.*> \{$")
+# A template that only says why its arguments were refused, in front of the one that is meant, which is constrained.
+REFUSES = "Chosen only when "
+REFUSED = re.compile(r"(template <.*>) struct (\w+)")
+MEANT = re.compile(r"^(.*\bstruct (\w+))<.*?>(?= [:{]|;)(.*)$")
 ROOT = "entry"  # the group of include/cohort/*.hpp
 
 
@@ -39,8 +42,22 @@ def header(lines, group):
     result = ["/// \\file", f"/// \\in_group{{{group}}} {plain(said)}"] + [""] * (top - 2) + ["#pragma once"]
     section = code = False
     field_at = -1  # column of the // of a member's comment that the line before ended with
+    heads = {}  # of templates that refuse: what stands in front of their names
+    refusing = []  # the lines of one so far
     for line in lines[top + 1:]:
         comment = COMMENT.match(line)
+        if refusing or line.startswith(f"/// {REFUSES}"):
+            refusing.append(line)
+            if line == "};":
+                head, name = REFUSED.search(" ".join(refusing)).groups()
+                heads[name], refusing, line = head, [], "};  /// \\endcond"
+            result.append("/// \\cond" if len(refusing) == 1 else line)
+            continue
+        meant = MEANT.match(line)
+        if meant and meant[2] in heads:  # Doxygen need not know that it is a specialisation
+            line = meant[1] + meant[3]
+            at = max(i for i, before in enumerate(result) if before.startswith("template <"))
+            result[at] = heads[meant[2]]
         if not comment:
             if code:  # the comment ended with its code
                 result[-1] += " \\endcode"
@@ -54,7 +71,7 @@ def header(lines, group):
                 line = f"{more[1]}///< {plain(more[2])}"
             else:
                 field_at = -1
-            result.append(REFUSED.sub(r"\1 {", line))
+            result.append(line)
             continue
         indent, text = comment[1], comment[2] or ""
         start = SECTION.match(text)

@@ -28,8 +28,16 @@ struct Thing {
   int f() const { return 1; }  // no field
 };
 
-/// Refused.
-template <int N> struct Own : Own<1> {
+/// Chosen only when N is odd:
+/// says so.
+template <int N, int M = 1 << 2> struct Own : Own<1> {
+  using own = int;
+};
+
+/// Meant.
+template <int N, int M>
+requires Even<N>
+struct Own<N, M> : Base<N> {
 };
 }  // namespace cohort::nn
 """
@@ -53,8 +61,16 @@ struct Thing {
   int f() const { return 1; }  // no field
 };
 
-/// \in_group{nn} Refused.
-template <int N> struct Own {
+/// \cond
+/// says so.
+template <int N, int M = 1 << 2> struct Own : Own<1> {
+  using own = int;
+};  /// \endcond
+
+/// \in_group{nn} Meant.
+template <int N, int M = 1 << 2>
+requires Even<N>
+struct Own : Base<N> {
 };
 }  // namespace cohort::nn
 """
