@@ -30,7 +30,7 @@ def plain(text):
     parts = re.split(r"(`[^`]*`)", text)
     for i in range(0, len(parts), 2):
         part = re.sub(r"([\\@<>#%&$]|(?<!\w)::)", r"\\\1", parts[i])
-        parts[i] = re.sub(r"\b(?=Out\b)", "%", part)  # mostly the number of columns, not the type
+        parts[i] = re.sub(r"\b(?=Out\b|One )", "%", part)  # mostly a number, not the type
     return re.sub(r"^(\d+)\. ", r"\1\\. ", re.sub(r"^(?=[+*] )", r"\\", "".join(parts)))
 
 
