@@ -56,7 +56,7 @@ def run(folder, code, environment):
 
 
 def main():
-    source, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    source, folder = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
     with_conan = sys.argv[3:] == ["with", "conan"]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,7 +64,8 @@ def main():
     if with_conan:
         environment["PATH"] = f"{find_conan(folder)}:{os.environ['PATH']}"
     # A clone, without what was built in it.
-    shutil.copytree(source, folder / "cohort", symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
+    shutil.copytree(source, folder / "cohort", symlinks=True, ignore=lambda path, names: [
+        name for name in names if name in (".git", "build") or folder.is_relative_to(pathlib.Path(path) / name)])
     shutil.copy(source / "tests/package/consumer/main.cpp", folder)
     count = 0
     for language, code in blocks((source / "README.md").read_text(encoding="utf-8")):
