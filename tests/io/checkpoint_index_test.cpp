@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/io/checkpoint_index_test.cpp: whole tensors out of all ranks' pieces, or what is wrong with them.
 #include <cohort/io/checkpoint_index.hpp>
+#include <cohort/io/checkpoint_part_writer.hpp>
 
 #include <cstring>
 

@@ -4,6 +4,7 @@
 #include <cohort/io/checkpoint_part.hpp>
 
 #include <cohort/core/rng.hpp>
+#include <cohort/io/checkpoint_part_writer.hpp>
 #include <cstring>
 
 #include "files.hpp"

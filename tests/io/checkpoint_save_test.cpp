@@ -4,13 +4,16 @@
 #include <cohort/io/checkpoint_save.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cohort/io/checkpoint_index.hpp>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <thread>
 
 #include "files.hpp"
+#include "support/failing_files.hpp"
 
 using namespace cohort;
 using namespace cohort::io;
@@ -26,7 +29,8 @@ struct Ranks {
   std::filesystem::path directory, temporary;
   std::uint64_t each;
   std::vector<std::vector<float>> elements;
-  std::vector<std::unique_ptr<CheckpointSave>> saves;
+  std::deque<PageMemory> images;
+  std::vector<std::unique_ptr<CheckpointSave>> saves;  // last: their threads read the images
 
   Ranks(std::filesystem::path dir, int ranks, std::int64_t step, float more = 0,
         std::uint64_t each_rank = 1000, int keep = 0)
@@ -54,6 +58,12 @@ struct Ranks {
     const auto* w =
         reinterpret_cast<const std::byte*>(elements[static_cast<std::size_t>(r)].data());
     return {w, w + 4 * (each - 10)};
+  }
+  /// Begins on a thread, from a copy.
+  void start(int r, std::atomic<bool>* copying = nullptr) {
+    CheckpointPartLayout layout((*this)[r].order().pieces);
+    const auto& image = images.emplace_back(layout.image_bytes());
+    (*this)[r].start(std::move(layout), image.bytes(), at(r), copying);
   }
   void write(int r) {
     (*this)[r].write([p = at(r)](std::size_t i, std::uint64_t first, std::span<std::byte> to) {
@@ -133,7 +143,7 @@ TEST_CASE("checkpoint save: on threads of their own, in any order of time") {
     for (int i = 0; i < 3; ++i) {
       const int r = (late + 1 + i) % 3;
       if (i == 2) std::this_thread::sleep_for(20ms);
-      all[r].start(all.at(r), nullptr);
+      all.start(r);
     }
     for (int r = 0; r < 3; ++r) {
       all[r].wait_over(60s);
@@ -150,10 +160,8 @@ TEST_CASE(
   const TemporaryDirectory dir;
   const Ranks before(dir / "other", 2, 5, 0, 3000000);
   Ranks all(dir / "run", 2, 5, 0, 3000000);
-  std::vector<std::vector<std::byte>> copies(2, std::vector<std::byte>(4 * all.each));
   std::atomic<bool> copying[2] = {true, true};
-  for (int r = 0; r < 2; ++r)
-    all[r].start(all.at(r), copies[static_cast<std::size_t>(r)].data(), &copying[r]);
+  for (int r = 0; r < 2; ++r) all.start(r, &copying[r]);
   for (int r = 0; r < 2; ++r) {
     copying[r].wait(true);
     for (float& x : all.elements[static_cast<std::size_t>(r)]) x = -1;
@@ -163,11 +171,46 @@ TEST_CASE(
   CHECK(holds(latest(dir / "run"), before));
 }
 
+TEST_CASE("checkpoint save: an image that is there already is written as it is") {
+  const TemporaryDirectory dir;
+  Ranks all(dir / "run", 1, 5);
+  CheckpointPartLayout layout(all[0].order().pieces);
+  const PageMemory image(layout.image_bytes());
+  for (std::size_t i = 0; i < 2; ++i)
+    std::memcpy(image.bytes().data() + layout.place(i), all.at(0)[i],
+                all[0].order().pieces[i].bytes());
+  all[0].start(std::move(layout), image.bytes());
+  all[0].wait_over(60s);
+  CHECK(holds(latest(dir / "run"), all));
+}
+
+TEST_CASE("checkpoint save: the manifest says whether the file went past the page cache") {
+  const TemporaryDirectory dir;
+  for (const bool refused : {false, true}) {
+    Ranks all(dir / "run", 1, 5, 0, 10000);
+    {
+      FailingFiles files(dir.path());
+      if (refused) files.fail(2, EINVAL);  // the first write
+      all.write(0);
+      const auto log = files.log();
+      REQUIRE(log.size() > 2);
+      CHECK(log[1].starts_with("pwrite"));
+    }
+    all[0].complete();
+    const auto facts = CheckpointIndex(all[0].path()).manifest().facts;
+    if (refused)
+      CHECK(facts.at("written") == "through the page cache");
+    else
+      CHECK((facts.at("written") == "direct" || facts.at("written") == "through the page cache"));
+    CHECK(holds(all[0].path(), all));
+  }
+}
+
 TEST_CASE("checkpoint save: the destructor waits until the checkpoint is complete") {
   const TemporaryDirectory dir;
   {
     Ranks all(dir / "run", 1, 3, 0, 1000000);
-    all[0].start(all.at(0), nullptr);
+    all.start(0);
   }
   CHECK(latest(dir / "run") == dir / "run" / "step-00000003");
 }
@@ -227,7 +270,7 @@ TEST_CASE("checkpoint save: one that was begun and never written leaves nothing"
 TEST_CASE("checkpoint save: rank 0 that is told to give up does") {
   const TemporaryDirectory dir;
   Ranks all(dir / "run", 2, 2);
-  all[0].start(all.at(0), nullptr);
+  all.start(0);
   all[0].wait_over(20ms);
   CHECK_FALSE(all[0].over());
   all[0].give_up();

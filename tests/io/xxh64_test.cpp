@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cohort/core/rng.hpp>
 #include <cohort/io/xxh64.hpp>
 #include <cstddef>
@@ -164,6 +165,37 @@ TEST_CASE("Xxh64: a value may be asked for on the way") {
     REQUIRE(hash.value() == xxh64(std::span(bytes).first(i)));
     hash.add(std::span(bytes).subspan(i, 1));
   }
+}
+
+TEST_CASE("Xxh64: two at once are each one's value, at every length and alignment") {
+  const std::vector<std::byte> bytes = some_bytes(10'000);
+  const std::span<const std::byte> all = bytes;
+  for (std::size_t length = 0; length < 300; ++length)
+    for (const std::size_t shift : {0, 1, 7, 63}) {
+      const auto a = all.subspan(shift, length), b = all.subspan(5000 - shift, length);
+      REQUIRE(Xxh64::of_two(a, b) == std::array{xxh64(a), xxh64(b)});
+    }
+  for (const Known& each : known) {
+    if (each.length > 5000) continue;
+    const auto bytes_of = some_bytes(each.length);
+    CHECK(Xxh64::of_two(bytes_of, bytes_of) == std::array{each.plain, each.plain});
+  }
+}
+
+TEST_CASE("xxh64_blocks: one value a block, of the last one too") {
+  const std::vector<std::byte> bytes = some_bytes(1000);
+  for (const std::size_t block : {32, 40, 100})
+    for (std::size_t length = 0; length < 8 * block; ++length) {
+      const auto some = std::span(bytes).first(length);
+      std::vector<std::uint64_t> hashes{7};
+      cohort::io::xxh64_blocks(some, block, hashes);
+      REQUIRE(hashes.size() == 1 + (length + block - 1) / block);
+      CHECK(hashes[0] == 7);
+      for (std::size_t i = 1; i < hashes.size(); ++i) {
+        const std::size_t at = (i - 1) * block;
+        REQUIRE(hashes[i] == xxh64(some.subspan(at, std::min(block, length - at))));
+      }
+    }
 }
 
 TEST_CASE("xxh64: each bit that changes changes the value; bytes need no alignment") {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/io/checkpoint_part.hpp: what one rank writes of a checkpoint: pieces of named tensors, each block with a hash.
+// cohort/io/checkpoint_part.hpp: one rank's file of a checkpoint: where its pieces go, and a reader that compares every block with its hash.
 #pragma once
 #include <algorithm>
 #include <charconv>
+#include <cohort/io/page_memory.hpp>
 #include <cohort/io/safetensors.hpp>
 #include <cohort/io/safetensors_writer.hpp>
 #include <cohort/io/xxh64.hpp>
@@ -81,6 +82,12 @@ class CheckpointPartLayout {
   std::uint64_t hashes_at() const { return layout_.offset(order_.size()); }
   std::uint64_t begin() const { return hashes_at() + layout_.bytes(order_.size()); }
 
+  /// A file's image is its bytes from the page on in which the pieces begin: what is written page by page.
+  std::uint64_t image_begin() const { return begin() / page_bytes * page_bytes; }
+  std::uint64_t image_bytes() const { return layout_.file_bytes() - image_begin(); }
+  /// Where a piece's bytes are in the image.
+  std::uint64_t place(std::size_t piece) const { return layout_.offset(piece) - image_begin(); }
+
  private:
   static std::vector<TensorSpec> specs(const std::vector<CheckpointPiece>& pieces) {
     std::vector<TensorSpec> all;
@@ -104,44 +111,6 @@ class CheckpointPartLayout {
   SafetensorsLayout layout_;
   std::vector<std::size_t> order_;
 };
-
-/// Writes a rank's file and returns when it would survive a loss of power; its name is not yet durable.
-/// source(i, at, to) fills `to` with the bytes of piece i from `at` on.
-///
-/// Cost     one pass; 1 MiB of memory beside the header.
-/// Errors   WriteFailed, and what the source throws.
-template <class Source>
-void write_checkpoint_part(const std::filesystem::path& path,
-                           const std::vector<CheckpointPiece>& pieces, Source source) {
-  const CheckpointPartLayout layout(pieces);
-  File file = File::to_write(path);
-  file.write(0, std::as_bytes(std::span(layout.file().header())));
-  std::vector<std::byte> block(checkpoint_block);
-  std::vector<std::uint64_t> hashes;
-  std::uint64_t at = layout.begin();
-  std::size_t filled = 0;
-  const auto flush = [&] {
-    const std::span<const std::byte> full(block.data(), filled);
-    hashes.push_back(xxh64(full));
-    file.write(at, full);
-    at += filled;
-    filled = 0;
-  };
-  for (const std::size_t i : layout.order()) {
-    const std::uint64_t bytes = pieces[i].bytes();
-    for (std::uint64_t done = 0; done < bytes;) {
-      const std::size_t n = std::min<std::uint64_t>(block.size() - filled, bytes - done);
-      source(i, done, std::span(block).subspan(filled, n));
-      done += n;
-      filled += n;
-      if (filled == block.size()) flush();
-    }
-  }
-  if (filled > 0) flush();
-  file.write(layout.hashes_at(), std::as_bytes(std::span(hashes)));
-  file.sync();
-  file.close();
-}
 
 /// Reads a rank's file back, each block against its hash. Not for use by several threads at once.
 ///

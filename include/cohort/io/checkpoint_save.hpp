@@ -6,9 +6,9 @@
 #include <chrono>
 #include <cohort/core/arena.hpp>
 #include <cohort/io/checkpoint_directory.hpp>
-#include <cohort/io/checkpoint_part.hpp>
+#include <cohort/io/checkpoint_part_writer.hpp>
+#include <cohort/io/streaming_copy.hpp>
 #include <condition_variable>
-#include <cstring>
 #include <exception>
 #include <mutex>
 #include <stop_token>
@@ -56,14 +56,8 @@ class CheckpointSave {
 
   /// This rank's part, on the calling thread. source: see write_checkpoint_part.
   template <class Source> void write(Source source) {
-    attempt([&] {
-      const std::filesystem::path path = order_.temporary / rank_file(order_.rank, order_.ranks);
-      std::filesystem::path unfinished = path;
-      unfinished += ".part";
-      write_checkpoint_part(unfinished, order_.pieces, source);
-      move_to(unfinished, path);
-      set(State::written);
-    });
+    write_part(
+        [&](const auto& path) { return write_checkpoint_part(path, order_.pieces, source); });
   }
   /// Rank 0, after write(): waits for the others' files, then makes the checkpoint complete. Gives up when
   /// it is told to, when a rank says that it failed, or when nothing has grown for `patience`.
@@ -77,19 +71,18 @@ class CheckpointSave {
       set(State::complete);
     });
   }
-  /// Both on a thread: `at` are the pieces' bytes. They are copied into `memory` first and may change when
-  /// `copying` is false; without memory they stay as they are until this save is over.
-  void start(std::vector<const std::byte*> at, std::byte* memory,
-             std::atomic<bool>* copying = nullptr) {
-    thread_ = std::jthread([this, at = std::move(at), memory, copying]() mutable {
-      if (memory != nullptr) copy_into(memory, at);
+  /// Both on a thread, from an image of the file in memory. Where `at` says where the pieces are, it copies
+  /// them there first: they may change when `copying` is false. Without, they are there.
+  void start(CheckpointPartLayout layout, std::span<std::byte> image,
+             std::vector<const std::byte*> at = {}, std::atomic<bool>* copying = nullptr) {
+    thread_ = std::jthread([this, layout = std::move(layout), image, at = std::move(at), copying] {
+      for (std::size_t i = 0; i < at.size(); ++i)
+        streaming_copy(image.data() + layout.place(i), at[i], order_.pieces[i].bytes());
       if (copying != nullptr) {
         copying->store(false, std::memory_order_release);
         copying->notify_all();
       }
-      write([&](std::size_t i, std::uint64_t first, std::span<std::byte> part) {
-        std::memcpy(part.data(), at[i] + first, part.size());
-      });
+      write_part([&](const auto& path) { return write_checkpoint_part(path, layout, image); });
       if (order_.rank == 0) complete();
     });
   }
@@ -130,13 +123,16 @@ class CheckpointSave {
       set(State::failed);
     }
   }
-  void copy_into(std::byte* to, std::vector<const std::byte*>& at) const {
-    for (std::size_t i = 0; i < at.size(); ++i) {
-      const std::uint64_t bytes = order_.pieces[i].bytes();
-      std::memcpy(to, at[i], bytes);
-      at[i] = to;
-      to += bytes;
-    }
+  template <class F> void write_part(F write_to) {
+    attempt([&] {
+      const std::filesystem::path path = order_.temporary / rank_file(order_.rank, order_.ranks);
+      std::filesystem::path unfinished = path;
+      unfinished += ".part";
+      const Written how = write_to(unfinished);
+      move_to(unfinished, path);
+      order_.facts["written"] = name(how);
+      set(State::written);
+    });
   }
   /// An empty file, so that rank 0 need not wait for a part that will not come.
   void tell_rank_0() const noexcept {

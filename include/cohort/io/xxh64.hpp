@@ -9,13 +9,14 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <vector>
 
 namespace cohort::io {
 
 /// The checksum XXH64 of a sequence of bytes: finds damage by accident, not by intent.
 ///
-/// Cost     a multiplication and a rotation per 8 bytes, in four independent chains: near the speed
-///          of memory. No allocation; 80 bytes.
+/// Cost     two multiplications and a rotation per 8 bytes, in four independent chains: about half the
+///          speed of memory; of_two at the speed of memory. No allocation; 80 bytes.
 /// Errors   none.
 /// Laws     how the bytes are cut into pieces does not change the value; equal to the reference
 ///          implementation's (tests/io/xxh64_test.cpp).
@@ -40,6 +41,21 @@ class Xxh64 {
     consume(bytes.first(whole));
     bytes = bytes.subspan(whole);
     if (!bytes.empty()) std::memcpy(rest_.data(), bytes.data(), bytes.size());
+  }
+
+  /// Of two sequences of the same length: together, where the target multiplies eight 64-bit words at once.
+  static std::array<std::uint64_t, 2> of_two(std::span<const std::byte> a,
+                                             std::span<const std::byte> b) {
+    Xxh64 first, second;
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
+    const std::size_t whole = a.size() / stripe * stripe;
+    consume_two(first, a.first(whole), second, b.first(whole));
+    a = a.subspan(whole);
+    b = b.subspan(whole);
+#endif
+    first.add(a);
+    second.add(b);
+    return {first.value(), second.value()};
   }
 
   /// Of everything added so far; more may be added afterwards.
@@ -89,6 +105,29 @@ class Xxh64 {
     }
     lanes_ = {a, b, c, d};
   }
+#if defined(__AVX512DQ__) && !defined(__CUDACC__)
+  /// The same of two new ones: their lanes side by side in a register of eight words.
+  static void consume_two(Xxh64& first, std::span<const std::byte> a, Xxh64& second,
+                          std::span<const std::byte> b) {
+    using Half [[gnu::vector_size(stripe)]] = std::uint64_t;
+    using Words [[gnu::vector_size(2 * stripe)]] = std::uint64_t;
+    const auto join = [](const void* low, const void* high) -> Words {
+      Half halves[2];
+      std::memcpy(&halves[0], low, stripe);
+      std::memcpy(&halves[1], high, stripe);
+      return __builtin_shufflevector(halves[0], halves[1], 0, 1, 2, 3, 4, 5, 6, 7);
+    };
+    Words lanes = join(first.lanes_.data(), second.lanes_.data());
+    for (std::size_t at = 0; at != a.size(); at += stripe) {
+      lanes += join(a.data() + at, b.data() + at) * p2;
+      lanes = (lanes << 31 | lanes >> 33) * p1;
+    }
+    std::memcpy(first.lanes_.data(), &lanes, stripe);
+    std::memcpy(second.lanes_.data(), reinterpret_cast<const std::byte*>(&lanes) + stripe, stripe);
+    first.length_ += a.size();
+    second.length_ += b.size();
+  }
+#endif
   std::uint64_t merged() const {
     std::uint64_t hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) +
                          std::rotl(lanes_[2], 12) + std::rotl(lanes_[3], 18);
@@ -106,6 +145,16 @@ inline std::uint64_t xxh64(std::span<const std::byte> bytes, std::uint64_t seed 
   Xxh64 hash(seed);
   hash.add(bytes);
   return hash.value();
+}
+
+/// Appends the checksum of each block of `block` bytes, the last of which may be shorter.
+inline void xxh64_blocks(std::span<const std::byte> bytes, std::size_t block,
+                         std::vector<std::uint64_t>& to) {
+  for (; bytes.size() >= 2 * block; bytes = bytes.subspan(2 * block))
+    for (const std::uint64_t hash : Xxh64::of_two(bytes.first(block), bytes.subspan(block, block)))
+      to.push_back(hash);
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(block, bytes.size())))
+    to.push_back(xxh64(bytes.first(std::min(block, bytes.size()))));
 }
 
 }  // namespace cohort::io

@@ -11,7 +11,6 @@
 #include <cohort/version.hpp>
 #include <map>
 #include <memory>
-#include <new>
 
 namespace cohort::detail {
 
@@ -19,11 +18,6 @@ namespace cohort::detail {
 struct StatePieces {
   std::vector<io::CheckpointPiece> pieces;
   std::vector<const std::byte*> at;
-  std::size_t bytes() const {
-    std::size_t sum = 0;
-    for (const io::CheckpointPiece& piece : pieces) sum += piece.bytes();
-    return sum;
-  }
 };
 template <class Plan, class Storage> StatePieces state_pieces(const Storage& storage) {
   const auto names = parameter_names<typename Plan::model>();
@@ -105,38 +99,33 @@ class PendingSave {
     save_->write(source);
     settle(world, operation);
   }
-  /// Takes the memory of a copy, which later saves use again. Error: the host has none.
-  void reserve(std::size_t bytes) {
-    if (size_ >= bytes) return;
-    size_ = 0;
-    copy_.reset();
-    copy_.reset(new (std::nothrow) std::byte[bytes]);  // the copy is the first to touch it
-    if (!copy_)
-      throw Error(-1, "memory",
-                  "the host refused " + std::to_string(bytes) +
-                      " bytes for the copy that save_async writes from. save() needs none.");
-    size_ = bytes;
+  /// Where the pieces go in an image of this rank's file, and memory for it, which later saves use again.
+  /// Error: the host has none.
+  io::CheckpointPartLayout reserve(const std::vector<io::CheckpointPiece>& pieces) {
+    io::CheckpointPartLayout layout(pieces);
+    if (memory_.size() < layout.image_bytes()) {
+      memory_ = {};
+      memory_ = io::PageMemory(layout.image_bytes());  // the copy is the first to touch it
+    }
+    return layout;
   }
-  /// Begins to write what lies at pieces.at: from a thread that copies it first, where the host can read
-  /// it; from a copy made here otherwise.
+  /// Begins to write what lies at pieces.at, from an image of the file: made by a thread, where that can read
+  /// it; made here otherwise.
   template <class Device>
-  void start(const Device& device, io::SaveOrder order, StatePieces pieces) {
-    reserve(pieces.bytes());
+  void start(const Device& device, io::SaveOrder order, StatePieces pieces,
+             io::CheckpointPartLayout layout) {
+    const auto image = memory_.bytes().first(layout.image_bytes());
     order.pieces = std::move(pieces.pieces);
     if constexpr (!on_host<Device>) {
-      std::byte* to = copy_.get();
-      for (std::size_t i = 0; i < order.pieces.size(); ++i) {
-        device.download(to, pieces.at[i], order.pieces[i].bytes());
-        pieces.at[i] = to;
-        to += order.pieces[i].bytes();
-      }
+      for (std::size_t i = 0; i < order.pieces.size(); ++i)
+        device.download(image.data() + layout.place(i), pieces.at[i], order.pieces[i].bytes());
     }
     save_ = std::make_unique<io::CheckpointSave>(std::move(order));
     if constexpr (on_host<Device>) {
       gate_.copying.store(true, std::memory_order_relaxed);
-      save_->start(std::move(pieces.at), copy_.get(), &gate_.copying);
+      save_->start(std::move(layout), image, std::move(pieces.at), &gate_.copying);
     } else {
-      save_->start(std::move(pieces.at), nullptr);
+      save_->start(std::move(layout), image);
     }
   }
   /// Waits for the save that start() began; throws on every rank what failed on any. Collective.
@@ -166,9 +155,8 @@ class PendingSave {
   }
 
   SaveGate& gate_;
-  std::unique_ptr<std::byte[]> copy_;
-  std::size_t size_ = 0;                      // of the copy
-  std::unique_ptr<io::CheckpointSave> save_;  // last: its thread reads the copy
+  io::PageMemory memory_;
+  std::unique_ptr<io::CheckpointSave> save_;  // last: its thread reads the memory
 };
 
 }  // namespace cohort::detail

@@ -29,9 +29,11 @@ template <class Run> struct StateFiles {
     PendingSave& pending = pending_of(run);
     pending.wait(run.world_, "save");
     StatePieces pieces = state_pieces<Plan>(run.storage());
-    together(run.world_, "save_async", [&] { pending.reserve(pieces.bytes()); });
+    std::optional<io::CheckpointPartLayout> layout;
+    together(run.world_, "save_async", [&] { layout = pending.reserve(pieces.pieces); });
     io::SaveOrder order = ordered(run, directory, options, "save_async");
-    pending.start(run.driver_.machine().compute(), std::move(order), std::move(pieces));
+    pending.start(run.driver_.machine().compute(), std::move(order), std::move(pieces),
+                  std::move(*layout));
   }
   static void wait(Run& run) { pending_of(run).wait(run.world_, "save"); }
 
