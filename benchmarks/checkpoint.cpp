@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // benchmarks/checkpoint.cpp: times of saves, loads and steps of a 204 MB state: checkpoint DIR --ranks N; run_checkpoint.py asks.
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cohort/checkpoint.hpp>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,12 @@ double memory(const char* what) {
       return 1024 * std::strtod(line.c_str() + std::strlen(what) + 1, nullptr);
   return 0;
 }
+/// us that a clock has counted: of the calling thread, or of all threads that this process ever had.
+double cpu_us(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return 1e6 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_nsec);
+}
 /// Lets the next reads come from the disk.
 void forget_cached(const fs::path& directory) {
   for (const auto& entry : fs::recursive_directory_iterator(directory)) {
@@ -48,7 +56,7 @@ void forget_cached(const fs::path& directory) {
 }
 
 /// What run_checkpoint.py can ask for: "save", "load", "warm" (from memory), "memory" (of a load), "steps K",
-/// "async K". Numbers are us, but for memory.
+/// "async K", "others K": CPU time of all threads but the ranks' in K steps. Numbers are us, but for memory.
 template <class World> class Server {
  public:
   Server(World& world, fs::path directory) : world_(world), directory_(std::move(directory)) {}
@@ -83,6 +91,7 @@ template <class World> class Server {
     if (what == "warm") return {timed([] {}, [&] { run_.load(directory_); })};
     if (what == "memory") return memory_of_load();
     if (what == "steps") return steps(count);
+    if (what == "others") return {of_others([&] { steps(count); })};
     return beside(count);
   }
   template <class Before, class F> double timed(Before before, F f) {
@@ -106,12 +115,31 @@ template <class World> class Server {
     for (int i = 0; i < count; ++i) times.push_back(timed([] {}, [&] { step(); }));
     return times;
   }
-  /// The call, the steps beside the save, and the wait for what of it is left then.
+  /// The call, the steps beside the save, the wait for what of it is left then, and the CPU time of all
+  /// threads but the ranks': with less that of steps alone, what the save computes.
   std::vector<double> beside(int count) {
-    std::vector<double> times{timed([&] { return empty(); }, [&] { run_.save_async(directory_); })};
-    for (const double time : steps(count)) times.push_back(time);
-    times.push_back(timed([] {}, [&] { run_.wait_for_save(); }));
+    std::vector<double> times;
+    empty();
+    const double others = of_others([&] {
+      times.push_back(timed([] {}, [&] { run_.save_async(directory_); }));
+      for (const double time : steps(count)) times.push_back(time);
+      times.push_back(timed([] {}, [&] { run_.wait_for_save(); }));
+    });
+    times.push_back(others);
     return times;
+  }
+  /// CPU time of this process's other threads while the ranks do f.
+  template <class F> double of_others(F f) {
+    world_.barrier();
+    const double all = cpu_us(CLOCK_PROCESS_CPUTIME_ID), mine = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+    f();
+    const float of_this = static_cast<float>(cpu_us(CLOCK_THREAD_CPUTIME_ID) - mine);
+    world_.barrier();
+    const double together = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - all;
+    std::vector<float> of_ranks(static_cast<std::size_t>(world_.size()));
+    world_.all_gather(&of_this, of_ranks.data(), std::size_t{1});
+    return std::accumulate(of_ranks.begin(), of_ranks.end(), together,
+                           [](double left, float rank) { return left - rank; });
   }
   /// What a load took at most beyond what the run has, all ranks together.
   std::vector<double> memory_of_load() {

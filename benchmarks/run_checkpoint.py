@@ -9,7 +9,9 @@ save_mb_s, load_mb_s   of save() (durable when it returns) against `dd bs=1M con
                        are (warm). A load checks hashes and puts every element in its place.
 stall                  what save_async() and the steps beside the save take longer than steps without one, over what save()
                        takes. call: that part of it that the call itself takes; first: the first one of a run, which takes the
-                       memory that later ones use again. step_ms and beside_ms are medians of single steps.
+                       memory that later ones use again. step_ms and beside_ms are medians of single steps. cpu_ms: what the
+                       saving threads compute; floor: that, shared by all cores, where ranks leave none of them (spare_cores)
+                       over save(): no scheduling goes below it there.
 memory_of_load         how far the resident memory of the process rose above what the run has, against one layer a rank.
 """
 
@@ -96,11 +98,12 @@ def stall(args, programs):
         saves = {ranks: statistics.median(ask(program, "save")[0] for _ in range(5))}
         step = statistics.median(ask(program, "steps", 12)[2:])
         count = math.ceil(1.2 * saves[ranks] / step) + 1
-        calls, extras, plain, beside, firsts = [], [], [], [], []
+        calls, extras, plain, beside, firsts, computed = [], [], [], [], [], []
         for round_ in range(args.rounds + 1):
             without = ask(program, "steps", count // 2 + 2)[1:]
-            call, *steps, wait = ask(program, "async", count)
+            call, *steps, wait, others = ask(program, "async", count)
             without += ask(program, "steps", count // 2 + 2)[1:]
+            others -= program.run("others", count)[0]
             expected = count * statistics.median(without)
             extra = call + sum(steps) + wait - expected
             if round_ == 0:
@@ -108,16 +111,20 @@ def stall(args, programs):
                 continue
             extras.append(extra)
             calls.append(call)
+            computed.append(others)
             plain += without
             beside += steps
         share = 100 * statistics.median(extras) / saves[ranks]
+        cores = len(os.sched_getaffinity(0))
+        spare, cpu = max(0, cores - ranks), statistics.median(computed)
+        floor = 0 if spare else 100 * cpu / cores / saves[ranks]
         low, _, high = (100 * q / saves[ranks] for q in statistics.quantiles(extras, n=4))
         driver.emit("checkpoint", "stall", share, "% of save()", ranks=ranks, samples=len(extras), quartiles=[driver.rounded(low),
                     driver.rounded(high)], call_percent=driver.rounded(100 * statistics.median(calls) / saves[ranks]),
                     first_percent=driver.rounded(100 * firsts[0] / saves[ranks]), first_call_ms=driver.rounded(firsts[1] / 1e3),
                     call_ms=driver.rounded(statistics.median(calls) / 1e3), save_ms=driver.rounded(saves[ranks] / 1e3),
                     step_ms=driver.rounded(statistics.median(plain) / 1e3), beside_ms=driver.rounded(statistics.median(beside) / 1e3),
-                    steps=count)
+                    cpu_ms=driver.rounded(cpu / 1e3), spare_cores=spare, floor_percent=driver.rounded(floor), steps=count)
 
 
 def memory(args, directory):
