@@ -35,6 +35,8 @@ TEST_CASE("wake_up_soon: the slice is 0.1 ms, nice and policy stay, other thread
   bool granted = false;
   std::thread([&] {
     setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 3);
+    CHECK(detail::can_wake_up_soon() == (before != 0));
+    CHECK(slice() == before);
     granted = detail::wake_up_soon();
     after = slice();
     nice = getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()));
@@ -51,6 +53,7 @@ TEST_CASE("wake_up_soon: a thread of another policy is left alone") {
   std::thread([] {
     sched_param parameter{};
     REQUIRE(sched_setscheduler(0, SCHED_BATCH, &parameter) == 0);
+    CHECK(!detail::can_wake_up_soon());
     CHECK(!detail::wake_up_soon());
     CHECK(sched_getscheduler(0) == SCHED_BATCH);
   }).join();

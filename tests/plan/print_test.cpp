@@ -20,17 +20,6 @@ template <class Run> std::string printed(Sizes s) {
 }
 }  // namespace
 
-TEST_CASE("print: bytes as people read them") {
-  CHECK(readable_bytes(0) == "0 B");
-  CHECK(readable_bytes(1023) == "1023 B");
-  CHECK(readable_bytes(1024) == "1.00 KiB");
-  CHECK(readable_bytes(1536) == "1.50 KiB");
-  CHECK(readable_bytes(25 << 20) == "25.00 MiB");
-  CHECK(readable_bytes(497759232) == "474.70 MiB");
-  CHECK(readable_bytes(80_GiB) == "80.00 GiB");
-  CHECK(readable_bytes(std::size_t{5000} << 40) == "5000.00 TiB");
-}
-
 // By hand: bucket 0 is 384 x 4 B, 3/4 of it twice = 2304 B. Activations of 3 x 2 rows: Linear 128;
 // each LayerNorm 128 + 64 + 64, and 2 x 48 B (three views) -> 128 for what Repeat keeps; logits
 // 6 x 70 x 4 -> 1728 and their gradient: 4224. Backward: dx of the last Linear, of one LayerNorm, of

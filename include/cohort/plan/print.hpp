@@ -4,23 +4,12 @@
 // 128}).
 #pragma once
 #include <algorithm>
+#include <cohort/core/readable_bytes.hpp>
 #include <cohort/plan/plan.hpp>
-#include <cstdio>
 #include <iostream>
 #include <string>
 
 namespace cohort {
-
-/// "1.50 MiB", "768 B": bytes as people read them.
-inline std::string readable_bytes(std::size_t n) {
-  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(n);
-  int unit = 0;
-  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
-  char text[32];
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
-  return text;
-}
 
 namespace detail {
 inline std::string column(std::string text, std::size_t width, bool right = true) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/doctor/cgroup.hpp: what the control groups of this process leave it of CPUs and memory (containers, Slurm, systemd).
+#pragma once
+#include <cohort/doctor/system.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cohort::checkup {
+
+/// The least that any group above this process allows. Nothing: no limit.
+struct Cgroup {
+  std::optional<double> cpus;           // CPU seconds a second
+  std::optional<std::uint64_t> memory;  // bytes
+  std::uint64_t memory_used = 0;        // bytes, of the group that has this limit
+  std::uint64_t killed = 0;             // processes of the group, for want of memory
+  std::vector<std::string> unreadable;  // files that are there but hold no such thing
+};
+
+namespace detail {
+
+/// The folders of a group and of those above it. In a container the path may be the host's: what is
+/// not there is passed over, and the last one is the root.
+inline std::vector<std::string> group_folders(const std::string& mount, std::string path) {
+  std::vector<std::string> folders;
+  for (; path.size() > 1; path.resize(path.find_last_of('/'))) folders.push_back(mount + path);
+  folders.push_back(mount);
+  return folders;
+}
+
+/// cpu.max of version 2: "150000 100000" or "max 100000"; of version 1 two files, -1 for no limit.
+inline void read_cpus(const System& system, const std::string& folder, bool two, Cgroup& group) {
+  const std::string file = folder + (two ? "/cpu.max" : "/cpu.cfs_quota_us");
+  const auto text = read(system, file);
+  if (!text) return;
+  auto parts = split(*text, ' ');
+  if (!two && parts.size() == 1) parts.push_back(read_line(system, folder + "/cpu.cfs_period_us"));
+  if (!parts.empty() && (parts[0] == "max" || parts[0] == "-1")) return;
+  const auto quota = parts.size() == 2 ? number(parts[0]) : std::nullopt;
+  const auto period = parts.size() == 2 ? number(parts[1]) : std::nullopt;
+  if (!quota || !period || *quota == 0 || *period == 0) {
+    group.unreadable.push_back(file);
+    return;
+  }
+  const double cpus = static_cast<double>(*quota) / static_cast<double>(*period);
+  group.cpus = std::min(group.cpus.value_or(cpus), cpus);
+}
+
+inline void read_memory(const System& system, const std::string& folder, bool two, Cgroup& group) {
+  const std::string file = folder + (two ? "/memory.max" : "/memory.limit_in_bytes");
+  const auto text = read(system, file);
+  if (!text || trimmed(*text) == "max") return;
+  const auto limit = number(trimmed(*text));
+  if (!limit) {
+    group.unreadable.push_back(file);
+    return;
+  }
+  constexpr std::uint64_t unlimited = std::uint64_t{1}
+                                      << 60;  // version 1 rounds the largest number
+  if (*limit >= unlimited || *limit >= group.memory.value_or(unlimited)) return;
+  group.memory = limit;
+  const char* used = two ? "/memory.current" : "/memory.usage_in_bytes";
+  group.memory_used = number(read_line(system, folder + used)).value_or(0);
+  const auto events = read(system, folder + (two ? "/memory.events" : "/memory.oom_control"));
+  for (const std::string& line : split(events.value_or(""), '\n'))
+    if (line.starts_with("oom_kill ")) group.killed = number(line.substr(9)).value_or(0);
+}
+
+}  // namespace detail
+
+/// Reads version 2, version 1, and both at once.
+///
+/// Source   Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc_pid_cgroup(5).
+inline Cgroup cgroup(const System& system) {
+  Cgroup group;
+  const auto memberships = read(system, "/proc/self/cgroup");
+  for (const std::string& line :
+       split(memberships.value_or(""), '\n')) {  // number:controllers:path
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
+    if (second == line.npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string path = line.substr(second + 1);
+    const std::string mount = "/sys/fs/cgroup";
+    if (controllers.empty()) {
+      for (const std::string& folder : detail::group_folders(mount, path)) {
+        detail::read_cpus(system, folder, true, group);
+        detail::read_memory(system, folder, true, group);
+      }
+      continue;
+    }
+    for (const std::string& controller : split(controllers, ',')) {
+      if (controller != "cpu" && controller != "memory") continue;
+      for (const std::string& folder : detail::group_folders(mount + "/" + controller, path)) {
+        if (controller == "cpu") detail::read_cpus(system, folder, false, group);
+        if (controller == "memory") detail::read_memory(system, folder, false, group);
+      }
+    }
+  }
+  return group;
+}
+
+}  // namespace cohort::checkup
