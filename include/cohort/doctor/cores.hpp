@@ -40,14 +40,14 @@ inline void allowed_cores(const System& system, const Cpus& cpus, Findings& out)
   const int present = static_cast<int>(cpus.present.size());
   const int allowed = static_cast<int>(cpus.allowed.size());
   if (present == 0 || allowed == 0) {
-    out.note("allowed", "unknown: /proc or /sys does not say",
+    out.note("CPUs", "unknown: /proc or /sys does not say",
              "Give the number of ranks yourself with --ranks N.");
     return;
   }
-  const std::string found = phrase(allowed, " of ", counted(present, "CPU"));
-  if (allowed == present) return out.ok("allowed", found);
+  const std::string found = phrase(allowed, " of ", present, " allowed");
+  if (allowed == present) return out.ok("CPUs", found);
   const bool by_mpirun = system.environment("OMPI_COMM_WORLD_LOCAL_RANK") != nullptr;
-  out.note("allowed", found + (by_mpirun ? ", as mpirun has bound this rank" : ""),
+  out.note("CPUs", found + (by_mpirun ? ", as mpirun has bound this rank" : ""),
            by_mpirun ? "Where a rank has a worker thread, start with mpirun --map-by slot:PE=2, or "
                        "--bind-to none."
                      : phrase("Use at most ", counted(allowed, "rank"),
@@ -61,11 +61,11 @@ inline void quota(const System& system, const Cpus& cpus, Findings& out) {
     out.note("cgroup", phrase("no limit can be read from ", listed(group.unreadable)),
              "Compare the speed of 1, 2, 4, ... ranks: a limit that is not seen here still holds.");
   }
-  if (!group.cpus) return out.ok("quota", "none");
+  if (!group.cpus) return out.ok("CPU quota", "none");
   const int whole = std::max(1, static_cast<int>(std::floor(*group.cpus + 1e-6)));
   const std::string found = phrase(one_decimal(*group.cpus), " CPUs a second");
-  if (*group.cpus >= static_cast<double>(cpus.allowed.size())) return out.ok("quota", found);
-  out.warning("quota",
+  if (*group.cpus >= static_cast<double>(cpus.allowed.size())) return out.ok("CPU quota", found);
+  out.warning("CPU quota",
               phrase(found, ", though ", counted(static_cast<int>(cpus.allowed.size()), "CPU"),
                      " may be used: all ranks stand still when it is used up"),
               phrase("Use at most --ranks ", whole,

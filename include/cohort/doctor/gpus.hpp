@@ -49,9 +49,11 @@ namespace detail {
 inline void visible(std::string_view value, const Gpus& gpus, Findings& out) {
   const char* name = "CUDA_VISIBLE_DEVICES";
   const int count = gpus.given > 0 ? gpus.given : gpus.of_driver;
+  if (count == 0)
+    return out.warning(name, phrase("'", value, "', though no GPU is here"),
+                       "Unset it to train on the CPU; for GPUs see the line above.");
   const std::string fix =
-      count == 0 ? "Unset it."
-                 : phrase("Name GPUs from 0 to ", count - 1, " (nvidia-smi -L), or unset it.");
+      phrase("Name GPUs from 0 to ", count - 1, " (nvidia-smi -L), or unset it.");
   if (split(value, ',').empty() || trimmed(value) == "-1")
     return out.warning(name, phrase("'", value, "' hides all GPUs"), fix);
   std::vector<std::string> seen;

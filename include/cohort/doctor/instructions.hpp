@@ -103,7 +103,7 @@ inline void build(const Instructions& cpu, const Build& build, Findings& out) {
 inline std::vector<Finding> instructions(const System& system, const Build& build = this_build()) {
   Findings out("instructions");
   const auto cpuinfo = read(system, "/proc/cpuinfo");
-  const std::string_view flags = field(cpuinfo.value_or(""), "flags");
+  const std::string flags = field(cpuinfo.value_or(""), "flags");
   if (flags.empty()) {
     const bool arm = !field(cpuinfo.value_or(""), "Features").empty();
     out.note(

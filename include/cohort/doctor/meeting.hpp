@@ -85,7 +85,7 @@ inline std::pair<std::string, int> host_and_port(const std::string& point) {
 
 inline void port(const System& system, int port, bool asked_for, Findings& out) {
   const std::string name = phrase("port ", port);
-  const std::string unasked = asked_for ? "" : ", torchrun's and cohort's usual one";
+  const std::string unasked = asked_for ? "" : ", torchrun's default";
   const int got = try_port(port);
   if (got > 0) return out.ok(name, "free" + unasked);
   const int other = try_port(0);

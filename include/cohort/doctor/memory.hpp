@@ -53,19 +53,19 @@ inline void free_memory(const System& system, Findings& out) {
   };
   const std::uint64_t all = kib("MemTotal"), free = kib("MemAvailable");
   if (all == 0) {
-    out.note("free", "unknown: /proc/meminfo does not say", "Look at it with free -h.");
+    out.note("free memory", "unknown: /proc/meminfo does not say", "Look at it with free -h.");
   } else {
     const std::string found = phrase(readable_bytes(free), " of ", readable_bytes(all));
     if (free >= all / 10)
-      out.ok("free", found);
+      out.ok("free memory", found);
     else
       out.warning(
-          "free", found,
+          "free memory", found,
           "See with top -o %MEM who holds it, or use a smaller batch; print(plan) says what a "
           "run needs.");
   }
   const Cgroup group = cgroup(system);
-  if (!group.memory || (all != 0 && *group.memory >= all)) return out.ok("limit", "none");
+  if (!group.memory || (all != 0 && *group.memory >= all)) return out.ok("memory limit", "none");
   const std::uint64_t left = *group.memory - std::min(*group.memory, group.memory_used);
   const std::string found =
       phrase(readable_bytes(*group.memory), " for this container or job, ", readable_bytes(left),
@@ -79,9 +79,9 @@ inline void free_memory(const System& system, Findings& out) {
       "for "
       "more (docker --memory, Slurm's --mem).";
   if (group.killed > 0 || left < *group.memory / 10)
-    out.warning("limit", found, fix);
+    out.warning("memory limit", found, fix);
   else
-    out.note("limit", found, fix);
+    out.note("memory limit", found, fix);
 }
 
 inline void limits(const System& system, Findings& out) {
@@ -104,7 +104,7 @@ inline void limits(const System& system, Findings& out) {
            "Run ulimit -n 4096 before the program.");
   at_least("processes", "Max processes", 1024, false, "threads of all your programs count",
            "Run ulimit -u 4096 before the program, or ask whoever runs the machine.");
-  at_least("addresses", "Max address space", any, true,
+  at_least("address space", "Max address space", any, true,
            "CUDA reserves addresses for all memory of the machine and its GPUs",
            "Run ulimit -v unlimited before the program.");
   const bool fast_network = !names_in(system, "/sys/class/infiniband").empty();

@@ -130,30 +130,27 @@ inline void chosen(const char* variable, std::string_view value, bool whole,
     return whole ? i.name == name : std::string_view(i.name).starts_with(name);
   };
   const auto usable = names_of(all);
-  const std::string fix = usable.empty() ? phrase("Unset ", variable, ".")
-                                         : phrase("Set ", variable, " to ", listed(usable, " or "),
-                                                  ", whichever all machines share, or unset it.");
-  std::vector<std::string> good, absent;
-  for (std::string name : split(value, ',')) {
-    name.resize(std::min(name.find(':'), name.size()));  // a port of it, in NCCL_IB_HCA's manner
-    if (name.find('/') != name.npos) continue;
+  const std::string fix =
+      usable.empty() ? phrase("Unset ", variable, ".")
+                     : phrase("Unset ", variable, ", or set it to ", listed(usable, " or "),
+                              usable.size() > 1 ? ", which all machines share." : ".");
+  std::vector<std::string> good, bad;
+  for (const std::string& name : split(value, ',')) {
+    if (exclude || name.find('/') != name.npos) continue;
     const auto at =
         std::find_if(all.begin(), all.end(), [&](const Interface& i) { return fits(i, name); });
     if (at == all.end())
-      absent.push_back(name);
-    else if (at->up && !at->addresses.empty())
+      bad.push_back(name + " is not here");
+    else if (!at->up)
+      bad.push_back(name + " is down");
+    else if (at->addresses.empty())
+      bad.push_back(name + " has no address");
+    else
       good.push_back(at->name);
-    else if (!exclude)
-      absent.push_back(name + (at->up ? " (no address)" : " (down)"));
   }
-  const std::string text = phrase(exclude ? "all but " : "", value);
-  if (exclude || (absent.empty())) return out.ok(variable, text);
-  if (good.empty())
-    return out.problem(
-        variable,
-        phrase(text, ": this machine has no such interface that is up (", listed(absent), ")"),
-        fix);
-  out.note(variable, phrase(text, ": only ", listed(good), " is usable here"), fix);
+  if (bad.empty()) return out.ok(variable, phrase(exclude ? "all but " : "", value));
+  if (good.empty()) return out.problem(variable, listed(bad), fix);
+  out.note(variable, phrase(listed(bad), "; ", listed(good), " is used"), fix);
 }
 
 inline void list_interfaces(const std::vector<Interface>& all, bool pinned, Findings& out) {

@@ -4,10 +4,12 @@
 #pragma once
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cohort/doctor/command.hpp>
 #include <cohort/doctor/finding.hpp>
 #include <cohort/doctor/system.hpp>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,7 +71,11 @@ inline std::vector<Asked> ask(const Environment& environment,
   for (const std::string_view name : names) {
     std::string path = name.starts_with('/') ? std::string(name) : find_program(environment, name);
     if (path.empty() || ::access(path.c_str(), X_OK) != 0) continue;
-    asked.push_back({std::string(name), path, Command({path, option})});
+    const bool twice = std::any_of(asked.begin(), asked.end(), [&](const Asked& other) {
+      std::error_code ignored;
+      return std::filesystem::equivalent(other.path, path, ignored);
+    });
+    if (!twice) asked.push_back({std::string(name), path, Command({path, option})});
   }
   return asked;
 }
@@ -83,14 +89,14 @@ inline void compilers(const Environment& environment, std::vector<Asked> asked, 
   const char* fix =
       "Install g++ 12 or clang 16 or newer (tools/install-deps does), or name one that is "
       "here: export CXX=...";
-  std::vector<std::string> good, old, paths;
+  std::vector<std::string> good, old;
   bool chosen_is_old = false;
   for (Asked& each : asked) {
     const auto said = each.command.output(until);
     const auto version = version_in(said.value_or(""));
     if (!version) continue;
     const bool clang = each.name.find("clang") != std::string::npos;
-    const std::string text = phrase(each.name, " ", checkup::text(*version));
+    const std::string text = phrase(each.name, " ", trimmed(*said));
     const bool enough = version->numbers[0] >= (clang ? 16 : 12);
     (enough ? good : old).push_back(text);
     if (!enough && each.name == chosen) chosen_is_old = true;

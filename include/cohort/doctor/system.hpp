@@ -108,14 +108,14 @@ inline std::string read_line(const System& system, std::string_view path) {
 }
 
 /// What follows "name:" or "name =" at the head of a line, as /proc has it; empty if there is no such line.
-inline std::string_view field(std::string_view text, std::string_view name) {
+inline std::string field(std::string_view text, std::string_view name) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (!line.starts_with(name)) continue;
     line = trimmed(line.substr(name.size()));
-    if (line.starts_with(':') || line.starts_with('=')) return trimmed(line.substr(1));
+    if (line.starts_with(':') || line.starts_with('=')) return std::string(trimmed(line.substr(1)));
   }
   return {};
 }
