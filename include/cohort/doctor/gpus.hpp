@@ -49,13 +49,14 @@ namespace detail {
 inline void visible(std::string_view value, const Gpus& gpus, Findings& out) {
   const char* name = "CUDA_VISIBLE_DEVICES";
   const int count = gpus.given > 0 ? gpus.given : gpus.of_driver;
+  const bool hides_all = split(value, ',').empty() || trimmed(value) == "-1";
+  if (count == 0 && hides_all) return out.ok(name, phrase("'", value, "' hides all GPUs"));
   if (count == 0)
     return out.warning(name, phrase("'", value, "', though no GPU is here"),
                        "Unset it to train on the CPU; for GPUs see the line above.");
   const std::string fix =
       phrase("Name GPUs from 0 to ", count - 1, " (nvidia-smi -L), or unset it.");
-  if (split(value, ',').empty() || trimmed(value) == "-1")
-    return out.warning(name, phrase("'", value, "' hides all GPUs"), fix);
+  if (hides_all) return out.warning(name, phrase("'", value, "' hides all GPUs"), fix);
   std::vector<std::string> seen;
   for (const std::string& entry : split(value, ',')) {
     const auto ordinal = number(entry);

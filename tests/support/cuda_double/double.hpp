@@ -73,6 +73,10 @@ bool on_device(const void* p, std::size_t bytes = 1);
 /// How many GPUs there are (1 by default); 0: cudaErrorNoDevice.
 void set_devices(int count);
 void set_properties(int multiprocessors, int major, int minor);
+/// As CUDA has them: 13000 is 13.0; driver 0: none.
+void set_versions(int driver, int runtime);
+/// May GPUs read each other's memory? (true by default)
+void set_peer_access(bool);
 
 // ---- mistakes on demand --------------------------------------------------------------------------
 /// The n-th call (from 1) of `function` from now on, e.g. "cudaMalloc", returns `error` and does

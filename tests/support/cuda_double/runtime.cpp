@@ -19,6 +19,8 @@ std::atomic<Order> work_order{Order::forward};
 
 struct Machine {
   std::atomic<int> devices{1}, multiprocessors{132}, major{9}, minor{0};
+  std::atomic<int> driver{CUDART_VERSION}, runtime{CUDART_VERSION};
+  std::atomic<bool> peers{true};
 } machine;
 
 /// A mistake on a stream that no test asked for must not go unseen.
@@ -55,6 +57,8 @@ void reset() {
   support_epilogues(true);
   set_devices(1);
   set_properties(132, 9, 0);
+  set_versions(CUDART_VERSION, CUDART_VERSION);
+  set_peer_access(true);
   limit_memory(static_cast<std::size_t>(-1));
   reset_peaks();
   delay(nullptr, std::chrono::microseconds(0));
@@ -78,6 +82,12 @@ void set_properties(int multiprocessors, int major, int minor) {
   machine.major = major;
   machine.minor = minor;
 }
+
+void set_versions(int driver, int runtime) {
+  machine.driver = driver;
+  machine.runtime = runtime;
+}
+void set_peer_access(bool on) { machine.peers = on; }
 
 void report_failure(const std::string& what) {
   const std::lock_guard lock(failed().mutex);
@@ -208,6 +218,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       return *value = machine.major, cudaSuccess;
     case cudaDevAttrComputeCapabilityMinor:
       return *value = machine.minor, cudaSuccess;
+    case cudaDevAttrComputeMode:
+      return *value = cudaComputeModeDefault, cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
       return *value = 227 << 10, cudaSuccess;
     case cudaDevAttrMaxThreadsPerBlock:
@@ -224,8 +236,16 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   *greatest = -5;
   return cudaSuccess;
 }
-cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
-cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = machine.driver, cudaSuccess; }
+cudaError_t cudaRuntimeGetVersion(int* version) { return *version = machine.runtime, cudaSuccess; }
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  COHORT_DOUBLE_ENTER();
+  const int count = machine.devices;
+  if (device < 0 || device >= count || peer < 0 || peer >= count)
+    return returned(cudaErrorInvalidDevice);
+  *can = machine.peers && device != peer ? 1 : 0;
+  return cudaSuccess;
+}
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
   COHORT_DOUBLE_ENTER();
   return cudaSuccess;
