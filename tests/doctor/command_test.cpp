@@ -19,10 +19,11 @@ TEST_CASE("command: the first executable of PATH") {
   test::FakeSystem fake;
   fake.file("a/tool", "no program").program("b/tool", "x").program("c/tool", "y");
   const std::string p = fake.path().string();
-  const Environment path({{"PATH", p + "/none:" + p + "/a:" + p + "/b:" + p + "/c"}});
+  const Environment path(
+      Environment::Variables{{"PATH", p + "/none:" + p + "/a:" + p + "/b:" + p + "/c"}});
   CHECK(find_program(path, "tool") == p + "/b/tool");
   CHECK(find_program(path, "other") == "");
-  CHECK(find_program(Environment({}), "sh") == "");
+  CHECK(find_program(Environment::Variables(), "sh") == "");
 }
 
 TEST_CASE("command: what a program says, of both outputs, if it ends well and in time") {

@@ -29,6 +29,8 @@ TEST_CASE("finding: verdicts have names and an order") {
 TEST_CASE("finding: one core, two cores; lists") {
   CHECK(checkup::counted(1, "core") == "1 core");
   CHECK(checkup::counted(0, "core") == "0 cores");
+  CHECK(checkup::counted(1, "process", "processes") == "1 process");
+  CHECK(checkup::counted(2, "process", "processes") == "2 processes");
   CHECK(checkup::listed({}) == "");
   CHECK(checkup::listed({"a", "b"}) == "a, b");
   CHECK(checkup::listed({"a", "b"}, " or ") == "a or b");

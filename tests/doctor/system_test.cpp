@@ -50,7 +50,7 @@ TEST_CASE("system: variables are those of the process, or a test's own") {
   const auto own = Environment::of_this_process();
   ::unsetenv("COHORT_DOCTOR_TEST");
   CHECK(own.text("COHORT_DOCTOR_TEST") == "a=b");
-  const Environment given({{"X", ""}});
+  const Environment given(Environment::Variables{{"X", ""}});
   CHECK(given("X") != nullptr);
   CHECK(given("Y") == nullptr);
   CHECK(given.text("Y") == "");

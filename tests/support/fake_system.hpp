@@ -16,7 +16,7 @@ namespace cohort::test {
 /// No file, no variable, until a test adds them.
 class FakeSystem {
  public:
-  FakeSystem() : system{dir_.path(), checkup::Environment({}), dir_.path()} {}
+  FakeSystem() : system{dir_.path(), checkup::Environment::Variables(), dir_.path()} {}
 
   FakeSystem& file(const std::string& path, const std::string& text) {
     const auto at = dir_.path() / std::filesystem::path(path).relative_path();
@@ -26,7 +26,7 @@ class FakeSystem {
   }
   /// An executable file that prints `text`.
   FakeSystem& program(const std::string& path, const std::string& text) {
-    file(path, "#!/bin/sh\ncat <<'EOF_'\n" + text + "\nEOF_\n");
+    file(path, "#!/bin/sh\necho '" + text + "'\n");
     std::filesystem::permissions(dir_.path() / std::filesystem::path(path).relative_path(),
                                  std::filesystem::perms::owner_all);
     return *this;

@@ -70,9 +70,10 @@ class Findings {
   std::vector<Finding> all_;
 };
 
-/// "1 core", "2 cores".
-inline std::string counted(std::int64_t n, std::string_view noun) {
-  return phrase(n, " ", noun, n == 1 ? "" : "s");
+/// "1 core", "2 cores", "2 processes".
+inline std::string counted(std::int64_t n, std::string_view one, std::string_view more = "") {
+  if (n == 1 || !more.empty()) return phrase(n, " ", n == 1 ? one : more);
+  return phrase(n, " ", one, "s");
 }
 
 /// Texts with commas between them.

@@ -61,7 +61,7 @@ inline void started_by(const System& system, const std::vector<Launcher>& found,
                 "Set LOCAL_RANK to the number of this process on its machine: it chooses the GPU.");
   } else if (present > 0 && first.local_size > present) {
     out.warning("launcher", phrase(text, ", which has ", counted(present, "CPU")),
-                phrase("Start at most ", counted(present, "process"), present == 1 ? "" : "es",
+                phrase("Start at most ", counted(present, "process", "processes"),
                        " on this machine, or expect them to take turns."));
   } else {
     out.ok("launcher", text);
@@ -94,7 +94,8 @@ inline void meeting_variables(const Environment& environment, const Launcher& la
     const std::string where = cohort::detail::nccl_meeting_point(launcher, environment);
     if (launcher.kind == LauncherKind::none)
       out.note(
-          "meeting", phrase("variables name ", where, ", but no launcher says which rank this is"),
+          "meeting point",
+          phrase("variables name ", where, ", but no launcher says which rank this is"),
           "Start the program with torchrun, srun or mpirun, or unset MASTER_ADDR, MASTER_PORT and "
           "NCCL_COMM_ID.");
     else

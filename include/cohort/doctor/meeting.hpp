@@ -143,7 +143,7 @@ std::vector<Finding> meeting(const System& system, const std::vector<Interface>&
       host == addresses->front() ? host : phrase(host, " is ", addresses->front());
   if (loopback && several_machines(environment)) {
     out.problem(
-        "machine", found + ", which on each machine is that machine itself",
+        "rank 0's machine", found + ", which on each machine is that machine itself",
         "Set MASTER_ADDR to the address of rank 0's machine on the network that all share.");
     return out.take();
   }

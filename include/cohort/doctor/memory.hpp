@@ -72,8 +72,9 @@ inline void free_memory(const System& system, Findings& out) {
              " of it free",
              group.killed == 0
                  ? ""
-                 : phrase(", and ", counted(static_cast<std::int64_t>(group.killed), "process"),
-                          group.killed == 1 ? " was" : "es were", " killed for want of memory"));
+                 : phrase(", and ",
+                          counted(static_cast<std::int64_t>(group.killed), "process", "processes"),
+                          group.killed == 1 ? " was" : " were", " killed for want of memory"));
   const std::string fix =
       "Keep all ranks of this machine below it together (print(plan) says what one needs), or ask "
       "for "
