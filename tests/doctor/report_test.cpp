@@ -48,7 +48,9 @@ TEST_CASE("report: no line is wider than the terminal") {
     CAPTURE(width);
     CHECK(widest(report(some, {.width = width})) <= static_cast<std::size_t>(width));
   }
-  CHECK(report(some, {.width = 50}).find("port 29500\n           taken by") != std::string::npos);
+  CHECK(report(some, {.width = 50})
+            .find("problem  port 29500: taken by python3 (process\n           4711)") !=
+        std::string::npos);
 }
 
 TEST_CASE(

@@ -75,11 +75,11 @@ inline std::string report(const std::vector<Finding>& findings, ReportOptions op
   using checkup::counted, checkup::phrase;
   using checkup::detail::colour_of, checkup::detail::count, checkup::detail::printable,
       checkup::detail::wrapped;
-  constexpr std::size_t verdict_width = 9, fix_indent = 11;
+  constexpr std::size_t verdict_width = 9, indent = 2 + verdict_width;
   std::size_t names = 0;
   for (const Finding& f : findings) names = std::max(names, f.name.size());
   const auto width = static_cast<std::size_t>(std::max(0, options.width));
-  const bool narrow = width > 0 && width < 72;  // what was found goes below its name
+  const bool narrow = width > 0 && width < 72;  // no column of names
   std::string out, area;
   for (const Finding& f : findings) {
     if (f.area != area) out.append(out.empty() ? "" : "\n").append(area = f.area).append("\n");
@@ -88,16 +88,18 @@ inline std::string report(const std::vector<Finding>& findings, ReportOptions op
     if (options.colour) out += colour_of(f.verdict);
     out += verdict;
     if (options.colour) out += "\033[0m";
-    out.append(verdict_width - verdict.size(), ' ').append(printable(f.name));
-    std::size_t indent = fix_indent + names + 2;
-    if (narrow)
-      out.append(1, '\n').append(indent = fix_indent, ' ');
-    else
-      out.append(indent - fix_indent - f.name.size(), ' ');
-    out.append(wrapped(printable(f.found), indent, width)).append("\n");
+    out.append(verdict_width - verdict.size(), ' ');
+    if (narrow) {
+      out += wrapped(printable(f.name + ": " + f.found), indent, width);
+    } else {
+      out.append(printable(f.name)).append(names + 2 - f.name.size(), ' ');
+      out += wrapped(printable(f.found), indent + names + 2, width);
+    }
+    out += '\n';
     if (!f.fix.empty())
-      out.append(fix_indent, ' ')
-          .append(wrapped("-> " + printable(f.fix), fix_indent, width))
+      out.append(indent, ' ')
+          .append("-> ")
+          .append(wrapped(printable(f.fix), indent + 3, width))
           .append("\n");
   }
   const int problems = count(findings, Verdict::problem);
