@@ -28,18 +28,17 @@ struct Build {
 /// How this translation unit was compiled.
 constexpr Build this_build() {
   Build build;
-  Instructions& out = build.instructions;
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
-  out.avx2 = true;
+  build.instructions.avx2 = true;
 #endif
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-  out.avx512 = true;
+  build.instructions.avx512 = true;
 #endif
 #if defined(__AVX512BF16__)
-  out.avx512_bf16 = true;
+  build.instructions.avx512_bf16 = true;
 #endif
 #if defined(__AMX_TILE__) && defined(__AMX_BF16__)
-  out.amx = true;
+  build.instructions.amx = true;
 #endif
 #if !defined(__OPTIMIZE__)
   build.optimised = false;
