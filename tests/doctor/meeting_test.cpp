@@ -95,6 +95,7 @@ TEST_CASE("meeting: who listens is read from the tables of the system") {
   CHECK(checkup::listener(fake.system, 29500) == "a program of another user or container");
   fake.file("/proc/123/comm", "python3\n").file("/proc/123/fd/0", "").file("/proc/sys/fd/0", "");
   std::filesystem::create_symlink("socket:[4711]", fake.path() / "proc/123/fd/7");
+  std::filesystem::create_symlink("socket:[99]", fake.path() / "proc/123/fd/8");  // it only talks
   CHECK(checkup::listener(fake.system, 29500) == "python3 (process 123)");
   CHECK(checkup::listener(fake.system, 29501) == "a program of another user or container");
 }
