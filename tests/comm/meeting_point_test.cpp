@@ -5,30 +5,18 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
+#include <cohort/doctor/system.hpp>
 #include <string>
+#include <utility>
+
+#include "../support/message.hpp"
 
 using namespace cohort;
 
 namespace {
 
-/// An environment of the test's own.
-struct Environment {
-  std::map<std::string, std::string> variables;
-  const char* operator()(const char* name) const {
-    const auto found = variables.find(name);
-    return found == variables.end() ? nullptr : found->second.c_str();
-  }
-};
+using Variables = checkup::Environment::Variables;
 
-template <class F> std::string refusal(F f) {
-  try {
-    f();
-  } catch (const InvalidInput& e) {
-    return e.what();
-  }
-  return "accepted";
-}
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -38,8 +26,8 @@ const Launcher second_of_4{LauncherKind::torchrun, 1, 4, 1, 4};
 TEST_CASE(
     "nccl_meeting_point: NCCL_COMM_ID, else MASTER_ADDR and MASTER_PORT; under torchrun the next "
     "port") {
-  const auto point = [](std::map<std::string, std::string> variables) {
-    return detail::nccl_meeting_point(second_of_4, Environment{std::move(variables)});
+  const auto point = [](Variables variables) {
+    return detail::nccl_meeting_point(second_of_4, checkup::Environment(std::move(variables)));
   };
   CHECK(point({{"NCCL_COMM_ID", "host:29500"}, {"MASTER_ADDR", "other"}}) == "host:29500");
   CHECK(point({{"NCCL_COMM_ID", "[fe80::1]:1"}}) == "[fe80::1]:1");
@@ -52,9 +40,10 @@ TEST_CASE(
 }
 
 TEST_CASE("nccl_meeting_point: what is missing or malformed is named, with what to set instead") {
-  const auto words = [](std::map<std::string, std::string> variables) {
-    return refusal(
-        [&] { detail::nccl_meeting_point(second_of_4, Environment{std::move(variables)}); });
+  const auto words = [](Variables variables) {
+    return test::message<InvalidInput>([&] {
+      detail::nccl_meeting_point(second_of_4, checkup::Environment(std::move(variables)));
+    });
   };
   CHECK(contains(words({}), "cohort: rank 1: launch: this is one of 4 processes of torchrun"));
   CHECK(contains(words({}), "MASTER_ADDR, MASTER_PORT and NCCL_COMM_ID are missing"));
