@@ -78,11 +78,13 @@ TEST_CASE("programs: too old") {
   CHECK(contains(found(all, "Eigen").found, "3.3.7"));
 }
 
-TEST_CASE("programs: a compiler that CXX names and that is too old is a problem") {
+TEST_CASE("programs: a compiler that CXX names and that is too old, or absent, is a problem") {
   Machine machine;
   machine.program("bin/g++", "13").program("bin/g++-9", "9");
   CHECK(found(machine.look({{"CXX", "g++-9"}}), "C++ compiler").verdict == Verdict::problem);
   CHECK(found(machine.look({{"CXX", "g++"}}), "C++ compiler").verdict == Verdict::ok);
+  CHECK(found(machine.look({{"CXX", "ccache g++"}}), "C++ compiler").verdict == Verdict::ok);
+  CHECK(found(machine.look({{"CXX", "icpx"}}), "C++ compiler").found == "CXX=icpx is not here");
 }
 
 TEST_CASE("programs: Eigen 5, and in the folder of CMAKE_PREFIX_PATH") {

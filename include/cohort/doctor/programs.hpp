@@ -91,6 +91,9 @@ inline void compilers(const Environment& environment, std::vector<Asked> asked, 
       "here: export CXX=...";
   std::vector<std::string> good, old;
   bool chosen_is_old = false;
+  const bool chosen_is_here =
+      chosen.empty() || chosen.find(' ') != chosen.npos ||  // "ccache g++": not looked into
+      std::any_of(asked.begin(), asked.end(), [&](const Asked& a) { return a.name == chosen; });
   for (Asked& each : asked) {
     const auto said = each.command.output(until);
     const auto version = version_in(said.value_or(""));
@@ -101,7 +104,9 @@ inline void compilers(const Environment& environment, std::vector<Asked> asked, 
     (enough ? good : old).push_back(text);
     if (!enough && each.name == chosen) chosen_is_old = true;
   }
-  if (chosen_is_old)
+  if (!chosen_is_here)
+    out.problem("C++ compiler", phrase("CXX=", chosen, " is not here"), fix);
+  else if (chosen_is_old)
     out.problem("C++ compiler", phrase("CXX=", chosen, " is too old (", listed(old), ")"), fix);
   else if (!good.empty())
     out.ok("C++ compiler", listed(good));
