@@ -20,7 +20,10 @@ namespace cohort {
 ///
 /// Comm     step, evaluate and everything else marked collective must be called by all ranks alike.
 /// Errors   bad batches: InvalidInput before anything is issued. A failure on one rank inside a
-///          step reaches every rank as PeerFailed; after it the run cannot go on.
+///          step reaches every rank as PeerFailed; after it the run cannot go on. What a step
+///          concludes on all ranks alike (NonFinite; InvalidInput: no row has a weight) fails
+///          nothing: who catches it on every rank goes on, as if there had been no such step, with
+///          this run or another in the same world. (On a GPU it ends the run and its world.)
 template <class Plan, class World, class Device>
 class Execution : public RunState<Execution<Plan, World, Device>> {
  public:
@@ -83,6 +86,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
       capture_(x.rows, [&] { queue(rows.first, rows.second); });
       finish_.report();
     });
+    finish_.check();
   }
   template <class Batch> void enqueue(const Batch& batch) requires requires { batch.inputs.data(); }
   {

@@ -16,6 +16,9 @@ struct ShardTables {
 
 /// Knows how many steps were done and with which loss scale; ends each step. run/cuda/finish.hpp does the
 /// same without waiting for the device.
+///
+/// Errors   check: what the step's conclusion says, on every rank alike, after the step's last operation:
+///          the run can go on as if there had been no such step.
 template <class Plan, class Driver, class Device> class Finish {
  public:
   using D = typename Plan::gradient;
@@ -34,20 +37,22 @@ template <class Plan, class Driver, class Device> class Finish {
     driver_.wait_for_reductions();
     const LossSum total = driver_.totals().loss();
     double squares = 0;
-    if constexpr (Plan::needs_norm)
-      if (total.weight != 0) squares = squared_norm(tables);
-    const Conclusion c = conclude<Plan>(total, squares, scaler_, options_, steps_);
-    check_conclusion(driver_.machine().comm().rank(), c);
+    if constexpr (Plan::needs_norm) squares = squared_norm(tables);
+    conclusion_ = conclude<Plan>(total, squares, scaler_, options_, steps_);
+    const Conclusion& c = conclusion_;
     unscale_ = c.unscale;
     if (c.applies) apply(c.update, tables, scratch);
-    report_ = c.report;
-    steps_ = c.report.step;
-    scaler_.after_step(c.report.skipped);
+    if (c.applies || c.report.skipped) {
+      report_ = c.report;
+      steps_ = c.report.step;
+      scaler_.after_step(c.report.skipped);
+    }
     if constexpr (!Plan::needs_norm) driver_.reached(Plan::markers::squared);
     driver_.reached(Plan::markers::updated);
     driver_.finish();
   }
   void report() {}
+  void check() const { check_conclusion(driver_.machine().comm().rank(), conclusion_); }
   /// The report of the last step; nothing is left to wait for.
   StepReport wait() { return report_; }
 
@@ -97,6 +102,7 @@ template <class Plan, class Driver, class Device> class Finish {
   Driver& driver_;
   const Options<Slots>& options_;
   LossScaler<Plan> scaler_;
+  Conclusion conclusion_;
   StepReport report_;
   LossSum evaluated_;
   double unscale_ = 1;

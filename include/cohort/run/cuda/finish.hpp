@@ -64,6 +64,8 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
     arrived_[static_cast<std::size_t>(begun_ % most)].record(device().stream);
     ++begun_;
   }
+  /// The conclusion is on the GPU, where steps after a bad one change nothing: wait() throws it.
+  void check() const {}
   /// Waits for all steps that were begun; throws what the first bad one found.
   StepReport wait() const {
     while (read_ < begun_) read_one();
