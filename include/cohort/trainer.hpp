@@ -7,6 +7,7 @@
 #include <cohort/concepts/loss.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/policies/chosen.hpp>
+#include <cohort/policies/hooks.hpp>
 #include <cohort/run/execution.hpp>
 
 namespace cohort {
@@ -115,6 +116,28 @@ template <class Model, class Loss, class... Ps> consteval bool explain_precision
   }
   return true;
 }
+/// Exactly one sentence about a policy that its slot cannot use.
+template <class... Ps> consteval bool explain_hooks() {
+  if constexpr (((Fills<Ps, slots::optimizer> && !HasHooks<Ps>) || ...)) {
+    static_assert(
+        never<Ps...>,
+        "cohort: the optimizer lacks a hook. It needs 'struct Options', 'static constexpr "
+        "int moments' and 'static void update(const D& device, const Shard<T>& s, "
+        "UpdateStep now, const Options& o)' as a template of D and T. "
+        "[docs/writing_a_policy.md]");
+  } else if constexpr (((Fills<Ps, slots::schedule> && !HasHooks<Ps>) || ...)) {
+    static_assert(never<Ps...>,
+                  "cohort: the schedule lacks a hook. It needs 'struct Options' and 'static double "
+                  "at(std::int64_t step, double learning_rate, const Options& o)'. "
+                  "[docs/writing_a_policy.md]");
+  } else {
+    static_assert(never<Ps...>,
+                  "cohort: a policy of the list lacks what its slot reads. Derive it from the "
+                  "slot's default, such as GradAccum<1> or NoClip, and change what differs. "
+                  "[docs/writing_a_policy.md]");
+  }
+  return true;
+}
 /// Exactly one sentence, the most basic first; none when a part of the model has said its own.
 template <class Model, class Loss, class... Ps> consteval bool explain() {
   if constexpr (holds_refused<Model>()) {
@@ -146,6 +169,8 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
     static_assert(OnePolicyPerSlot<Ps...>,
                   "cohort: two policies fill one slot. Keep one, e.g. DataParallel<Replicate> or "
                   "DataParallel<FullShard>. [cohort/concepts/policy.hpp]");
+  } else if constexpr (!(HasHooks<Ps> && ...)) {
+    return explain_hooks<Ps...>();
   } else if constexpr (!ReducesWhatItShards<Model, Ps...>) {
     static_assert(
         ReducesWhatItShards<Model, Ps...>,
@@ -212,14 +237,16 @@ struct RefusedRun {
 template <class Model, class Loss, class... Ps>
 concept Trainable = (!detail::holds_refused<Model>()) &&
                     Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> &&
-                    (Policy<Ps> && ...) &&
-                    OnePolicyPerSlot<Ps...>&& ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
+                    (Policy<Ps> && ...) && OnePolicyPerSlot<Ps...> && (HasHooks<Ps> && ...) &&
+                    ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
                         Model, Loss, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {
   static_assert(detail::explain<Model, Loss, Ps...>());
-  using slots = detail::slots_of<detail::ChosenPolicies<Ps...>>;
+  using slots =
+      detail::slots_of<std::conditional_t<((!Policy<Ps> || HasHooks<Ps>)&&...),
+                                          detail::ChosenPolicies<Ps...>, detail::ChosenPolicies<>>>;
   using plan_type = detail::RefusedPlan;
   using options = Options<slots>;
   template <class, class = DefaultCpu> using execution = detail::RefusedRun;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
 # tests/examples/check_examples.py: the examples train, agree with their raw twins, and say what is wrong with bad input.
-"""usage: check_examples.py FOLDER   the folder of the built examples"""
+"""usage: check_examples.py FOLDER [MPIEXEC]   the folder of the built examples; MPIEXEC where those for MPI are built"""
 
 import json
 import pathlib
@@ -15,6 +15,8 @@ import tempfile
 import time
 
 FOLDER = pathlib.Path(sys.argv[1])
+MPIEXEC = sys.argv[2:]
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "README.md"
 failures = []
 
 
@@ -34,6 +36,111 @@ def check(holds, sentence, result=None):
 
 def losses(result):
     return [float(x) for x in re.findall(r"^step \d+ +loss ([0-9.]+)", result.stdout, re.M)]
+
+
+def loosely(text):
+    """The text without what differs from machine to machine: decimal numbers that are no bytes, and widths of columns."""
+    text = re.sub(r"-?\d+\.\d+(e[+-]\d+)?(?! ?[KMGT]?i?B\b)", "#", text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def as_shown(name, result):
+    """examples/README.md shows what the program prints."""
+    shown = re.search(rf"^```text\n\$ {name}\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    check(shown is not None and loosely(shown[1]) == loosely(result.stdout), f"{name}: prints what examples/README.md shows", result)
+
+
+def table(result, *names):
+    """The numbers of the lines that begin with each of the names; sizes in bytes."""
+    units = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    rows = []
+    for name in names:
+        line = re.search(rf"^{re.escape(name)} +(.*)$", result.stdout, re.M)
+        number = r"(\d+(?:\.\d+)?)(?: (B|KiB|MiB|GiB)\b)?"
+        rows.append([float(n) * units.get(unit, 1) for n, unit in re.findall(number, line[1])] if line else [])
+    return rows
+
+
+def policies():
+    """An optimizer of one's own, accumulation and precision: what their tables must show on any machine."""
+    result = run("custom_policy")
+    curves = {name: re.findall(rf"^{name} +step +\d+ +loss ([0-9.]+)", result.stdout, re.M) for name in ("Replicate", "FullShard")}
+    check(result.returncode == 0 and len(curves["Replicate"]) == 4 and float(curves["Replicate"][-1]) < 0.5 * 0.6931, "custom_policy: beats ln 2", result)
+    check(curves["Replicate"] == curves["FullShard"] and "the same bits" in result.stdout, "custom_policy: sharded, the same losses and bits", result)
+    as_shown("custom_policy", result)
+    result = run("custom_policy", "--ranks", 3)
+    check(result.returncode == 0 and "the same bits" in result.stdout, "custom_policy on 3: the same bits", result)
+
+    result = run("gradient_accumulation")
+    whole, in_four, each = table(result, "1 x 64", "4 x 16  GradAccum<4>", "4 x 16  GradAccum<4, Each>")
+    check(result.returncode == 0 and list(map(len, (whole, in_four, each))) == [6, 6, 6], "gradient_accumulation: three lines of six", result)
+    if [len(row) for row in (whole, in_four, each)] == [6, 6, 6]:
+        check(all(a[0] < 0.3 * whole[0] for a in (in_four, each)), "gradient_accumulation: activations fall to a quarter", result)
+        check(each[1] < in_four[1], "gradient_accumulation: reduced each, gradients are shards", result)
+        check(whole[2] < in_four[2] < each[2] and whole[3] < in_four[3] < each[3], "gradient_accumulation: collectives and bytes are the price", result)
+        # One step apart by rounding only: sums of 128 terms in another order, printed to 1e-5. 50 steps let that grow.
+        check(all(abs(a[4] - whole[4]) <= 2e-5 for a in (in_four, each)), "gradient_accumulation: the same loss before the first update", result)
+        check(all(abs(a[5] - whole[5]) <= 0.01 * whole[4] for a in (in_four, each)) and whole[5] < 0.5 * whole[4], "gradient_accumulation: and after 50 steps", result)
+    as_shown("gradient_accumulation", result)
+
+    result = run("mixed_precision")
+    fp32, bf16, fp16 = table(result, "fp32", "bf16", "fp16")
+    check(result.returncode == 0 and list(map(len, (fp32, bf16, fp16))) == [7, 7, 7], "mixed_precision: three lines of seven", result)
+    if [len(row) for row in (fp32, bf16, fp16)] == [7, 7, 7]:
+        check(fp32[1] == 0 and all(2 * a[0] == fp32[0] == a[1] for a in (bf16, fp16)), "mixed_precision: half the parameters, whole masters", result)
+        check(all(a[2] < 0.6 * fp32[2] and a[3] < 0.51 * fp32[3] for a in (bf16, fp16)), "mixed_precision: about half of activations and wire", result)
+        check(fp32[5] == bf16[5] == 0 and fp16[5] <= 5, "mixed_precision: fp16 alone may skip steps", result)
+        check(all(a[6] < 0.69 and abs(a[6] - fp32[6]) < 0.1 for a in (fp32, bf16, fp16)), "mixed_precision: all three learn, alike", result)
+    as_shown("mixed_precision", result)
+
+
+def rates(result):
+    """The table of the search: (rate, group, loss or None), and the rate that it calls the best."""
+    rows = re.findall(r"^ *([0-9.e+-]+) +(\d+) +([0-9.]+|diverged)$", result.stdout, re.M)
+    best = re.search(r"^best: ([0-9.e+-]+)$", result.stdout, re.M)
+    return [(float(rate), int(group), None if loss == "diverged" else float(loss)) for rate, group, loss in rows], best and float(best[1])
+
+
+def search():
+    """Every rate gets its loss, whatever becomes of the others; the best is the least."""
+    name = "hyperparameter_search"
+    result = run(name)
+    first, best = rates(result)
+    check(result.returncode == 0 and [row[1] for row in first] == [0, 1, 0, 1], f"{name}: four rates on two groups in turn", result)
+    check([row[2] is None for row in first] == [False, False, False, True], f"{name}: the last rate diverges, alone", result)
+    finite = {row[0]: row[2] for row in first if row[2] is not None}
+    check(finite and best == min(finite, key=finite.get), f"{name}: the best is the least of the table", result)
+    as_shown(name, result)
+    # Other groups train on the same global batches: sums in another order, 200 steps long.
+    for ranks, groups in ((1, 1), (2, 2), (4, 4), (6, 3)):
+        result = run(name, "--ranks", ranks, "--groups", groups)
+        rows, again = rates(result)
+        same = len(rows) == len(first) and all((a[2] is None) == (b[2] is None) and (a[2] is None or abs(a[2] - b[2]) <= 0.02 * b[2] + 2e-6) for a, b in zip(rows, first))
+        check(result.returncode == 0 and same and again == best, f"{name}: {ranks} ranks in {groups} groups find the same", result)
+    result = run(name, "--lr", "1e3", "1e4", "1e-2")
+    check(result.returncode == 0 and rates(result)[1] == 0.01, f"{name}: a group goes on after a rate that diverged", result)
+    result = run(name, "--lr", "1e3", "1e4")
+    check(result.returncode == 0 and "every rate diverged" in result.stdout, f"{name}: says when nothing is left", result)
+    said = run(name, "--help").stdout
+    check(all(words in said for words in ("--ranks", "--groups", "--lr", "--steps")), f"{name} --help")
+    for arguments, words in (
+        (("--ranks", 3), "3 ranks do not make 2 equal groups"),
+        (("--ranks", 6), "whose size divides 64"),
+        (("--groups", 0), "--groups"),
+        (("--lr", 0), "--lr"),
+        (("--lr",), "--lr"),
+        (("--steps", "many"), "--steps"),
+        (("--ranks", 0), "--ranks"),
+        (("--learning-rate", 1), "--learning-rate"),
+    ):
+        result = run(name, *arguments, seconds=20)
+        said = result.stderr.strip()
+        check(result.returncode not in (0, -6, -11) and words in said and len(said.splitlines()) <= 2, f"{name} {' '.join(map(str, arguments))}: one sentence", result)
+        print("        " + said.replace("\n", "\n        "))
+    if MPIEXEC:
+        command = [*MPIEXEC, "-n", "4", FOLDER / f"{name}_mpi"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        check(result.returncode == 0 and rates(result) == (first, best), f"{name}_mpi: the same table from 4 processes", result)
 
 
 def stopped(number, log, name, *arguments, after):
@@ -112,7 +219,10 @@ for ranks in (1, 2, 3):
     same = len(pairs) == 5 and all(abs(a - b) <= 2e-5 + 0.05 * b for a, b in pairs)
     check(same and ours.returncode == 0 and raw.returncode == 0, f"quickstart on {ranks}: the raw twin's losses", ours)
 
+as_shown("quickstart", run("quickstart"))
+
 result = run("custom_layer")
+as_shown("custom_layer", result)
 curve = losses(result)
 check(result.returncode == 0 and len(curve) == 3 and curve[-1] < 0.5 * 0.6931, "custom_layer: beats ln 2", result)
 
@@ -120,6 +230,9 @@ result = run("full_shard")
 curve = losses(result)
 check(result.returncode == 0 and len(curve) == 3 and curve[-1] < 0.5 * curve[0], "full_shard: the loss falls", result)
 check("512 ranks" in result.stdout and "8 ranks" in result.stdout, "full_shard: plans of 8 and 512 ranks", result)
+
+policies()
+search()
 
 with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
     place = pathlib.Path(place)

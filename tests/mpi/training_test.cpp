@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "mpi/support.hpp"
 #include "run/support.hpp"
 
@@ -76,6 +78,34 @@ TEST_CASE("training: several buckets, gradients reduced in each micro-batch, 16-
       Gpt>();
   same_as_threads<RunOf<Mlp, Buckets<256, 1024>>, Mlp>();
   same_as_threads<RunOf<Gpt, DataParallel<FullShard>, GradAccum<3, ReduceEach>>, Gpt>();
+}
+
+TEST_CASE("training: groups of processes meet NaN apart; nobody else hears of it") {
+  using Run = RunOf<zoo::OddMlpCase>;
+  on_processes([](Mpi& world) {
+    const int color = world.rank() % 2;
+    Mpi group = world.split(color, world.rank());
+    const zoo::Batch<zoo::OddMlpCase> batch(2);
+    std::vector<float> inputs(14, 0.5f);  // [2, 7]
+    if (world.rank() == 1) inputs[5] = std::numeric_limits<float>::quiet_NaN();
+    double steps = 0;
+    for (int trial = 0; trial < 2; ++trial) {
+      auto run = Run::on(group, {.seed = 1, .batch = 2});
+      bool caught = false;
+      try {
+        for (int step = 0; step < 3; ++step) run.step({inputs.data(), {2, 1}}, batch.y());
+      } catch (const NonFinite&) {
+        caught = true;
+      }
+      CHECK(caught == (color == 1));
+      if (caught) run.step(batch.x(), batch.y());  // and goes on
+      steps += static_cast<double>(run.steps_done());
+    }
+    std::vector<double> all(static_cast<std::size_t>(world.size()));
+    world.all_gather(&steps, all.data(), 1);
+    for (int r = 0; r < world.size(); ++r)
+      CHECK(all[static_cast<std::size_t>(r)] == (r % 2 == 1 ? 2 : 6));
+  });
 }
 
 }  // namespace

@@ -58,8 +58,9 @@ class ContractBroken : public Error {
   using Error::Error;
 };
 
-/// A loss or a gradient norm is NaN or infinite; every rank sees the same number and throws before
-/// the update.
+/// A loss or a gradient norm is NaN or infinite. Every rank of the run sees the same number and throws
+/// instead of updating; on the CPU the run and its world are well, and who catches it on all of
+/// these ranks goes on.
 class NonFinite : public Error {
  public:
   using Error::Error;
