@@ -33,9 +33,11 @@ static_assert(operations(ReducedEach::plan) == operations(InFour::plan) + 3 * gr
 static_assert(memory(InFour::plan).activations < 0.26 * memory(Whole::plan).activations);
 static_assert(memory(ReducedEach::plan).total() < memory(InFour::plan).total());
 
-/// Learns the product of two features from rows that no other rank has; the last loss.
+constexpr int steps = 50;
+
+/// Learns the product of two features from rows that no other rank has; prints a line of the table.
 template <class Run> void train(auto& world, const char* name) {
-  constexpr int batch = sizes.batch, width = 8, steps = 50;
+  constexpr int batch = sizes.batch, width = 8;
   auto run = Run::on(world, {.seed = 5, .batch = batch, .learning_rate = 3e-3});
   std::vector<float> x(width * batch), y(batch);
   double first = 0, last = 0;
@@ -49,25 +51,23 @@ template <class Run> void train(auto& world, const char* name) {
     if (step == 0) first = last;
   }
   if (world.rank() != 0) return;
-  const Sizes here{world.size(), batch};
-  const MemoryBytes m = Run::plan.memory(here);
-  std::printf("%-26s  %10s  %10s  %11d  %10s  %.5f  %.5f\n", name,
+  const MemoryBytes m = run.memory();
+  std::printf("%-26s  %11s  %10s  %11d  %10s  %7.5f  %7.5f\n", name,
               readable_bytes(m.activations).c_str(),
               readable_bytes(m.gradients + m.gathered).c_str(), operations(Run::plan),
-              readable_bytes(Run::plan.wire_bytes(here)).c_str(), first, last);
+              readable_bytes(Run::plan.wire_bytes(run.sizes())).c_str(), first, last);
 }
 
 int main(int argc, char** argv) {
-  std::printf("FullShard, %d rows a rank and step\n%-26s  %10s  %10s  %11s  %10s  %7s  %7s\n",
-              sizes.batch, "", "activation", "gradients*", "collectives", "sent", "loss 1", "50");
-  const int code = launch<Threads>(argc, argv,
-                                   [](auto& world) {
-                                     train<Whole>(world, "1 x 64");
-                                     train<InFour>(world, "4 x 16  GradAccum<4>");
-                                     train<ReducedEach>(world, "4 x 16  GradAccum<4, Each>");
-                                   },
-                                   {.ranks = 2});
-  std::printf(
-      "* with what holds groups whole for a part of a step. Bytes are those of one rank.\n");
-  return code;
+  const auto compare = [](auto& world) {
+    if (world.rank() == 0)
+      std::printf(
+          "FullShard, %d rows a rank and step; bytes are those of one rank\n"
+          "%-26s  %11s  %10s  %11s  %10s  %7s  step %2d\n",
+          sizes.batch, "", "activations", "gradients", "collectives", "sent", "step 1", steps);
+    train<Whole>(world, "1 x 64");
+    train<InFour>(world, "4 x 16  GradAccum<4>");
+    train<ReducedEach>(world, "4 x 16  GradAccum<4, Each>");
+  };
+  return launch<Threads>(argc, argv, compare, {.ranks = 2});
 }

@@ -61,13 +61,13 @@ template <class Run> void train(auto& world, const char* name) {
 }
 
 int main(int argc, char** argv) {
-  std::printf("%-5s  %10s  %10s  %11s  %10s  %7s  %7s  %9s\n", "", "parameters", "masters",
-              "activations", "sent", "ms/step", "skipped", "last loss");
-  return launch<Threads>(argc, argv,
-                         [](auto& world) {
-                           train<Fp32>(world, "fp32");
-                           train<Bf16>(world, "bf16");
-                           train<Fp16>(world, "fp16");
-                         },
-                         {.ranks = 2});
+  const auto compare = [](auto& world) {
+    if (world.rank() == 0)
+      std::printf("%-5s  %10s  %10s  %11s  %10s  %7s  %7s  %9s\n", "", "parameters", "masters",
+                  "activations", "sent", "ms/step", "skipped", "last loss");
+    train<Fp32>(world, "fp32");
+    train<Bf16>(world, "bf16");
+    train<Fp16>(world, "fp16");
+  };
+  return launch<Threads>(argc, argv, compare, {.ranks = 2});
 }

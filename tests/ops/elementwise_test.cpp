@@ -3,7 +3,9 @@
 // tests/ops/elementwise_test.cpp: sums, scaling, filling.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cohort/ops/elementwise.hpp>
+#include <limits>
 
 #include "support.hpp"
 
@@ -65,4 +67,15 @@ TEST_CASE_TEMPLATE("elementwise: a 16-bit array is added to an fp32 one without 
     held_by_T += float(T(a[i])) == a[i];
   }
   CHECK(held_by_T < 20);  // sums of 24 bits end in 13 zeros, or more, once in 8192
+}
+TEST_CASE_TEMPLATE("elementwise: clamp limits both sides, in place too, and lets NaN through", T,
+                   float, double) {
+  const DefaultCpu cpu;
+  const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
+  std::vector<T> a{-3, -2, T(-1.5), T(-0.0), 0, 1, 2, T(2.5), inf, -inf, nan}, y(12, T(9));
+  const std::vector<T> expected{-2, -2, T(-1.5), 0, 0, 1, 2, 2, 2, -2};
+  ops::clamp(cpu, a.size(), a.data(), T(2), y.data());
+  ops::clamp(cpu, a.size(), a.data(), T(2), a.data());
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK((y[i] == expected[i] && a[i] == y[i]));
+  CHECK((std::isnan(y[10]) && std::isnan(a[10]) && y[11] == 9));
 }

@@ -23,7 +23,7 @@ template <class C, class M, bool AtRandom = false> struct FakePlan {
     using optimizer = optim::AdamW;
   };
   static constexpr bool has_masters = !std::is_same_v<C, M>;
-  static constexpr bool rounds_at_random = AtRandom;
+  static constexpr bool rounds_at_random = AtRandom, clips_values = false;
   static constexpr std::size_t update_piece = 256;
 };
 

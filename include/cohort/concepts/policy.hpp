@@ -68,7 +68,8 @@ struct Unset {
   template <class V> Unset(const V&) {
     static_assert(std::is_void_v<V>,
                   "cohort: this option belongs to a policy that is not in the list of Trainer. "
-                  "Add the policy (.clip needs ClipGradNorm, .schedule needs optim::WarmupCosine) "
+                  "Add the policy (.clip needs ClipGradNorm or ClipGradValue, .schedule needs "
+                  "optim::WarmupCosine) "
                   "or leave the option out. [cohort/concepts/policy.hpp]");
   }
   template <class V>

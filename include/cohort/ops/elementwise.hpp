@@ -36,12 +36,17 @@ void scale(const Cpu<G>&, std::size_t n, T* a, accumulator_t<T> factor) {
       n, [factor](auto u) { return u * factor; }, a, static_cast<const T*>(a));
 }
 
+/// y = a limited to [-limit, limit]; NaN stays NaN. y may be a.
+template <class G, class T> void clamp(const Cpu<G>&, std::size_t n, const T* a, T limit, T* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = a[i] < -limit ? -limit : a[i] > limit ? limit : a[i];
+}
+
 /// a = value.
 template <class G, class T> void fill(const Cpu<G>&, std::size_t n, T* a, T value) {
   for (std::size_t i = 0; i < n; ++i) a[i] = value;
 }
 
-// The same on a GPU: ops/cuda/elementwise.hpp.
+// The same on a GPU, without clamp: ops/cuda/elementwise.hpp.
 template <class T> void add(const Cuda&, std::size_t n, const T* a, const T* b, T* y);
 template <class D, class T> void add_to(const Cuda&, std::size_t n, D* a, const T* b);
 template <class T> void multiply(const Cuda&, std::size_t n, const T* a, const T* b, T* y);

@@ -93,6 +93,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr bool casts_reductions = !std::is_same_v<reduce, gradient>;
   static constexpr bool scales_loss = Slots::scaling::scales;
   static constexpr bool rounds_at_random = Slots::rounding::at_random;
+  static constexpr bool clips_values = Slots::clipping::clips_values;
   /// An overflow in any rank's gradients is found in the norm's sum.
   static constexpr bool needs_norm = Slots::clipping::needs_norm || scales_loss;
 
@@ -156,9 +157,10 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   }
   /// Elements that the optimizer updates before their copies are written, while they are in cache.
   static constexpr std::size_t update_piece = 16384;
-  /// Scratch in which parameters without fp32 masters are updated.
+  /// Scratch in which parameters without fp32 masters are updated, then that for limited gradients.
   static constexpr std::size_t update_bytes =
-      std::is_same_v<master, gradient> ? 0 : update_piece * sizeof(gradient);
+      ((std::is_same_v<master, gradient> ? 0 : 1) + (clips_values ? 1 : 0)) * update_piece *
+      sizeof(gradient);
   /// What the input takes that is given in fp32 and computed with in another type.
   static constexpr std::size_t input_bytes(Rows rows) {
     if (std::is_same_v<compute, gradient>) return 0;
@@ -216,7 +218,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::mix(h, static_cast<std::uint64_t>(data::shard_ranks));
     for (const DType type : {dtype_of<compute>, dtype_of<master>, dtype_of<reduce>})
       h = detail::mix(h, static_cast<std::uint64_t>(type));
-    h = detail::mix(h, 2 * scales_loss + rounds_at_random);
+    h = detail::mix(h, 4 * clips_values + 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = persistent_bytes(1);
     return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
   }

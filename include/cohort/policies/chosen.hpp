@@ -7,6 +7,7 @@
 #include <cohort/policies/buckets.hpp>
 #include <cohort/policies/capture.hpp>
 #include <cohort/policies/clip_grad_norm.hpp>
+#include <cohort/policies/clip_grad_value.hpp>
 #include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/policies/grad_accum.hpp>
 #include <cohort/policies/groups.hpp>

@@ -21,7 +21,7 @@ struct ClipGradNorm {
   struct Options {
     double max_norm = 1.0;
   };
-  static constexpr bool needs_norm = true;
+  static constexpr bool needs_norm = true, clips_values = false;
 };
 
 /// The default of the slot: gradients pass as they are and no norm is computed.
@@ -29,9 +29,9 @@ struct NoClip {
   using slot = slots::clipping;
   /// Nothing to set: a maximum does not compile, and the error says what to add.
   struct Options {
-    Unset max_norm{};
+    Unset max_norm{}, max_value{};
   };
-  static constexpr bool needs_norm = false;
+  static constexpr bool needs_norm = false, clips_values = false;
 };
 
 static_assert(Policy<ClipGradNorm> && Policy<NoClip>);

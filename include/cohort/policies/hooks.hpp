@@ -34,6 +34,7 @@ template <class P>
 concept KnowsClipping = requires {
   typename P::Options;
   typename std::bool_constant<P::needs_norm>;
+  typename std::bool_constant<P::clips_values>;
 };
 template <class P>
 concept KnowsAccumulation = requires {

@@ -76,9 +76,12 @@ template <class Plan, class Driver, class Device> class Finish {
 
   void apply(const UpdateStep& now, const ShardTables& tables, Arena& arena) {
     D* scratch = nullptr;
-    if constexpr (Plan::update_bytes > 0) scratch = arena.template take<D>(Plan::update_piece);
+    if constexpr (Plan::update_bytes > 0)
+      scratch = arena.template take<D>(Plan::update_bytes / sizeof(D));
+    double most = 0;
+    if constexpr (Plan::clips_values) most = options_.clip.max_value;
     const Update<Plan, Device> update(device(), now, options_.optimizer, options_.seed, scratch,
-                                      tables.chunk_numbers);
+                                      tables.chunk_numbers, most);
     std::size_t first = 0;
     driver_.storage().for_each_shard(tables.decays,
                                      [&](const auto& shard, typename Plan::compute* copies) {

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cohort/ops/convert.hpp>
+#include <cohort/ops/elementwise.hpp>
 #include <cohort/optim/shard.hpp>
 #include <cstdint>
 #include <type_traits>
@@ -12,7 +13,8 @@ namespace cohort::detail {
 
 /// Updates a shard. Masters in fp32 are updated where they are, piece by piece, and each piece's 16-bit
 /// parameters are written while it is in cache. 16-bit parameters without masters are widened into
-/// scratch, updated there and rounded back, to nearest or at random.
+/// scratch, updated there and rounded back, to nearest or at random. Gradients whose elements have a
+/// limit are limited on their way, into scratch.
 ///
 /// Laws     pieces are whole chunks, which optimizers update independently: cutting changes no bit.
 template <class Plan, class Device> class Update {
@@ -23,32 +25,43 @@ template <class Plan, class Device> class Update {
   using Optimizer = typename Plan::slots::optimizer;
   using Options = typename Optimizer::Options;
 
-  /// `scratch` holds Plan::update_bytes; `numbers` are those of the shard's chunks (number_chunks).
+  /// `scratch` holds Plan::update_bytes; `numbers` are those of the shard's chunks (number_chunks);
+  /// `most` is the largest element of the mean gradient, where Plan::clips_values.
   Update(const Device& device, UpdateStep now, const Options& options, std::uint64_t seed,
-         D* scratch, const std::uint32_t* numbers)
+         D* scratch, const std::uint32_t* numbers, double most = 0)
       : device_(device),
         now_(now),
         options_(options),
         seed_(seed),
         scratch_(scratch),
-        numbers_(numbers) {}
+        numbers_(numbers),
+        limit_(Plan::clips_values ? static_cast<D>(most / now.grad_scale) : D(0)) {}
 
   /// `first` is where the shard begins in all that this rank updates.
   void operator()(const Shard<M>& shard, C* copies, std::size_t first) const {
-    if constexpr (std::is_same_v<M, D> && !Plan::has_masters) {
+    if constexpr (std::is_same_v<M, D> && !Plan::has_masters && !Plan::clips_values) {
       Optimizer::update(device_, shard, now_, options_);
     } else {
       for (std::size_t at = 0; at < shard.size; at += Plan::update_piece) {
         const std::size_t n = std::min(Plan::update_piece, shard.size - at);
         if constexpr (std::is_same_v<M, D>)
-          with_copies(shard.piece(at, n, shard.params + at), copies ? copies + at : nullptr);
+          with_copies(limited(shard.piece(at, n, shard.params + at)),
+                      copies ? copies + at : nullptr);
         else
-          without_masters(shard.piece(at, n, shard.params + at), first + at);
+          without_masters(limited(shard.piece(at, n, shard.params + at)), first + at);
       }
     }
   }
 
  private:
+  template <class T> Shard<T> limited(Shard<T> piece) const {
+    if constexpr (Plan::clips_values) {
+      D* const to = scratch_ + (std::is_same_v<M, D> ? 0 : Plan::update_piece);
+      ops::clamp(device_, piece.size, piece.grads, limit_, to);
+      piece.grads = to;
+    }
+    return piece;
+  }
   void with_copies(const Shard<D>& piece, C* copies) const {
     Optimizer::update(device_, piece, now_, options_);
     if (copies != nullptr)
@@ -77,6 +90,7 @@ template <class Plan, class Device> class Update {
   std::uint64_t seed_;
   D* scratch_;
   const std::uint32_t* numbers_;
+  D limit_;  // of gradients that are sums over the batch
 };
 
 }  // namespace cohort::detail

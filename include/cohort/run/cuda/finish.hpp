@@ -21,6 +21,9 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   using Optimizer = typename Slots::optimizer;
   using State = CudaState<Plan>;
   static constexpr std::int64_t most = 4;
+  static_assert(!Plan::clips_values,
+                "cohort: ClipGradValue has no body for GPUs yet. Use ClipGradNorm there. "
+                "[cohort/policies/clip_grad_value.hpp]");
 
   Finish(Driver& driver, const Options<Slots>& options, double rows, int divisor)
       : driver_(driver),

@@ -16,7 +16,7 @@ struct KeepsAll
 #endif
 {
   using slot = slots::clipping;
-  static constexpr bool needs_norm = false;
+  static constexpr bool needs_norm = false, clips_values = false;
 };
 
 using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, KeepsAll>;
