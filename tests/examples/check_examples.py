@@ -40,7 +40,7 @@ def losses(result):
 
 def loosely(text):
     """The text without what differs from machine to machine: decimal numbers that are no bytes, and widths of columns."""
-    text = re.sub(r"-?\d+\.\d+(e[+-]\d+)?(?! ?[KMGT]?i?B\b)", "#", text)
+    text = re.sub(r"-?\d+\.\d+(?:e[+-]\d+)?(?!\d| ?[KMGT]?i?B\b)", "#", text)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 

@@ -60,12 +60,19 @@ TEST_CASE("ClipGradValue: an update is that of the mean gradient with its elemen
   }
 }
 
-TEST_CASE("ClipGradValue: a limit that is not reached gives the bits of NoClip") {
-  const auto plain = train<RunOf<zoo::OddMlpCase, optim::AdamW>, zoo::OddMlpCase>(
-      {.ranks = 3, .each = 4, .steps = 5});
+template <class... Precision> void check_unreached() {
+  using Case = zoo::OddMlpCase;
+  const auto plain =
+      train<RunOf<Case, optim::AdamW, Precision...>, Case>({.ranks = 3, .each = 4, .steps = 5});
   const auto clipped =
-      train_to<RunOf<zoo::OddMlpCase, ClipGradValue, optim::AdamW>, zoo::OddMlpCase>(1e9, 3, 5);
+      train_to<RunOf<Case, ClipGradValue, optim::AdamW, Precision...>, Case>(1e9, 3, 5);
   CHECK(all_same(clipped, plain[0]));
+}
+
+TEST_CASE("ClipGradValue: a limit that is not reached gives the bits of NoClip") {
+  check_unreached<>();
+  check_unreached<MixedPrecision<bf16, fp32>>();
+  check_unreached<MixedPrecision<bf16, bf16>>();
 }
 
 TEST_CASE("ClipGradValue: a limit of zero stops plain Sgd") {
