@@ -15,7 +15,7 @@ example::SearchArguments example::search_arguments(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--lr", a.rates, "learning rates to try, dealt out to the groups in turn")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-9, 1e9));
   app.add_option("--steps", a.steps, "optimizer steps for each")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000'000));

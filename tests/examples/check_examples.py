@@ -87,7 +87,8 @@ def policies():
     fp32, bf16, fp16 = table(result, "fp32", "bf16", "fp16")
     check(result.returncode == 0 and list(map(len, (fp32, bf16, fp16))) == [7, 7, 7], "mixed_precision: three lines of seven", result)
     if [len(row) for row in (fp32, bf16, fp16)] == [7, 7, 7]:
-        check(fp32[1] == 0 and all(2 * a[0] == fp32[0] == a[1] for a in (bf16, fp16)), "mixed_precision: half the parameters, whole masters", result)
+        # The plan's numbers are exact (static_assert in the example), these have two decimals.
+        check(fp32[1] == 0 and all(abs(2 * a[0] / fp32[0] - 1) < 0.01 and a[1] == fp32[0] for a in (bf16, fp16)), "mixed_precision: half the parameters, whole masters", result)
         check(all(a[2] < 0.6 * fp32[2] and a[3] < 0.51 * fp32[3] for a in (bf16, fp16)), "mixed_precision: about half of activations and wire", result)
         check(fp32[5] == bf16[5] == 0 and fp16[5] <= 5, "mixed_precision: fp16 alone may skip steps", result)
         check(all(a[6] < 0.69 and abs(a[6] - fp32[6]) < 0.1 for a in (fp32, bf16, fp16)), "mixed_precision: all three learn, alike", result)
