@@ -58,6 +58,12 @@ class ContractBroken : public Error {
   using Error::Error;
 };
 
+/// Ranks hold different values of what must be the same on all of them (run/check_sync.hpp).
+class OutOfSync : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A loss or a gradient norm is NaN or infinite. Every rank of the run sees the same number and throws
 /// instead of updating; on the CPU the run and its world are well, and who catches it on all of
 /// these ranks goes on.

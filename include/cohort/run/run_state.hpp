@@ -91,6 +91,12 @@ template <class Run> class RunState {
     self().driver_.machine().settle();
     detail::write_by_name<typename Run::plan_type>(self().rank(), self().storage(), name, values);
   }
+  /// f(world, device, storage) when nothing is under way: for functions that look at all that a rank holds
+  /// (run/check_sync.hpp). The world's collectives take host memory, the storage is in the device's.
+  template <class F> auto inspect(F f) {
+    self().driver_.machine().settle();
+    return f(self().world_, self().driver_.machine().compute(), self().storage());
+  }
 
   /// Writes a checkpoint of the training state into a directory, which is made if its parent is there, and
   /// returns when it is durable. Collective.
