@@ -295,7 +295,16 @@ struct Trainer<Model, Loss, Ps...> {
     static_assert(!slots::capture::captures || !on_host<D>,
                   "cohort: CudaGraph captures the launches of a GPU, and a CPU has none. Leave it "
                   "out, or run on a GPU. [cohort/policies/capture.hpp]");
-    return execution<World, D>(world, options);
+    if constexpr (slots::anomalies::detects && !on_host<D>) {
+      static_assert(
+          detail::never<D>,
+          "cohort: DetectAnomaly looks at gradients in the host's memory, and a GPU's are "
+          "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
+          "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
+      return detail::RefusedRun{};
+    } else {
+      return execution<World, D>(world, options);
+    }
   }
 };
 

@@ -17,8 +17,9 @@ struct clipping {};      // what happens to gradients before the update
 struct buckets {};       // what Replicate reduces together
 struct groups {};        // what is gathered and reduced together
 struct optimizer {};
-struct schedule {};  // learning rate as a function of the step
-struct capture {};   // how a step's work reaches a GPU
+struct schedule {};   // learning rate as a function of the step
+struct capture {};    // how a step's work reaches a GPU
+struct anomalies {};  // what is done to find where a NaN began
 }  // namespace slots
 
 namespace detail {
@@ -28,7 +29,7 @@ template <class S>
 inline constexpr bool is_slot =
     is_one_of<S, slots::data, slots::accumulation, slots::precision, slots::scaling,
               slots::rounding, slots::clipping, slots::buckets, slots::groups, slots::optimizer,
-              slots::schedule, slots::capture>;
+              slots::schedule, slots::capture, slots::anomalies>;
 }  // namespace detail
 
 /// An empty type that names the slot it fills: one that is read, or it would change nothing.

@@ -64,6 +64,15 @@ template <class L, class Ctx, class V, class X> auto run_forward(Ctx& ctx, const
   }
 }
 
+/// A store that wants to see what its units return (run/anomalies.hpp).
+template <class V>
+inline constexpr bool watched = [] {
+  if constexpr (requires { V::store_type::watches; })
+    return V::owns_unit && V::store_type::watches;
+  else
+    return false;
+}();
+
 }  // namespace detail
 
 /// Calls a child's forward: `auto r = cohort::forward(ctx, p["inner"_p], x);` then r.y and r.saved.
@@ -86,10 +95,19 @@ template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
       return Out{detail::RefusedTensor{}, detail::Refused{}};
     } else {
       if constexpr (V::owns_unit) p.store.before_forward(p.unit);
-      if constexpr (V::is_unit)
-        return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x));
-      else
-        return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x));
+      const auto run = [&] {
+        if constexpr (V::is_unit)
+          return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x));
+        else
+          return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x));
+      };
+      if constexpr (detail::watched<V>) {
+        const auto r = run();
+        p.store.after_forward(p.unit, r.y);
+        return r;
+      } else {
+        return run();
+      }
     }
   }
 }
@@ -140,12 +158,14 @@ auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g) {
       p.store.before_backward(p.unit);
       auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dout, g.open());
       p.store.after_backward(p.unit);
+      if constexpr (detail::watched<V>) p.store.passed_back(p.unit, dx);
       return dx;
     } else {
       auto dx = detail::run_backward<L>(ctx, p, call.saved, dout, g);
       if constexpr (V::owns_unit) {
         p.store.before_backward(p.unit);
         p.store.after_backward(p.unit);
+        if constexpr (detail::watched<V>) p.store.passed_back(p.unit, dx);
       }
       return dx;
     }

@@ -96,6 +96,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr bool clips_values = Slots::clipping::clips_values;
   /// An overflow in any rank's gradients is found in the norm's sum.
   static constexpr bool needs_norm = Slots::clipping::needs_norm || scales_loss;
+  static constexpr bool detects_anomalies = Slots::anomalies::detects;
 
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
@@ -218,7 +219,8 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::mix(h, static_cast<std::uint64_t>(data::shard_ranks));
     for (const DType type : {dtype_of<compute>, dtype_of<master>, dtype_of<reduce>})
       h = detail::mix(h, static_cast<std::uint64_t>(type));
-    h = detail::mix(h, 4 * clips_values + 2 * scales_loss + rounds_at_random);
+    h = detail::mix(h,
+                    8 * detects_anomalies + 4 * clips_values + 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = persistent_bytes(1);
     return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
   }

@@ -8,6 +8,7 @@
 #include <cohort/policies/capture.hpp>
 #include <cohort/policies/clip_grad_norm.hpp>
 #include <cohort/policies/clip_grad_value.hpp>
+#include <cohort/policies/detect_anomaly.hpp>
 #include <cohort/policies/dynamic_loss_scale.hpp>
 #include <cohort/policies/grad_accum.hpp>
 #include <cohort/policies/groups.hpp>
@@ -33,11 +34,12 @@ template <class... Ps> struct ChosenPolicies {
   using optimizer = policy_for<slots::optimizer, optim::AdamW, Ps...>;
   using schedule = policy_for<slots::schedule, optim::ConstantRate, Ps...>;
   using capture = policy_for<slots::capture, Eager, Ps...>;
+  using anomalies = policy_for<slots::anomalies, IgnoreAnomalies, Ps...>;
 };
 /// The same, in one spelling whatever the order of the list: equal choices are one type.
 template <class Data, class Accumulation, class Precision, class Scaling, class Rounding,
           class Clipping, class Buckets, class Groups, class Optimizer, class Schedule,
-          class Capture>
+          class Capture, class Anomalies>
 struct Slots {
   using data = Data;
   using accumulation = Accumulation;
@@ -50,11 +52,12 @@ struct Slots {
   using optimizer = Optimizer;
   using schedule = Schedule;
   using capture = Capture;
+  using anomalies = Anomalies;
 };
 template <class C>
 using slots_of =
     Slots<typename C::data, typename C::accumulation, typename C::precision, typename C::scaling,
           typename C::rounding, typename C::clipping, typename C::buckets, typename C::groups,
-          typename C::optimizer, typename C::schedule, typename C::capture>;
+          typename C::optimizer, typename C::schedule, typename C::capture, typename C::anomalies>;
 
 }  // namespace cohort::detail

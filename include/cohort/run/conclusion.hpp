@@ -56,17 +56,26 @@ COHORT_HOST_DEVICE Conclusion conclude(LossSum total, double squares,
   return c;
 }
 
+/// How to learn where a NaN came from, for those who did not ask.
+inline constexpr const char* anomaly_hint =
+    "DetectAnomaly in Trainer's list, on a CPU, names the rank, micro-batch and parameter where it "
+    "began.";
+
+/// `cause` is a sentence. The norm is 0 where no policy needs it.
+[[noreturn]] inline void throw_non_finite(int rank, const StepReport& r, const std::string& cause) {
+  const std::string norm = r.grad_norm == 0 ? "" : ", gradient norm " + std::to_string(r.grad_norm);
+  throw NonFinite(rank, "step " + std::to_string(r.step),
+                  "loss " + std::to_string(r.loss) + norm + ". " + cause +
+                      " Parameters are as they were before this step; lower the learning rate, "
+                      "clip, or check the data.");
+}
+
 /// Says on the host what a conclusion without an update means.
 inline void check_conclusion(int rank, const Conclusion& c) {
   if (c.empty)
     throw InvalidInput(rank, "step",
                        "no row of the global batch has a weight: every label is ignored.");
-  if (c.broken)
-    throw NonFinite(rank, "step " + std::to_string(c.report.step),
-                    "loss " + std::to_string(c.report.loss) + ", gradient norm " +
-                        std::to_string(c.report.grad_norm) +
-                        ". Parameters are as they were before this step; lower the learning rate, "
-                        "clip, or check the data.");
+  if (c.broken) throw_non_finite(rank, c.report, anomaly_hint);
 }
 
 }  // namespace cohort::detail

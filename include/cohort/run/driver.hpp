@@ -3,9 +3,11 @@
 // cohort/run/driver.hpp: where a model's own forward and backward meet the plan: hooks, operations, streams.
 #pragma once
 #include <array>
+#include <cohort/run/anomalies.hpp>
 #include <cohort/run/machine.hpp>
 #include <cohort/run/stores.hpp>
 #include <exception>
+#include <limits>
 
 namespace cohort::detail {
 
@@ -26,6 +28,7 @@ template <class Plan, class World> class Driver {
   using grad_cursor = typename Machine::template GradCursorOf<D>;
   using markers = typename Plan::markers;
 
+  static constexpr bool watches = Plan::detects_anomalies && on_host<Device>;
   static constexpr bool tf32 = Plan::slots::precision::tf32_products;
 
   Driver(World& world, const Options<typename Plan::slots>& options)
@@ -61,7 +64,25 @@ template <class Plan, class World> class Driver {
       touched_[i] = 1;
     }
     if constexpr (Storage::restarts_gradients) storage_.zero_padding(device(), unit);
+    if constexpr (watches) {
+      anomalies_.after_backward(unit, storage_.grad(unit));
+      // The loss is reduced after unit 0: it tells all ranks, where no norm will.
+      if (!Plan::needs_norm && unit == 0 && anomalies_.bad_gradient())
+        totals_.loss().sum = std::numeric_limits<double>::quiet_NaN();
+    }
     reached(markers::backward_ended(unit), unit);
+  }
+  /// What DetectAnomaly looks at beside gradients.
+  template <class Y> void after_forward(int unit, const Y& y) {
+    if (!evaluating_) anomalies_.output(unit, y);
+  }
+  template <class... Seen> void after_loss([[maybe_unused]] const Seen&... seen) {
+    if constexpr (watches) anomalies_.after_loss(seen...);
+  }
+  template <class X> void passed_back(int unit, const X& dx) { anomalies_.passed_back(unit, dx); }
+  /// Says on every rank where the step went wrong. Collective, when reductions are done.
+  std::string explain(LossSum& loss) requires watches {
+    return anomalies_.explain(machine_.comm(), storage_, loss);
   }
   ParamCursor<T> params_of_unit(int unit) const {
     return {storage_.param(unit), storage_.frozen(unit)};
@@ -74,6 +95,7 @@ template <class Plan, class World> class Driver {
   template <MicroBatch M> void begin() {
     if (is_first(M) || Storage::restarts_gradients) touched_.fill(0);
     storage_.begin_micro_batch(is_first(M));
+    if constexpr (watches) anomalies_.begin_micro_batch(is_first(M));
     waits_ = &Plan::template waits<M>;
     marker_ = 0;
     stream_.template begin<M>();
@@ -139,6 +161,7 @@ template <class Plan, class World> class Driver {
   const Waits<Plan::num_units>* waits_ = nullptr;
   int marker_ = 0, group_ = -1;
   bool evaluating_ = false;
+  [[no_unique_address]] Anomalies<Plan, watches> anomalies_;
   typename Machine::template Stream<Plan, Driver>
       stream_;  // last: its worker ends before anything it touches
 };

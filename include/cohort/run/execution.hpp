@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/run/execution.hpp: one rank's run: its arenas, its streams, and the step that executes the
-// plan.
+// cohort/run/execution.hpp: one rank's run: its arenas, its streams, and the step that executes the plan.
 #pragma once
 #include <algorithm>
 #include <cohort/concepts/communicator.hpp>
@@ -237,11 +236,13 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
     const auto back = context<Phase::backward>(backward_);
     const auto p = driver_.parameters();
 
-    const auto out =
-        cohort::forward(ctx, p, computed_with(ctx, x.samples(index * samples, samples)));
+    const Input input = x.samples(index * samples, samples);
+    const Target target = y.samples(index * samples, samples);
+    const auto out = cohort::forward(ctx, p, computed_with(ctx, input));
     driver_.reached(Plan::markers::forward_ended);
-    const auto loss = loss_of(ctx, out.y, y.samples(index * samples, samples));
+    const auto loss = loss_of(ctx, out.y, target);
     finish_.add(loss.total);
+    driver_.after_loss(input, out.y, target, loss);
     backward_->release({});
     cohort::backward(back, p, out.saved, loss.dy.view(), driver_.gradients());
     driver_.check_all_units();

@@ -52,7 +52,12 @@ template <class Plan, class Driver, class Device> class Finish {
     driver_.finish();
   }
   void report() {}
-  void check() const { check_conclusion(driver_.machine().comm().rank(), conclusion_); }
+  /// Throws what a conclusion without an update means, on all ranks alike.
+  void check() const {
+    if constexpr (Driver::watches)
+      if (conclusion_.broken) throw_explained(conclusion_.report);
+    check_conclusion(driver_.machine().comm().rank(), conclusion_);
+  }
   /// The report of the last step; nothing is left to wait for.
   StepReport wait() { return report_; }
 
@@ -89,6 +94,13 @@ template <class Plan, class Driver, class Device> class Finish {
                                        first += shard.size;
                                      });
     arena.release({});
+  }
+  /// All ranks have come to the same conclusion, so all of them are here.
+  [[noreturn]] void throw_explained(StepReport report) const {
+    LossSum loss;
+    const std::string cause = driver_.explain(loss);
+    report.loss = loss.mean();
+    throw_non_finite(driver_.machine().comm().rank(), report, cause);
   }
   double squared_norm(const ShardTables& tables) {
     ops::ExactSum& squares = driver_.totals().squares();

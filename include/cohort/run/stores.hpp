@@ -11,11 +11,14 @@ namespace cohort::detail {
 template <class Run> struct ParamStore {
   using cursor = ParamCursor<typename Run::T>;
   using cut = typename Run::plan_type::cut;
+  static constexpr bool watches = Run::watches;
   Run* run;
   cursor at(int unit) const { return run->params_of_unit(unit); }
   void before_forward(int unit) const { run->before_forward(unit); }
   void before_backward(int unit) const { run->before_backward(unit); }
   void after_backward(int unit) const { run->after_backward(unit); }
+  template <class Y> void after_forward(int unit, const Y& y) const { run->after_forward(unit, y); }
+  template <class X> void passed_back(int unit, const X& dx) const { run->passed_back(unit, dx); }
 };
 
 /// Gradients of a run, unit by unit. Hooks are the parameter store's.
