@@ -72,6 +72,18 @@ inline constexpr bool watched = [] {
   else
     return false;
 }();
+template <class L, class Ctx, class V, class X>
+auto run_watched_forward(Ctx& ctx, const V& p, X x) {
+  const auto seen = [&](const auto& view) {
+    const auto r = run_forward<L, Ctx>(ctx, view, x);
+    p.store.after_forward(p.unit, r.y);
+    return r;
+  };
+  if constexpr (V::is_unit)
+    return seen(p.open());
+  else
+    return seen(p);
+}
 
 }  // namespace detail
 
@@ -95,19 +107,12 @@ template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
       return Out{detail::RefusedTensor{}, detail::Refused{}};
     } else {
       if constexpr (V::owns_unit) p.store.before_forward(p.unit);
-      const auto run = [&] {
-        if constexpr (V::is_unit)
-          return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x));
-        else
-          return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x));
-      };
-      if constexpr (detail::watched<V>) {
-        const auto r = run();
-        p.store.after_forward(p.unit, r.y);
-        return r;
-      } else {
-        return run();
-      }
+      if constexpr (detail::watched<V>)
+        return detail::run_watched_forward<L, Ctx>(ctx, p, static_cast<In>(x));
+      else if constexpr (V::is_unit)
+        return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x));
+      else
+        return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x));
     }
   }
 }

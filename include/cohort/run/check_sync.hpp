@@ -247,7 +247,8 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
 /// Compares by hash what several ranks must hold alike: the step, the loss scale, options, and every
 /// tensor that the strategy keeps on more than one rank: parameters (frozen ones too), masters and moments
 /// under Replicate; parameters under ShardOptimizer and ShardGradients; the shards of HybridShard's copies.
-/// Under FullShard every element has one owner, so that no tensor can differ, and the report says so.
+/// Under FullShard every element has one owner, so that no tensor can differ, and the report says so. What
+/// is gathered during a step is made anew before it is used and is not looked at.
 ///
 /// Comm     40 bytes a rank. Where hashes differ, 8 bytes a tensor of each rank and the first tensor that
 ///          differs from one rank to all. Collective, between steps.
