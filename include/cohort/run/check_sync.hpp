@@ -248,7 +248,8 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
 /// tensor that the strategy keeps on more than one rank: parameters (frozen ones too), masters and moments
 /// under Replicate; parameters under ShardOptimizer and ShardGradients; the shards of HybridShard's copies.
 /// Under FullShard every element has one owner, so that no tensor can differ, and the report says so. What
-/// is gathered during a step is made anew before it is used and is not looked at.
+/// is gathered during a step is made anew before it is used and is not looked at; nor is what a layer
+/// keeps outside its parameters.
 ///
 /// Comm     40 bytes a rank. Where hashes differ, 8 bytes a tensor of each rank and the first tensor that
 ///          differs from one rank to all. Collective, between steps.
@@ -279,10 +280,10 @@ template <class Run> void require_sync(Run& run) {
   throw OutOfSync(
       run.rank(), "require_sync",
       report.text() +
-          ". Usual causes: a parameter written past set_parameter, or by it with other "
-          "values on one rank; a layer that keeps state or draws its own random numbers; "
-          "machines or builds with other instructions; damaged memory. Ask after every "
-          "step to find the one that parts them; load() makes ranks equal again.");
+          ". Usual causes: a parameter written past set_parameter, or by it with other values on "
+          "one rank; a layer that writes to its parameters; machines or builds with other "
+          "instructions; damaged memory. Ask after every step to find the one that parts them; "
+          "load() makes ranks equal again.");
 }
 
 }  // namespace cohort
