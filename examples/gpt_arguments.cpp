@@ -53,6 +53,16 @@ void add_reports(CLI::App& app, example::GptArguments& a) {
       ->check(any);
   app.add_option("--log", a.log,
                  "write metrics to this file, one JSON object a line; --resume writes it on");
+  app.add_flag("--timings", a.timings,
+               "log also seconds of the step, of communication and of what compute waited for it, "
+               "tokens/s and planned bytes (rank 0's): such a log is another one every time");
+  auto* trace = app.add_option(
+      "--trace", a.trace,
+      "write what each rank's streams did in the last steps to this file, for ui.perfetto.dev");
+  app.add_option("--trace-steps", a.trace_steps, "so many of them; 0: all that are kept")
+      ->capture_default_str()
+      ->check(any)
+      ->needs(trace);
   app.add_option("--sample", a.sample, "tokens to generate at the end")
       ->capture_default_str()
       ->check(any);

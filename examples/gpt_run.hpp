@@ -6,8 +6,8 @@
 
 namespace example {
 
-using GptRun =
-    cohort::Trainer<Model, cohort::nn::CrossEntropy, cohort::DataParallel<cohort::Replicate>,
-                    cohort::ClipGradNorm, cohort::optim::AdamW, cohort::optim::WarmupCosine>;
+using GptRun = cohort::Trainer<Model, cohort::nn::CrossEntropy,
+                               cohort::DataParallel<cohort::Replicate>, cohort::ClipGradNorm,
+                               cohort::optim::AdamW, cohort::optim::WarmupCosine, cohort::Traced<>>;
 
 }  // namespace example

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cohort/checkpoint.hpp>
 #include <cohort/io/checkpoint_directory.hpp>
+#include <cohort/trace.hpp>
 #include <filesystem>
 #include <system_error>
 
@@ -16,6 +17,7 @@ inline constexpr const char* best_note = "best_validation_loss";
 
 template <class Run> std::optional<std::string> Saving<Run>::prepare(const GptArguments& a) {
   using namespace cohort;
+  if (!a.trace.empty()) io::TraceWriter here(a.trace);  // and leaves nothing
   if (a.save.empty()) return {};
   std::error_code error, ignored;
   std::filesystem::create_directory(a.save, error);
@@ -76,6 +78,10 @@ template <class Run> void Saving<Run>::finish() {
   if (saved_ == run_.steps_done()) return;
   run_.save(a_.save, options(a_.keep));
   saved_ = run_.steps_done();
+}
+
+template <class Run> void Saving<Run>::trace() {
+  if (!a_.trace.empty()) run_.write_trace(a_.trace, {.steps = a_.trace_steps});
 }
 
 /// Batches are drawn by the number of the step: there is no position to keep.

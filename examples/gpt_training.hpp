@@ -126,16 +126,17 @@ template <class Run, class World> class Training {
                                                              tokens_per_step});
     int signal = 0;
     for (auto& batch : loader) {
-      const StepReport r = run_.step(batch);
+      const TimedReport r = run_.step(batch);
       evaluate(r.step, progress);
       progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
-      write(r);
+      write(r, tokens_per_step);
       saving_.stepped(r.step);
       if (interrupt) signal = io::agreed(world_);
       if (signal != 0) break;
     }
     progress.finish();
     saving_.finish();
+    saving_.trace();
     if (signal != 0)
       say((signal == SIGINT ? "SIGINT" : "SIGTERM") +
           (" after step " + std::to_string(run_.steps_done())) + ": saved in '" + a_.save +
@@ -152,12 +153,23 @@ template <class Run, class World> class Training {
     if (log_) log_->write({{"step", step}, {"val_loss", val}});
     saving_.validated(val);
   }
-  void write(const StepReport& r) {
-    if (log_)
-      log_->write({{"step", r.step},
-                   {"loss", r.loss},
-                   {"lr", r.learning_rate},
-                   {"grad_norm", r.grad_norm}});
+  /// Without --timings a run that is made again, or resumed, writes the same bytes.
+  void write(const TimedReport& r, double tokens) {
+    if (!log_) return;
+    if (!a_.timings)
+      return log_->write({{"step", r.step},
+                          {"loss", r.loss},
+                          {"lr", r.learning_rate},
+                          {"grad_norm", r.grad_norm}});
+    log_->write({{"step", r.step},
+                 {"loss", r.loss},
+                 {"lr", r.learning_rate},
+                 {"grad_norm", r.grad_norm},
+                 {"tokens_per_s", tokens / r.step_s},
+                 {"step_s", r.step_s},
+                 {"comm_s", r.comm_s},
+                 {"exposed_comm_s", r.exposed_comm_s},
+                 {"memory_bytes", run_.memory().total()}});
   }
 
   /// Validates over everything and prints a sample.

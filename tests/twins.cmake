@@ -3,7 +3,7 @@
 # tests/twins.cmake: every include/cohort/X/y.hpp has its tests/X/y_test.cpp.
 
 # Headers that only include others and so have nothing of their own to test.
-set(HEADERS_WITHOUT_TEST checkpoint.hpp cohort.hpp cuda.hpp mpi.hpp nccl.hpp)
+set(HEADERS_WITHOUT_TEST checkpoint.hpp cohort.hpp cuda.hpp mpi.hpp nccl.hpp nvtx.hpp trace.hpp)
 
 function(require_test_twins include_dir test_dir)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${include_dir}" "${include_dir}/*.hpp")

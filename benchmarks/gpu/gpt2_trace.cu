@@ -9,7 +9,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 
 using namespace cohort;
 
@@ -46,23 +45,15 @@ struct Shared {
 };
 
 void write(const Shared& shared, const std::string& file) {
-  std::ofstream out(file);
-  out << "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n";
-  for (std::size_t r = 0; r < shared.events.size(); ++r)
-    out << (r ? ",\n" : "") << shared.events[r];
-  out << "\n]}\n";
-  out.flush();
-  if (!out) throw InvalidInput(-1, "write '" + file + "'", "the trace cannot be written there.");
+  io::TraceWriter out(file);
+  for (const std::string& events : shared.events) out.events(events);
+  out.commit();
   for (const auto& line : shared.overlaps) std::printf("%s\n", line.c_str());
 }
 
 void note(Shared& shared, int rank, bool full_shard) {
   const auto& spans = bench::Tracer::mine().measure(shared.base);
-  std::string& events = shared.events[std::size_t(rank)];
-  events = bench::chrome_names(rank);
-  for (const auto& s : spans) {
-    if (s.to_us - s.from_us >= 1) events += ",\n" + bench::chrome_event(s, rank);
-  }
+  shared.events[std::size_t(rank)] = bench::chrome_events(spans, rank);
   const bench::Overlap o = bench::overlap_of(spans);
   shared.overlaps[std::size_t(rank)] =
       io::json({{"strategy", full_shard ? "FullShard" : "Replicate"},

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cohort/comm/threads.hpp>
 #include <cohort/cuda.hpp>
-#include <cohort/io/metrics.hpp>
+#include <cohort/io/trace.hpp>
 #include <string>
 #include <vector>
 
@@ -129,24 +129,17 @@ class TracedThreads : public Threads {
   }
 };
 
-/// A span as Chrome's trace viewer and Perfetto read it: rank = process, stream = thread.
-inline std::string chrome_event(const Tracer::Span& s, int rank) {
-  return io::json({{"name", s.name},
-                   {"ph", "X"},
-                   {"ts", s.from_us},
-                   {"dur", s.to_us - s.from_us},
-                   {"pid", rank},
-                   {"tid", int(s.row)}});
-}
-inline std::string chrome_names(int rank) {
-  const auto name = [&](const char* what, int row, const std::string& text) {
-    return "{\"name\": \"" + std::string(what) +
-           "\", \"ph\": \"M\", \"pid\": " + std::to_string(rank) +
-           ", \"tid\": " + std::to_string(row) + ", \"args\": {\"name\": \"" + text + "\"}}";
-  };
-  return name("process_name", 0, "rank " + std::to_string(rank)) + ",\n" +
-         name("thread_name", Tracer::compute, "compute") + ",\n" +
-         name("thread_name", Tracer::communication, "communication");
+/// A rank's spans as Chrome's trace viewer and Perfetto read them: rank = process, stream = thread.
+inline std::string chrome_events(const std::vector<Tracer::Span>& spans, int rank) {
+  namespace event = io::trace_event;
+  std::string text = event::process({rank, 0}, "rank " + std::to_string(rank)) + ",\n" +
+                     event::thread({rank, Tracer::compute}, "compute") + ",\n" +
+                     event::thread({rank, Tracer::communication}, "communication");
+  for (const Tracer::Span& s : spans) {
+    if (s.to_us - s.from_us < 1) continue;
+    text += ",\n" + event::complete(s.name, {rank, s.row}, s.from_us, s.to_us - s.from_us);
+  }
+  return text;
 }
 
 /// How much of the collectives of one step ran while blocks were computed.

@@ -205,8 +205,8 @@ struct RefusedRun {
     constexpr Values(const auto*, Rows) {}
   };
   static constexpr RefusedPlan plan{};
-  StepReport step(Values, Values) { return {}; }
-  StepReport step(const auto&) { return {}; }
+  TimedReport step(Values, Values) { return {}; }
+  TimedReport step(const auto&) { return {}; }
   LossSum evaluate(Values, Values) { return {}; }
   LossSum evaluate(const auto&) { return {}; }
   RefusedTensor predict(Values) { return {}; }
@@ -221,6 +221,10 @@ struct RefusedRun {
   template <class O = FullOptions> Loaded load_full(const std::string&, const O& = {}) {
     return {};
   }
+  StepTimes times() const { return {}; }
+  void forget_times() {}
+  WorldTimes times_of_all_ranks() { return {}; }
+  void write_trace(const std::string&, const TraceOptions& = {}) {}
   int rank() const { return 0; }
   int size() const { return 1; }
   std::int64_t steps_done() const { return 0; }
@@ -295,16 +299,30 @@ struct Trainer<Model, Loss, Ps...> {
     static_assert(!slots::capture::captures || !on_host<D>,
                   "cohort: CudaGraph captures the launches of a GPU, and a CPU has none. Leave it "
                   "out, or run on a GPU. [cohort/policies/capture.hpp]");
-    if constexpr (slots::anomalies::detects && !on_host<D>) {
-      static_assert(
-          detail::never<D>,
-          "cohort: DetectAnomaly looks at gradients in the host's memory, and a GPU's are "
-          "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
-          "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
+    return formed<World, D>(world, options);
+  }
+
+ private:
+  template <class World, class D> static auto formed(World& world, const options& options) {
+    constexpr bool sees_the_work = !slots::profiling::times || on_host<D>;
+    constexpr bool looks_at_the_host = !slots::anomalies::detects || on_host<D>;
+    constexpr bool is_told = detail::IsComplete<detail::Timeline<plan_on<D>>>;
+    static_assert(
+        sees_the_work,
+        "cohort: Timed and Traced read the host's clock, which says when a GPU's work was "
+        "queued, not when it ran. Write Nvtx of <cohort/nvtx.hpp> here and look with "
+        "Nsight Systems. [cohort/policies/profiling.hpp]");
+    static_assert(is_told,
+                  "cohort: Nvtx takes a header of its own. Add #include <cohort/nvtx.hpp>. "
+                  "[cohort/policies/profiling.hpp]");
+    static_assert(looks_at_the_host,
+                  "cohort: DetectAnomaly looks at gradients in the host's memory, and a GPU's are "
+                  "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
+                  "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
+    if constexpr (!sees_the_work || !is_told || !looks_at_the_host)
       return detail::RefusedRun{};
-    } else {
+    else
       return execution<World, D>(world, options);
-    }
   }
 };
 

@@ -213,6 +213,29 @@ def saving(place, text):
     check(fresh.returncode == 0 and "holds no checkpoint yet" in fresh.stderr, "gpt: --resume without a checkpoint begins and says so", fresh)
 
 
+def tracing(place, text):
+    """gpt --timings logs where the time went, gpt --trace writes what both ranks did; neither changes a loss."""
+    log, trace = place / "timed.jsonl", place / "trace.json"
+    arguments = ("--data", text, "--ranks", 2, "--steps", 12, "--batch", 4, "--sample", 40)
+    plain = run("gpt", *arguments)
+    for name in ("gpt", "gpt_bf16"):
+        result = run(name, *arguments, "--log", log, "--timings", "--trace", trace, "--trace-steps", 3)
+        check(result.returncode == 0 and (name != "gpt" or result.stdout == plain.stdout), f"{name} --timings --trace: the same loss and sample", result)
+        lines = [line for line in map(json.loads, log.read_text().splitlines()) if "loss" in line]
+        fields = ["step", "loss", "lr", "grad_norm", "tokens_per_s", "step_s", "comm_s", "exposed_comm_s", "memory_bytes"]
+        check(len(lines) == 12 and all(list(line) == fields for line in lines), f"{name} --timings: the fields of a line are {list(lines[0])}")
+        check(all(0 < line["exposed_comm_s"] <= line["step_s"] and line["comm_s"] > 0 for line in lines), f"{name} --timings: parts of a step")
+        check(all(abs(line["tokens_per_s"] * line["step_s"] - 2 * 4 * 64) < 1e-6 for line in lines), f"{name} --timings: tokens a second")
+        check(len({line["memory_bytes"] for line in lines}) == 1, f"{name} --timings: planned bytes do not change")
+        events = json.loads(trace.read_text())["traceEvents"]
+        spans = [event for event in events if event["ph"] == "X"]
+        check({event["pid"] for event in spans} == {0, 1} and {event["tid"] for event in spans} == {0, 1}, f"{name} --trace: both streams of both ranks")
+        check({event["args"]["step"] for event in spans} == {10, 11, 12}, f"{name} --trace: the last three steps")
+        names = {event["name"] for event in spans}
+        check("forward 2.3" in names and "update" in names and any(name.startswith("all_reduce") for name in names), f"{name} --trace: units, collectives")
+        check(not list(place.glob("trace.json.*")), f"{name} --trace: nothing beside it")
+
+
 for ranks in (1, 2, 3):
     ours, raw = run("quickstart", "--ranks", ranks), run("raw_quickstart", ranks)
     pairs = list(zip(losses(ours), losses(raw)))
@@ -257,9 +280,10 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
     check(ours != values and all(abs(a - b) < 0.05 for a, b in zip(ours, values)), f"gpt_bf16: near fp32, not its bits: {ours} {values}")
 
     saving(place, text)
+    tracing(place, text)
 
     said = run("gpt", "--help").stdout
-    for words in ("--save ", "--save-every ", "--keep ", "--resume", "SIGTERM", "130, 143"):
+    for words in ("--save ", "--save-every ", "--keep ", "--resume", "--timings", "--trace ", "--trace-steps ", "SIGTERM", "130, 143"):
         check(words in said, f"gpt --help: {words}")
 
     (place / "file").write_text("")
@@ -274,6 +298,8 @@ with tempfile.TemporaryDirectory(prefix="cohort-examples-") as place:
         (("--data", text, "--steps", 0), "--steps"),
         (("--data", text, "--ranks", 0), "ranks"),
         (("--data", text, "--log", place / "no" / "log.jsonl"), "log.jsonl"),
+        (("--data", text, "--trace", place / "no" / "trace.json"), "trace.json"),
+        (("--data", text, "--trace-steps", 5), "--trace"),
         (("--data", text, "--save", place / "file"), "a file, not a directory"),
         (("--data", text, "--save", place / "file", "--resume"), str(place / "file")),
         (("--data", text, "--save", place / "no" / "saves"), "in a directory that exists"),

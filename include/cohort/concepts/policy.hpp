@@ -20,6 +20,7 @@ struct optimizer {};
 struct schedule {};   // learning rate as a function of the step
 struct capture {};    // how a step's work reaches a GPU
 struct anomalies {};  // what is done to find where a NaN began
+struct profiling {};  // what is noted of a step while it runs
 }  // namespace slots
 
 namespace detail {
@@ -29,7 +30,7 @@ template <class S>
 inline constexpr bool is_slot =
     is_one_of<S, slots::data, slots::accumulation, slots::precision, slots::scaling,
               slots::rounding, slots::clipping, slots::buckets, slots::groups, slots::optimizer,
-              slots::schedule, slots::capture, slots::anomalies>;
+              slots::schedule, slots::capture, slots::anomalies, slots::profiling>;
 }  // namespace detail
 
 /// An empty type that names the slot it fills: one that is read, or it would change nothing.

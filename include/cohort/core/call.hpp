@@ -85,6 +85,21 @@ auto run_watched_forward(Ctx& ctx, const V& p, X x) {
     return seen(p);
 }
 
+/// What lasts while a unit computes, for stores that watch it.
+struct NobodyWatches {};
+template <class V> auto forward_span(const V& p) {
+  if constexpr (V::owns_unit && requires { p.store.forward_span(p.unit); })
+    return p.store.forward_span(p.unit);
+  else
+    return NobodyWatches{};
+}
+template <class V> auto backward_span(const V& p) {
+  if constexpr (V::owns_unit && requires { p.store.backward_span(p.unit); })
+    return p.store.backward_span(p.unit);
+  else
+    return NobodyWatches{};
+}
+
 }  // namespace detail
 
 /// Calls a child's forward: `auto r = cohort::forward(ctx, p["inner"_p], x);` then r.y and r.saved.
@@ -106,6 +121,7 @@ template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
       detail::said<detail::NotItsInput<L, X>>();
       return Out{detail::RefusedTensor{}, detail::Refused{}};
     } else {
+      [[maybe_unused]] const auto span = detail::forward_span(p);
       if constexpr (V::owns_unit) p.store.before_forward(p.unit);
       if constexpr (detail::watched<V>)
         return detail::run_watched_forward<L, Ctx>(ctx, p, static_cast<In>(x));
@@ -159,6 +175,7 @@ auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g) {
     return detail::refused_gradient<L, typename Ctx::scalar>();
   } else {
     const value_of<typename L::Output, typename Ctx::scalar> dout = dy;
+    [[maybe_unused]] const auto span = detail::backward_span(p);
     if constexpr (V::is_unit) {
       p.store.before_backward(p.unit);
       auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dout, g.open());

@@ -37,9 +37,10 @@ struct MemoryBytes {
   std::size_t wire = 0;     // gradients in the type they are reduced in, where that is another one
   std::size_t inputs = 0;   // a step's inputs and targets, on devices that the host cannot write to
   std::size_t workspace = 0;  // of such a device's ops, and what it remembers between steps
+  std::size_t trace = 0;      // spans that Traced keeps
   constexpr std::size_t total() const {
     return parameters + gradients + optimizer + tables + activations + backward + scratch +
-           gathered + masters + wire + inputs + workspace;
+           gathered + masters + wire + inputs + workspace + trace;
   }
 };
 

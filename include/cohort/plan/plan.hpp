@@ -137,7 +137,8 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .masters = p.masters,
             .wire = p.wire,
             .inputs = staged_bytes({s.batch, s.tokens}),
-            .workspace = workspace_bytes<Device> + state_bytes<Device>};
+            .workspace = workspace_bytes<Device> + state_bytes<Device>,
+            .trace = Slots::profiling::trace_bytes};
   }
   /// What a step's inputs and targets take on a device that the host cannot write to.
   static constexpr std::size_t staged_bytes([[maybe_unused]] Rows rows) {

@@ -122,6 +122,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   if (m.wire > 0) row("reduced type", m.wire);
   if (m.inputs > 0) row("inputs", m.inputs);
   if (m.workspace > 0) row("workspace", m.workspace);
+  if (m.trace > 0) row("trace", m.trace);
   row("tables", m.tables);
   row("activations", m.activations);
   row("backward", m.backward);

@@ -14,6 +14,7 @@
 #include <cohort/policies/groups.hpp>
 #include <cohort/policies/hybrid_shard.hpp>
 #include <cohort/policies/mixed_precision.hpp>
+#include <cohort/policies/profiling.hpp>
 #include <cohort/policies/replicate.hpp>
 #include <cohort/policies/shard_gradients.hpp>
 #include <cohort/policies/shard_optimizer.hpp>
@@ -35,11 +36,12 @@ template <class... Ps> struct ChosenPolicies {
   using schedule = policy_for<slots::schedule, optim::ConstantRate, Ps...>;
   using capture = policy_for<slots::capture, Eager, Ps...>;
   using anomalies = policy_for<slots::anomalies, IgnoreAnomalies, Ps...>;
+  using profiling = policy_for<slots::profiling, NoProfile, Ps...>;
 };
 /// The same, in one spelling whatever the order of the list: equal choices are one type.
 template <class Data, class Accumulation, class Precision, class Scaling, class Rounding,
           class Clipping, class Buckets, class Groups, class Optimizer, class Schedule,
-          class Capture, class Anomalies>
+          class Capture, class Anomalies, class Profiling>
 struct Slots {
   using data = Data;
   using accumulation = Accumulation;
@@ -53,11 +55,13 @@ struct Slots {
   using schedule = Schedule;
   using capture = Capture;
   using anomalies = Anomalies;
+  using profiling = Profiling;
 };
 template <class C>
 using slots_of =
     Slots<typename C::data, typename C::accumulation, typename C::precision, typename C::scaling,
           typename C::rounding, typename C::clipping, typename C::buckets, typename C::groups,
-          typename C::optimizer, typename C::schedule, typename C::capture, typename C::anomalies>;
+          typename C::optimizer, typename C::schedule, typename C::capture, typename C::anomalies,
+          typename C::profiling>;
 
 }  // namespace cohort::detail

@@ -6,6 +6,7 @@
 #include <cohort/run/anomalies.hpp>
 #include <cohort/run/machine.hpp>
 #include <cohort/run/stores.hpp>
+#include <cohort/run/timeline.hpp>
 #include <exception>
 #include <limits>
 
@@ -27,6 +28,7 @@ template <class Plan, class World> class Driver {
   using Totals = detail::Totals<Plan, Device>;
   using grad_cursor = typename Machine::template GradCursorOf<D>;
   using markers = typename Plan::markers;
+  using Timeline = detail::Timeline<Plan>;
 
   static constexpr bool watches = Plan::detects_anomalies && on_host<Device>;
   static constexpr bool tf32 = Plan::slots::precision::tf32_products;
@@ -41,6 +43,9 @@ template <class Plan, class World> class Driver {
   const Storage& storage() const { return storage_; }
   const Machine& machine() const { return machine_; }
   bool has_worker() const { return stream_.has_worker(); }
+  /// Hears of what happens below.
+  Timeline& timeline() { return timeline_; }
+  const Timeline& timeline() const { return timeline_; }
 
   /// Parameters and gradients of the whole model, as views whose units fire the hooks below.
   auto parameters() { return top_view<typename Plan::model>(params_); }
@@ -49,11 +54,11 @@ template <class Plan, class World> class Driver {
   void before_forward(int unit) {
     if (evaluating_) return gather(unit);
     reached(markers::forward(unit), unit);
-    stream_.wait(waits_->forward[unit]);
+    wait(waits_->forward[unit]);
   }
   void before_backward(int unit) {
     reached(markers::backward(unit), unit);
-    stream_.wait(waits_->backward[unit]);
+    wait(waits_->backward[unit]);
   }
   void after_backward(int unit) {
     const UnitInfo& u = Plan::layout.units[unit];
@@ -98,6 +103,7 @@ template <class Plan, class World> class Driver {
     if constexpr (watches) anomalies_.begin_micro_batch(is_first(M));
     waits_ = &Plan::template waits<M>;
     marker_ = 0;
+    timeline_.template begin<M>();
     stream_.template begin<M>();
     reached(markers::begin);
   }
@@ -110,9 +116,12 @@ template <class Plan, class World> class Driver {
   void check_all_units() const {
     if (marker_ != markers::squared) throw_unit_order(machine_.comm().rank(), marker_, -1);
   }
-  void wait_for_reductions() { stream_.wait(waits_->reduced); }
-  void wait_for_norm() { stream_.wait(waits_->normed); }
-  void finish() { stream_.finish(); }
+  void wait_for_reductions() { wait(waits_->reduced); }
+  void wait_for_norm() { wait(waits_->normed); }
+  void finish() {
+    [[maybe_unused]] const auto span = timeline_.wait_for_all(stream_.has_worker());
+    stream_.finish();
+  }
 
   /// Between these two units gather their parameters on the compute thread.
   void begin_evaluation() {
@@ -130,6 +139,7 @@ template <class Plan, class World> class Driver {
 
   /// Runs one planned operation; called by the stream, on its thread.
   void run_op(const Op& op) {
+    [[maybe_unused]] const auto span = timeline_.operation(op, !stream_.has_worker());
     Comm& comm = machine_.comm();
     if (op.kind == OpKind::loss) {
       comm.all_reduce(totals_.loss_words(), std::size_t{2});
@@ -146,6 +156,10 @@ template <class Plan, class World> class Driver {
 
  private:
   const Device& device() const { return machine_.compute(); }
+  void wait(int ops) {
+    [[maybe_unused]] const auto span = timeline_.wait(ops, stream_.has_worker());
+    stream_.wait(ops);
+  }
   void gather(int unit) {
     if (!Plan::data::shards_params || Plan::groups.of[unit] == group_) return;
     group_ = Plan::groups.of[unit];
@@ -162,6 +176,7 @@ template <class Plan, class World> class Driver {
   int marker_ = 0, group_ = -1;
   bool evaluating_ = false;
   [[no_unique_address]] Anomalies<Plan, watches> anomalies_;
+  [[no_unique_address]] Timeline timeline_;
   typename Machine::template Stream<Plan, Driver>
       stream_;  // last: its worker ends before anything it touches
 };

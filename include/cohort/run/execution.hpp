@@ -10,6 +10,7 @@
 #include <cohort/run/finish.hpp>
 #include <cohort/run/inputs.hpp>
 #include <cohort/run/options.hpp>
+#include <cohort/run/run_profile.hpp>
 #include <cohort/run/run_state.hpp>
 
 namespace cohort {
@@ -24,7 +25,8 @@ namespace cohort {
 ///          nothing: who catches it on every rank goes on, as if there had been no such step, with
 ///          this run or another in the same world. (On a GPU it ends the run and its world.)
 template <class Plan, class World, class Device>
-class Execution : public RunState<Execution<Plan, World, Device>> {
+class Execution : public RunState<Execution<Plan, World, Device>>,
+                  public RunProfile<Execution<Plan, World, Device>> {
  public:
   using plan_type = Plan;
   using T = typename Plan::compute;
@@ -35,6 +37,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   using Target = value_of<typename Loss::Target, D>;
   using Output = value_of<typename Model::Output, T>;
   using Slots = typename Plan::slots;
+  using Report = typename detail::Timeline<Plan>::Report;  // StepReport, or TimedReport under Timed
 
   static constexpr Plan plan{};
 
@@ -46,12 +49,11 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
         finish_(driver_, options_, rows_, detail::Wire<Plan>::divisor(world.size())),
         inputs_(driver_.machine(), {options_.batch, options_.tokens}),
         capture_(driver_.machine()),
-        tables_(memory().tables),
+        tables_(memory().tables, device(), storage()),
         arrays_("array", Plan::array_bytes),
         activations_("activation", memory().activations),
         backward_("backward", memory().backward),
         scratch_("scratch", memory().scratch) {
-    make_tables();
     storage().edit([&] {
       detail::initialise<Plan>(storage(), options_.seed, driver_.machine().spare_threads());
     });
@@ -64,14 +66,12 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
 
   /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
   /// by the number of micro-batches. Collective.
-  StepReport step(Input x, Target y) {
+  Report step(Input x, Target y) {
     enqueue(x, y);
     return wait();
   }
   /// step(batch) for batches that carry inputs, targets, samples and tokens (data/loader.hpp).
-  template <class Batch> StepReport step(const Batch& batch) requires requires {
-    batch.inputs.data();
-  }
+  template <class Batch> Report step(const Batch& batch) requires requires { batch.inputs.data(); }
   {
     return step(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
                 Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
@@ -81,9 +81,11 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   void enqueue(Input x, Target y) {
     check_batch(x.rows, y.rows);
     guarded("step", [&] {
+      timeline().begin_step([&] { return finish_.steps() + 1; });
       const auto rows = inputs_(x, y);
       capture_(x.rows, [&] { queue(rows.first, rows.second); });
       finish_.report();
+      timeline().end_step();
     });
     finish_.check();
   }
@@ -93,8 +95,13 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
             Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
   }
   /// Waits for every step that was begun and returns the last one's report.
-  StepReport wait() {
-    return guarded("step", [&] { return finish_.wait(); });
+  Report wait() {
+    return guarded("step", [&] {
+      if constexpr (std::is_same_v<Report, StepReport>)
+        return finish_.wait();
+      else
+        return timeline().report(finish_.wait());
+    });
   }
 
   /// Sum and weight of the loss over all ranks' rows, without gradients. Rows may differ by rank,
@@ -159,10 +166,14 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   MemoryBytes memory() const { return Plan::memory(sizes()); }
   Sizes sizes() const { return {world_.size(), options_.batch, options_.tokens}; }
   auto& storage() { return driver_.storage(); }
+  auto& timeline() { return driver_.timeline(); }
+  const auto& timeline() const { return driver_.timeline(); }
 
  private:
   friend class RunState<Execution>;
+  friend class RunProfile<Execution>;
   friend struct detail::StateFiles<Execution>;
+  friend struct detail::TraceFile<Execution>;
   template <Phase P> using Ctx = Context<Device, T, P>;
   using Driver = detail::Driver<Plan, World>;
   using Machine = typename Driver::Machine;
@@ -186,23 +197,6 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
     return {device(), results, scratch_, Arena::End::low, on_host<Device> ? nullptr : &arrays_};
   }
 
-  /// Numbers of chunks stand behind the flags of decay, where parameters are rounded at random.
-  std::size_t numbers_at() const {
-    return Plan::rounds_at_random ? round_up(driver_.storage().size() / chunk, alignment) : 0;
-  }
-  detail::ShardTables tables() const {
-    const auto* at = tables_.template as<std::uint8_t>();
-    return {at, reinterpret_cast<const std::uint32_t*>(at + numbers_at())};
-  }
-  void make_tables() {
-    const HostMemory image(on_host<Device> ? 0 : tables_.bytes());
-    auto* at = on_host<Device> ? tables_.template as<std::uint8_t>() : image.as<std::uint8_t>();
-    detail::mark_decaying<Plan>(storage(), at);
-    if constexpr (Plan::rounds_at_random)
-      detail::number_chunks<Plan>(storage(), reinterpret_cast<std::uint32_t*>(at + numbers_at()));
-    if constexpr (!on_host<Device>)
-      device().upload(tables_.template as<std::uint8_t>(), at, tables_.bytes());
-  }
   Ctx<Phase::evaluate> evaluation() {
     activations_->release({});
     return context<Phase::evaluate>(activations_);
@@ -225,10 +219,11 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
       micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
     }
     this->gate_.before_change();
-    finish_(tables(), scratch_);
+    finish_(tables_.tables(), scratch_);
   }
   template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
     const int samples = x.rows.samples / Plan::micro_batches;
+    [[maybe_unused]] const auto span = timeline().template span<Activity::micro_batch>();
     driver_.template begin<M>();
     activations_->release({});
     arrays_.release({});
@@ -259,7 +254,8 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
       return cast.view();
     }
   }
-  template <class Y> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Target target) const {
+  template <class Y> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Target target) {
+    [[maybe_unused]] const auto span = timeline().template span<Activity::loss>();
     if constexpr (Plan::scales_loss)
       return Loss::forward(ctx, y, target, finish_.seed());
     else
@@ -295,7 +291,7 @@ class Execution : public RunState<Execution<Plan, World, Device>> {
   detail::Finish<Plan, Driver, Device> finish_;
   detail::Inputs<Plan, Machine, Device> inputs_;
   detail::Capture<Plan, Machine, Device> capture_;
-  typename Device::Memory tables_;
+  detail::ShardTableMemory<Plan, Device> tables_;
   Arena arrays_;
   detail::ArenaOn<Device> activations_, backward_, scratch_;
   bool broken_ = false;

@@ -4,15 +4,10 @@
 #pragma once
 #include <cohort/core/arena.hpp>
 #include <cohort/run/conclusion.hpp>
+#include <cohort/run/shard_tables.hpp>
 #include <cohort/run/update.hpp>
 
 namespace cohort::detail {
-
-/// The tables of a rank's shard that its optimizer reads.
-struct ShardTables {
-  const std::uint8_t* decays = nullptr;
-  const std::uint32_t* chunk_numbers = nullptr;  // where parameters are rounded at random
-};
 
 /// Knows how many steps were done and with which loss scale; ends each step. run/cuda/finish.hpp does the
 /// same without waiting for the device.
@@ -80,6 +75,7 @@ template <class Plan, class Driver, class Device> class Finish {
   const Device& device() const { return driver_.machine().compute(); }
 
   void apply(const UpdateStep& now, const ShardTables& tables, Arena& arena) {
+    [[maybe_unused]] const auto span = driver_.timeline().template span<Activity::update>();
     D* scratch = nullptr;
     if constexpr (Plan::update_bytes > 0)
       scratch = arena.template take<D>(Plan::update_bytes / sizeof(D));
@@ -103,6 +99,7 @@ template <class Plan, class Driver, class Device> class Finish {
     throw_non_finite(driver_.machine().comm().rank(), report, cause);
   }
   double squared_norm(const ShardTables& tables) {
+    [[maybe_unused]] const auto span = driver_.timeline().template span<Activity::norm>();
     ops::ExactSum& squares = driver_.totals().squares();
     squares = {};
     driver_.storage().for_each_shard(

@@ -4,6 +4,7 @@
 // plan.
 #pragma once
 #include <cohort/core/units.hpp>
+#include <cohort/plan/span.hpp>
 
 namespace cohort::detail {
 
@@ -19,6 +20,12 @@ template <class Run> struct ParamStore {
   void after_backward(int unit) const { run->after_backward(unit); }
   template <class Y> void after_forward(int unit, const Y& y) const { run->after_forward(unit, y); }
   template <class X> void passed_back(int unit, const X& dx) const { run->passed_back(unit, dx); }
+  auto forward_span(int unit) const {
+    return run->timeline().template span<Activity::forward>(unit);
+  }
+  auto backward_span(int unit) const {
+    return run->timeline().template span<Activity::backward>(unit);
+  }
 };
 
 /// Gradients of a run, unit by unit. Hooks are the parameter store's.

@@ -42,18 +42,14 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   void operator()(const ShardTables& tables, Arena&) {
     driver_.wait_for_reductions();
     if constexpr (Plan::needs_norm) {
+      [[maybe_unused]] const auto span = driver_.timeline().template span<Activity::norm>();
       driver_.storage().for_each_shard(tables.decays, [&](const auto& shard, C*) {
         ops::add_square_sum(device(), shard.size, shard.grads, state_->limbs);
       });
       driver_.reached(Plan::markers::squared);
       driver_.wait_for_norm();
     }
-    cuda::launch(device(), 1, ConcludeStep<Plan>{state_, options_});
-    std::size_t first = 0;
-    driver_.storage().for_each_shard(tables.decays, [&](const auto& shard, C* copies) {
-      Optimizer::update(device(), shard, &state_->update, copies, rounding(tables, first));
-      first += shard.size;
-    });
+    update(tables);
     if constexpr (!Plan::needs_norm) driver_.reached(Plan::markers::squared);
     driver_.reached(Plan::markers::updated);
     driver_.finish();
@@ -113,6 +109,15 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
  private:
   const Cuda& device() const { return driver_.machine().compute(); }
   int rank() const { return driver_.machine().comm().rank(); }
+  void update(const ShardTables& tables) {
+    [[maybe_unused]] const auto span = driver_.timeline().template span<Activity::update>();
+    cuda::launch(device(), 1, ConcludeStep<Plan>{state_, options_});
+    std::size_t first = 0;
+    driver_.storage().for_each_shard(tables.decays, [&](const auto& shard, C* copies) {
+      Optimizer::update(device(), shard, &state_->update, copies, rounding(tables, first));
+      first += shard.size;
+    });
+  }
   Outcome* outcome(std::int64_t step) const {
     return outcomes_.template as<Outcome>() + step % most;
   }
