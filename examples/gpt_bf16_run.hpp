@@ -9,6 +9,6 @@ namespace example {
 using GptBf16Run =
     cohort::Trainer<Model, cohort::nn::CrossEntropy, cohort::DataParallel<cohort::FullShard>,
                     cohort::MixedPrecision<cohort::bf16, cohort::fp32>, cohort::ClipGradNorm,
-                    cohort::optim::AdamW, cohort::optim::WarmupCosine, cohort::Traced<>>;
+                    cohort::optim::AdamW, cohort::optim::WarmupCosine, cohort::Traced<(1 << 12)>>;
 
 }  // namespace example

@@ -6,8 +6,9 @@
 
 namespace example {
 
-using GptRun = cohort::Trainer<Model, cohort::nn::CrossEntropy,
-                               cohort::DataParallel<cohort::Replicate>, cohort::ClipGradNorm,
-                               cohort::optim::AdamW, cohort::optim::WarmupCosine, cohort::Traced<>>;
+using GptRun =
+    cohort::Trainer<Model, cohort::nn::CrossEntropy, cohort::DataParallel<cohort::Replicate>,
+                    cohort::ClipGradNorm, cohort::optim::AdamW, cohort::optim::WarmupCosine,
+                    cohort::Traced<(1 << 12)>>;
 
 }  // namespace example

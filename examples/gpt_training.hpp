@@ -130,11 +130,14 @@ template <class Run, class World> class Training {
       evaluate(r.step, progress);
       progress.update(r.loss, r.learning_rate, loader.seconds_waiting());
       write(r, tokens_per_step);
+      if (r.step == first + 1)
+        run_.forget_times();  // the first step touches memory for the first time
       saving_.stepped(r.step);
       if (interrupt) signal = io::agreed(world_);
       if (signal != 0) break;
     }
     progress.finish();
+    if (a_.timings) say_times();
     saving_.finish();
     saving_.trace();
     if (signal != 0)
@@ -170,6 +173,17 @@ template <class Run, class World> class Training {
                  {"comm_s", r.comm_s},
                  {"exposed_comm_s", r.exposed_comm_s},
                  {"memory_bytes", run_.memory().total()}});
+  }
+
+  /// Where the time of the steps went, on all ranks.
+  void say_times() {
+    const WorldTimes t = run_.times_of_all_ranks();
+    char text[160];
+    std::snprintf(
+        text, sizeof text,
+        "a step took %.3g ms, %.3g ms of it waiting for communication: a share of %.1f %%",
+        1e3 * t.mean.step_s, 1e3 * t.mean.exposed_comm_s, 100 * t.communication_share());
+    say(text);
   }
 
   /// Validates over everything and prints a sample.

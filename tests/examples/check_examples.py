@@ -221,6 +221,7 @@ def tracing(place, text):
     for name in ("gpt", "gpt_bf16"):
         result = run(name, *arguments, "--log", log, "--timings", "--trace", trace, "--trace-steps", 3)
         check(result.returncode == 0 and (name != "gpt" or result.stdout == plain.stdout), f"{name} --timings --trace: the same loss and sample", result)
+        check(re.search(r"^a step took [0-9.]+ ms, [0-9.]+ ms of it waiting for communication: a share of [0-9.]+ %$", result.stderr, re.M) is not None, f"{name} --timings: the share of all ranks", result)
         lines = [line for line in map(json.loads, log.read_text().splitlines()) if "loss" in line]
         fields = ["step", "loss", "lr", "grad_norm", "tokens_per_s", "step_s", "comm_s", "exposed_comm_s", "memory_bytes"]
         check(len(lines) == 12 and all(list(line) == fields for line in lines), f"{name} --timings: the fields of a line are {list(lines[0])}")

@@ -20,7 +20,7 @@ using RunOf = Trainer<typename Case::Model, typename Case::Loss, Buckets<256, 10
 constexpr StreamMode both[] = {StreamMode::on_compute_thread, StreamMode::worker};
 
 TEST_CASE("Track: keeps the newest, in order, and counts what is gone") {
-  std::array<Span, 4> memory;
+  std::array<StepSpan, 4> memory;
   detail::Track<4> track;
   track.keep_at(memory.data());
   for (int i = 0; i < 11; ++i) {
@@ -35,11 +35,11 @@ TEST_CASE("Track: keeps the newest, in order, and counts what is gone") {
 
 /// The spans of a rank after some steps.
 struct Seen {
-  std::vector<Span> compute, communication;
+  std::vector<StepSpan> compute, communication;
   std::vector<StepTimes> times;
 };
-template <class Run> std::vector<Span> copy(const Run& track) {
-  std::vector<Span> spans;
+template <class Run> std::vector<StepSpan> copy(const Run& track) {
+  std::vector<StepSpan> spans;
   for (std::size_t i = 0; i < track.size(); ++i) spans.push_back(track[i]);
   return spans;
 }
@@ -65,12 +65,12 @@ template <class Run, class Case> std::vector<Seen> seen(const Setup& setup) {
 }
 
 /// Spans of one stream either follow each other or lie in each other.
-bool nest(std::vector<Span> spans) {
-  std::sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+bool nest(std::vector<StepSpan> spans) {
+  std::sort(spans.begin(), spans.end(), [](const StepSpan& a, const StepSpan& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
   });
-  std::vector<Span> open;
-  for (const Span& s : spans) {
+  std::vector<StepSpan> open;
+  for (const StepSpan& s : spans) {
     if (s.end < s.begin) return false;
     while (!open.empty() && open.back().end <= s.begin) open.pop_back();
     if (!open.empty() && s.end > open.back().end) return false;
@@ -78,20 +78,20 @@ bool nest(std::vector<Span> spans) {
   }
   return true;
 }
-int count(const std::vector<Span>& spans, Activity a) {
+int count(const std::vector<StepSpan>& spans, Activity a) {
   return static_cast<int>(
-      std::count_if(spans.begin(), spans.end(), [&](const Span& s) { return s.what == a; }));
+      std::count_if(spans.begin(), spans.end(), [&](const StepSpan& s) { return s.what == a; }));
 }
-double seconds(const std::vector<Span>& spans, Activity a, int step) {
+double seconds(const std::vector<StepSpan>& spans, Activity a, int step) {
   std::int64_t sum = 0;
-  for (const Span& s : spans)
+  for (const StepSpan& s : spans)
     if (s.what == a && s.step == step) sum += s.end - s.begin;
   return 1e-9 * double(sum);
 }
 
 /// The communication stream's spans are the program of every micro-batch of every step, in order.
-template <class Plan> void check_program(const std::vector<Span>& spans, int steps) {
-  std::vector<Span> planned;
+template <class Plan> void check_program(const std::vector<StepSpan>& spans, int steps) {
+  std::vector<StepSpan> planned;
   for (int step = 1; step <= steps; ++step) {
     int micro_batch = 0;
     Plan::for_each_micro_batch([&]<MicroBatch M>() {
@@ -155,9 +155,9 @@ TEST_CASE("Traced: a unit with children lasts as long as they do") {
   const auto mine = seen<Run, TiedGptCase>({.ranks = 1, .steps = 1})[0];
   for (const Activity a : {Activity::forward, Activity::backward}) {
     const auto own = std::find_if(mine.compute.begin(), mine.compute.end(),
-                                  [&](const Span& s) { return s.what == a && s.number == 0; });
+                                  [&](const StepSpan& s) { return s.what == a && s.number == 0; });
     REQUIRE(own != mine.compute.end());
-    for (const Span& s : mine.compute) {
+    for (const StepSpan& s : mine.compute) {
       if (s.what != a) continue;
       CHECK(s.begin >= own->begin);
       CHECK(s.end <= own->end);
@@ -231,10 +231,10 @@ TEST_CASE(
       int loss = 0;
       while (program.op[static_cast<std::size_t>(loss)].kind != OpKind::loss) ++loss;
       std::int64_t op_end = 0, op_begin = 0, waited = -1;
-      for (const Span& s : copy(run.timeline().communication()))
+      for (const StepSpan& s : copy(run.timeline().communication()))
         if (s.number == loss) op_begin = s.begin, op_end = s.end;
       CHECK(op_end - op_begin >= 20'000'000);
-      for (const Span& s : copy(run.timeline().compute())) {
+      for (const StepSpan& s : copy(run.timeline().compute())) {
         if (s.what != Activity::wait || s.number != loss) continue;
         waited = s.end - s.begin;
         CHECK(s.end >= op_end);

@@ -5,7 +5,7 @@
 #include <cohort/concepts/policy.hpp>
 #include <cohort/core/refused.hpp>
 #include <cohort/core/tensor.hpp>
-#include <cohort/plan/span.hpp>
+#include <cohort/plan/step_span.hpp>
 
 namespace cohort {
 
@@ -66,7 +66,7 @@ struct Traced<MaxSpans> {
   using slot = slots::profiling;
   static constexpr bool times = true;
   static constexpr std::size_t max_spans = MaxSpans;
-  static constexpr std::size_t trace_bytes = round_up(2 * MaxSpans * sizeof(Span), alignment);
+  static constexpr std::size_t trace_bytes = round_up(2 * MaxSpans * sizeof(StepSpan), alignment);
 };
 
 /// Ranges for Nsight Systems and other tools that listen to NVTX: steps, micro-batches, forward and backward

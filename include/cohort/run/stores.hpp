@@ -4,7 +4,7 @@
 // plan.
 #pragma once
 #include <cohort/core/units.hpp>
-#include <cohort/plan/span.hpp>
+#include <cohort/plan/step_span.hpp>
 
 namespace cohort::detail {
 

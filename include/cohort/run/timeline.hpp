@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cohort/core/arena.hpp>
 #include <cohort/plan/schedule.hpp>
-#include <cohort/plan/span.hpp>
+#include <cohort/plan/step_span.hpp>
 #include <cohort/policies/profiling.hpp>
 #include <cohort/run/step_times.hpp>
 
@@ -44,17 +44,17 @@ inline std::int64_t monotonic_ns() {
 /// The newest spans of one stream, written by one thread.
 template <std::size_t Most> class Track {
  public:
-  void keep_at(Span* at) { at_ = at; }
-  void add(const Span& s) { at_[added_++ % Most] = s; }
+  void keep_at(StepSpan* at) { at_ = at; }
+  void add(const StepSpan& s) { at_[added_++ % Most] = s; }
 
   std::uint64_t added() const { return added_; }
   std::uint64_t lost() const { return added_ - size(); }
   std::size_t size() const { return added_ < Most ? static_cast<std::size_t>(added_) : Most; }
   /// The i-th of those that are left, the oldest first: in order of their ends.
-  const Span& operator[](std::size_t i) const { return at_[(lost() + i) % Most]; }
+  const StepSpan& operator[](std::size_t i) const { return at_[(lost() + i) % Most]; }
 
  private:
-  Span* at_ = nullptr;
+  StepSpan* at_ = nullptr;
   std::uint64_t added_ = 0;
 };
 
@@ -89,8 +89,8 @@ requires(Profiling::times) class Timeline<Plan, Profiling> {
   };
 
   Timeline() : memory_(Profiling::trace_bytes) {
-    compute_.keep_at(memory_.template as<Span>());
-    communication_.spans.keep_at(memory_.template as<Span>() + most);
+    compute_.keep_at(memory_.template as<StepSpan>());
+    communication_.spans.keep_at(memory_.template as<StepSpan>() + most);
   }
 
   /// number(): the optimizer step that begins, from 1.
@@ -144,7 +144,7 @@ requires(Profiling::times) class Timeline<Plan, Profiling> {
  private:
   template <Activity A> void end(std::int64_t begin, int number, bool waits) {
     const std::int64_t now = monotonic_ns();
-    const Span span{begin, now, step_, micro_batch_, number, A};
+    const StepSpan span{begin, now, step_, micro_batch_, number, A};
     if constexpr (A == Activity::operation) {
       communication_.time += now - begin;
       if constexpr (traces) communication_.spans.add(span);
@@ -155,7 +155,7 @@ requires(Profiling::times) class Timeline<Plan, Profiling> {
       compute_.add(span);
     }
   }
-  void end_wait(Span span) {
+  void end_wait(StepSpan span) {
     waited_ += span.end - span.begin;
     span.what = Activity::wait;
     if constexpr (traces) compute_.add(span);

@@ -64,7 +64,7 @@ template <class Run> class TraceText {
   const Spans& track(Stream s) const {
     return s == compute ? run_.timeline().compute() : run_.timeline().communication();
   }
-  bool wanted(const Span& s) const { return s.step >= first_step_; }
+  bool wanted(const StepSpan& s) const { return s.step >= first_step_; }
   double microseconds(std::int64_t ns) const { return 1e-3 * static_cast<double>(ns - zero_); }
   io::TracePlace place(Stream s) const { return {run_.rank(), s}; }
 
@@ -80,11 +80,11 @@ template <class Run> class TraceText {
         std::to_string(lost) + " older spans were overwritten: Traced<max_spans> keeps the newest",
         place(stream), microseconds(at), io::json({{"lost_spans", lost}}));
   }
-  std::string event(const Span& s, Stream stream) const {
+  std::string event(const StepSpan& s, Stream stream) const {
     return io::trace_event::complete(title(s), place(stream), microseconds(s.begin),
                                      1e-3 * static_cast<double>(s.end - s.begin), facts(s));
   }
-  std::string title(const Span& s) const {
+  std::string title(const StepSpan& s) const {
     const std::string what(name(s.what));
     if (s.what == Activity::step) return what + " " + std::to_string(s.step);
     if (s.what == Activity::micro_batch) return what + " " + std::to_string(s.micro_batch);
@@ -94,7 +94,7 @@ template <class Run> class TraceText {
   }
   static std::string title(const Op& op) { return std::string(name(op.kind)) + " " + subject(op); }
 
-  std::string facts(const Span& s) const {
+  std::string facts(const StepSpan& s) const {
     if (s.what == Activity::step) return io::json({{"step", s.step}});
     if (s.what == Activity::operation) return facts(s, op_of(s));
     if (s.number < 0 || s.what == Activity::wait)
@@ -107,7 +107,7 @@ template <class Run> class TraceText {
                      {"parameters", unit.num_params},
                      {"elements", unit.size + unit.frozen_size}});
   }
-  std::string facts(const Span& s, const Op& op) const {
+  std::string facts(const StepSpan& s, const Op& op) const {
     const IssuedOp issued = Plan::issued(op, run_.size());
     return io::json({{"step", s.step},
                      {"micro_batch", s.micro_batch},
@@ -121,7 +121,7 @@ template <class Run> class TraceText {
                      {"issued_count", issued.count},
                      {"sent_bytes", wire_bytes(issued)}});
   }
-  static const Op& op_of(const Span& s) {
+  static const Op& op_of(const StepSpan& s) {
     const Op* found = nullptr;
     int micro_batch = 0;
     Plan::for_each_micro_batch([&]<MicroBatch M>() {

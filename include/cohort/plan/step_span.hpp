@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/plan/span.hpp: what a rank did from when to when, in the plan's numbers.
+// cohort/plan/step_span.hpp: what a rank did from when to when, in the plan's numbers.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -31,11 +31,11 @@ constexpr std::string_view name(Activity a) {
 /// Units    begin, end: nanoseconds of the host's monotonic clock. number: the unit of forward and
 ///          backward, or an operation's place in the program of the micro-batch. step: the optimizer step
 ///          that was made, from 1. micro_batch: from 0.
-struct Span {
+struct StepSpan {
   std::int64_t begin = 0, end = 0;
   std::int32_t step = 0, micro_batch = 0, number = -1;
   Activity what = Activity::step;
 };
-static_assert(sizeof(Span) == 32, "plans count spans by this size");
+static_assert(sizeof(StepSpan) == 32, "plans count spans by this size");
 
 }  // namespace cohort

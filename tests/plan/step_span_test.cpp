@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/plan/span_test.cpp: every activity has its own name.
-#include <cohort/plan/span.hpp>
+// tests/plan/step_span_test.cpp: every activity has its own name.
+#include <cohort/plan/step_span.hpp>
 
 #include <doctest/doctest.h>
 
