@@ -3,6 +3,7 @@
 // cohort/run/finish.hpp: the end of a step: the conclusion, the update and the report, on the host.
 #pragma once
 #include <cohort/core/arena.hpp>
+#include <cohort/plan/step_span.hpp>
 #include <cohort/run/conclusion.hpp>
 #include <cohort/run/shard_tables.hpp>
 #include <cohort/run/update.hpp>
