@@ -19,6 +19,8 @@ TEST_CASE("slots: order and spelled-out defaults make no other type") {
   static_assert(std::is_same_v<Chosen<>, Chosen<DataParallel<Replicate>, GradAccum<1>, Eager>>);
   static_assert(std::is_same_v<Chosen<>, Chosen<NoScale, NoClip, NearestRounding, optim::AdamW>>);
   static_assert(!std::is_same_v<Chosen<>, Chosen<CudaGraph>>);
+  static_assert(std::is_same_v<Chosen<>, Chosen<NoProfile>>);
+  static_assert(std::is_same_v<Chosen<Timed, GradAccum<2>>, Chosen<GradAccum<2>, Timed>>);
   using All =
       Chosen<DataParallel<FullShard>, GradAccum<4>, MixedPrecision<bf16, fp32>, ClipGradNorm,
              Buckets<1, 2>, Groups<One>, optim::Sgd, optim::WarmupCosine, CudaGraph>;
