@@ -3,83 +3,11 @@
 // cohort/trainer.hpp: Trainer<Model, Loss, Policies...>: the one entry: a plan, and a run that
 // executes it.
 #pragma once
-#include <cohort/concepts/layer.hpp>
-#include <cohort/concepts/loss.hpp>
-#include <cohort/ops/default_gemm.hpp>
-#include <cohort/policies/chosen.hpp>
-#include <cohort/policies/hooks.hpp>
+#include <cohort/policies/composition.hpp>
 #include <cohort/run/execution.hpp>
+#include <cohort/run/refused_run.hpp>
 
 namespace cohort {
-
-namespace detail {
-/// What a strategy demands of the rest of the list.
-template <class Model, class... Ps> struct Composition {
-  using chosen = ChosenPolicies<Ps...>;
-  using how = typename chosen::data::how;
-  using groups = typename chosen::groups::how;
-  using compute = typename chosen::precision::compute;
-  using master = typename chosen::precision::master;
-  static constexpr bool has_fp16 =
-      std::is_same_v<compute, fp16> || std::is_same_v<typename chosen::precision::reduce, fp16>;
-  static constexpr bool scales = chosen::scaling::scales;
-  static constexpr bool rounds_what_is_16_bit =
-      !chosen::rounding::at_random || !std::is_same_v<master, fp32>;
-  static constexpr bool reduces_what_it_shards =
-      !chosen::accumulation::reduces_each || how::shards_gradients;
-  static constexpr bool has_groups = [] {
-    if constexpr (!how::shards_params || std::is_same_v<groups, One>)
-      return true;
-    else
-      return groups::assign(Layout<Model, typename groups::cut>{}, sizeof(compute)).count > 1;
-  }();
-};
-
-template <class... Ps> using compute_of = typename ChosenPolicies<Ps...>::precision::compute;
-}  // namespace detail
-
-/// There is something to train.
-template <class Model>
-concept HasParameters = num_params<Model>()
-> 0;
-/// And not all of it is frozen.
-template <class Model>
-concept HasTrainedParameters = subtree<Model>()
-.trained > 0;
-/// Reducing every micro-batch is for strategies that shard gradients.
-template <class Model, class... Ps>
-concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it_shards;
-/// Sharded parameters need groups to be freed and gathered one by one, or Groups<One> said aloud.
-template <class Model, class... Ps>
-concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
-
-/// The model's layers and the loss compile for the compute type of the list, not for fp32 only.
-template <class Model, class... Ps>
-concept ComputesIn = Layer<Model, DefaultCpu, detail::compute_of<Ps...>>;
-/// The same of the loss.
-template <class Loss, class Model, class... Ps>
-concept LossComputesIn = LossFor<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
-/// fp16 gradients have a loss scale.
-template <class Model, class... Ps>
-concept ScalesFp16 =
-    !detail::Composition<Model, Ps...>::has_fp16 || detail::Composition<Model, Ps...>::scales;
-/// Only fp16 gradients have a loss scale.
-template <class Model, class... Ps>
-concept ScalesFp16Only =
-    detail::Composition<Model, Ps...>::has_fp16 || !detail::Composition<Model, Ps...>::scales;
-/// With DynamicLossScale the loss takes its scale.
-template <class Loss, class Model, class... Ps>
-concept LossTakesScale = !detail::Composition<Model, Ps...>::scales ||
-                         ScalableLoss<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
-/// Random rounding is for parameters without fp32 masters.
-template <class Model, class... Ps>
-concept RoundsWithoutMasters = detail::Composition<Model, Ps...>::rounds_what_is_16_bit;
-
-/// All that the list says about element types fits.
-template <class Model, class Loss, class... Ps>
-concept TypesGoTogether = ComputesIn<Model, Ps...> && LossComputesIn<Loss, Model, Ps...> &&
-    ScalesFp16<Model, Ps...> && ScalesFp16Only<Model, Ps...> &&
-    LossTakesScale<Loss, Model, Ps...> && RoundsWithoutMasters<Model, Ps...>;
 
 namespace detail {
 /// Exactly one sentence about types; none where they go together.
@@ -188,62 +116,7 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
   }
   return true;
 }
-
-/// What a refused Trainer hands out, so that one mistake gives one sentence: the plan of a model of
-/// one number, and a run that takes every call.
-struct RefusedModel : RefusedLayer {
-  using Params = cohort::Params<Param<"none", 1>>;
-};
-struct RefusedLoss {
-  template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows) { return 0; }
-};
-using RefusedPlan = Plan<RefusedModel, RefusedLoss, slots_of<ChosenPolicies<>>, DefaultCpu>;
-
-struct RefusedRun {
-  struct Values {
-    constexpr Values(const auto&...) {}
-    constexpr Values(const auto*, Rows) {}
-  };
-  static constexpr RefusedPlan plan{};
-  TimedReport step(Values, Values) { return {}; }
-  TimedReport step(const auto&) { return {}; }
-  LossSum evaluate(Values, Values) { return {}; }
-  LossSum evaluate(const auto&) { return {}; }
-  RefusedTensor predict(Values) { return {}; }
-  std::vector<NamedTensor> gather_parameters(Receivers = {}) const { return {}; }
-  std::vector<NamedTensor> gather_gradients(Receivers = {}) const { return {}; }
-  void set_parameter(const std::string&, std::span<const float>) {}
-  void save(const std::string&, const SaveOptions& = {}) {}
-  void save_async(const std::string&, const SaveOptions& = {}) {}
-  void wait_for_save() {}
-  Loaded load(const std::string&, const LoadOptions& = {}) { return {}; }
-  template <class O = FullOptions> void save_full(const std::string&, const O& = {}) {}
-  template <class O = FullOptions> Loaded load_full(const std::string&, const O& = {}) {
-    return {};
-  }
-  StepTimes times() const { return {}; }
-  void forget_times() {}
-  WorldTimes times_of_all_ranks() { return {}; }
-  void write_trace(const std::string&, const TraceOptions& = {}) {}
-  int rank() const { return 0; }
-  int size() const { return 1; }
-  std::int64_t steps_done() const { return 0; }
-  LossScale loss_scale() const { return {}; }
-  void set_loss_scale(LossScale) {}
-  bool has_worker() const { return false; }
-  MemoryBytes memory() const { return {}; }
-  Sizes sizes() const { return {}; }
-};
 }  // namespace detail
-
-/// A plan needs a model that is a layer, a loss for its output, and at most one policy in each
-/// slot.
-template <class Model, class Loss, class... Ps>
-concept Trainable = (!detail::holds_refused<Model>()) &&
-                    Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> &&
-                    (Policy<Ps> && ...) && OnePolicyPerSlot<Ps...> && (HasHooks<Ps> && ...) &&
-                    ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
-                        Model, Loss, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
 template <class Model, class Loss, class... Ps> struct Trainer {

@@ -86,7 +86,8 @@ static_assert(!HasHooks<Bare<slots::clipping>> && !HasHooks<Bare<slots::accumula
 static_assert(!HasHooks<Bare<slots::precision>> && !HasHooks<Bare<slots::buckets>>);
 static_assert(!HasHooks<Bare<slots::groups>> && !HasHooks<Bare<slots::data>>);
 static_assert(!HasHooks<Bare<slots::scaling>> && !HasHooks<Bare<slots::rounding>>);
-static_assert(!HasHooks<Bare<slots::capture>>);
+static_assert(!HasHooks<Bare<slots::capture>> && !HasHooks<Bare<slots::anomalies>>);
+static_assert(!HasHooks<Bare<slots::profiling>>);
 
 TEST_CASE("hooks: an optimizer that offers the hooks and nothing else trains") {
   using Run = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, Whole, Rate>;

@@ -53,6 +53,12 @@ concept KnowsBytes = requires {
   typename std::integral_constant<std::size_t, P::first_bytes>;
   typename std::integral_constant<std::size_t, P::cap_bytes>;
 };
+template <class P>
+concept KnowsSpans = requires {
+  typename std::bool_constant<P::times>;
+  typename std::integral_constant<std::size_t, P::max_spans>;
+  typename std::integral_constant<std::size_t, P::trace_bytes>;
+};
 
 template <class P> consteval bool has_hooks() {
   using S = typename P::slot;
@@ -76,8 +82,12 @@ template <class P> consteval bool has_hooks() {
     return requires { typename std::bool_constant<P::scales>; };
   else if constexpr (std::is_same_v<S, slots::rounding>)
     return requires { typename std::bool_constant<P::at_random>; };
-  else
+  else if constexpr (std::is_same_v<S, slots::capture>)
     return requires { typename std::bool_constant<P::captures>; };
+  else if constexpr (std::is_same_v<S, slots::anomalies>)
+    return requires { typename std::bool_constant<P::detects>; };
+  else
+    return KnowsSpans<P>;
 }
 }  // namespace detail
 
