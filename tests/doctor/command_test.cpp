@@ -37,6 +37,13 @@ TEST_CASE("command: what a program says, of both outputs, if it ends well and in
   CHECK(std::chrono::steady_clock::now() - begin < 10s);
 }
 
+TEST_CASE("command: what was said in time is heard, however late it is asked for") {
+  Command quick({"/bin/sh", "-c", "echo x"}), slow({"/bin/sh", "-c", "exec sleep 30"});
+  const auto until = std::chrono::steady_clock::now() + 500ms;
+  CHECK_FALSE(slow.output(until));
+  CHECK(quick.output(until) == "x\n");
+}
+
 TEST_CASE("command: several run at once") {
   std::vector<Command> all;
   const auto begin = std::chrono::steady_clock::now();

@@ -9,9 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cohort/doctor/system.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -71,8 +73,9 @@ class Command {
     while (pipe_ >= 0 && text.size() < most) {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-      pollfd ready{pipe_, POLLIN, 0};
-      if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) <= 0) return {};
+      pollfd ready{pipe_, POLLIN, 0};  // what was said before the time was over is heard after it
+      const auto wait = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+      if (::poll(&ready, 1, wait) <= 0) return {};
       std::array<char, 4096> some{};
       const ssize_t n = ::read(pipe_, some.data(), some.size());
       if (n < 0) return {};
