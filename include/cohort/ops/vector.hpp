@@ -79,6 +79,7 @@ template <class A, int Bytes, class F>
 template <class A> [[gnu::always_inline]] inline A sum_lanes(Vec<A> v) {
   return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return a + b; });
 }
+/// The largest of all lanes.
 template <class A> [[gnu::always_inline]] inline A max_lanes(Vec<A> v) {
   return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return select(a < b, b, a); });
 }
