@@ -75,11 +75,11 @@ template <class A, int Bytes, class F>
 }
 }  // namespace detail
 
-/// Sum and maximum over the lanes, in a fixed tree.
+/// The sum of all lanes, in a fixed tree.
 template <class A> [[gnu::always_inline]] inline A sum_lanes(Vec<A> v) {
   return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return a + b; });
 }
-/// The largest of all lanes.
+/// The largest lane, by the same tree.
 template <class A> [[gnu::always_inline]] inline A max_lanes(Vec<A> v) {
   return detail::fold<A, register_bytes>(v, [](auto a, auto b) { return select(a < b, b, a); });
 }
