@@ -27,7 +27,7 @@ class DirectWriter {
   /// Pages in memory to a page of the file and those that follow.
   void write(std::uint64_t at, std::span<const std::byte> pages) {
     while (direct_ && !pages.empty()) {
-      const std::size_t n = std::min(pages.size(), most);
+      const std::size_t n = std::min(pages.size(), File::most);
       const ssize_t written = detail::uninterrupted(
           [&] { return ::pwrite(file_.descriptor(), pages.data(), n, static_cast<off_t>(at)); });
       if (written < 0 && errno == EINVAL) {  // another alignment, or none will do
@@ -43,8 +43,6 @@ class DirectWriter {
   }
 
  private:
-  static constexpr std::size_t most = std::size_t{1} << 30;  // one call takes no more than 2 GiB
-
   /// May fail only where it is switched on.
   bool set(bool on) const {
 #if defined(O_DIRECT)

@@ -157,9 +157,9 @@ class File {
       detail::fail<WriteFailed>("close", path_, errno);
   }
 
- private:
   static constexpr std::size_t most = std::size_t{1} << 30;  // one call takes no more than 2 GiB
 
+ private:
   File(int file, const std::filesystem::path& path, bool writes)
       : file_(file), path_(path.string()) {
     if (file_ >= 0) return;
