@@ -117,6 +117,7 @@ struct Version {
 
   friend auto operator<=>(const Version&, const Version&) = default;
 };
+/// "12.2.0"
 inline std::string text(const Version& v) {
   return std::to_string(v.numbers[0]) + "." + std::to_string(v.numbers[1]) +
          (v.numbers[2] == 0 ? "" : "." + std::to_string(v.numbers[2]));

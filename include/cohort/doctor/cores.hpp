@@ -20,6 +20,7 @@ namespace cohort::checkup {
 struct Cpus {
   std::vector<int> present, allowed;
 };
+/// Cores of the machine, and those that this process may use.
 inline Cpus cpus(const System& system) {
   Cpus out;
   out.present = number_list(read_line(system, "/sys/devices/system/cpu/online"));

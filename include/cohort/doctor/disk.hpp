@@ -54,6 +54,7 @@ struct Disk {
   std::optional<Written> written;
   long kind = 0;  // statfs's f_type
 };
+/// Looks at a directory's file system, and writes and removes 8 MiB there.
 inline Disk disk_of(const std::filesystem::path& directory) {
   Disk disk;
   disk.room = room(directory);
@@ -106,6 +107,7 @@ inline std::vector<Finding> disk(const System& system, const Disk& disk) {
            phrase(static_cast<int>(disk.written->megabytes_per_s), " MB/s (8 MiB, synced)"));
   return out.take();
 }
+/// Can checkpoints be written here, and how fast?
 inline std::vector<Finding> disk(const System& system) {
   return disk(system, disk_of(system.directory));
 }

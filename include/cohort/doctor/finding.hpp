@@ -17,6 +17,7 @@ namespace cohort {
 /// slowly, or not on several machines. problem: something that was asked for here will fail.
 enum class Verdict : std::uint8_t { ok, note, warning, problem };
 
+/// The verdict's word in tables and JSON.
 constexpr std::string_view name(Verdict verdict) {
   constexpr std::string_view names[] = {"ok", "note", "warning", "problem"};
   return names[static_cast<int>(verdict)];

@@ -20,6 +20,7 @@ struct Gpus {
   std::optional<Version> driver;
   std::vector<std::string> uuids;  // of the driver
 };
+/// What the system's files tell of NVIDIA GPUs, without CUDA.
 inline Gpus gpus_of(const System& system) {
   Gpus out;
   for (const std::string& device : names_in(system, "/sys/bus/pci/devices")) {

@@ -70,6 +70,7 @@ inline std::string text(const Instructions& set) {
   if (set.amx) names.push_back("AMX");
   return names.empty() ? "none" : listed(names);
 }
+/// Those of a that are not in b.
 constexpr Instructions but_not(const Instructions& a, const Instructions& b) {
   return {a.avx2 && !b.avx2, a.avx512 && !b.avx512, a.avx512_bf16 && !b.avx512_bf16,
           a.amx && !b.amx};

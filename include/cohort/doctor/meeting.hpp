@@ -156,6 +156,7 @@ std::vector<Finding> meeting(const System& system, const std::vector<Interface>&
   detail::port(system, port, true, out);
   return out.take();
 }
+/// Where ranks of several processes meet: address and port.
 inline std::vector<Finding> meeting(const System& system) {
   return meeting(system, interfaces(), addresses_of);
 }

@@ -63,6 +63,7 @@ inline int major(std::string_view name) {
 
 }  // namespace detail
 
+/// The library that is linked against the one that was compiled with and the mpirun that is found.
 inline std::vector<Finding> mpi_findings(const System& system, const MpiNames& names) {
   Findings out("MPI");
   if (names.library.empty()) {

@@ -24,6 +24,7 @@
 
 namespace cohort::checkup {
 
+/// A network interface and its addresses.
 struct Interface {
   std::string name;
   bool up = false, loopback = false;
@@ -44,6 +45,7 @@ inline std::string address_text(const sockaddr* address) {
     return {};
   return text.data();
 }
+/// Reaches this machine only.
 inline bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1";
 }
@@ -87,6 +89,7 @@ struct Host {
   std::string name;
   std::optional<std::vector<std::string>> addresses;  // nothing: no answer
 };
+/// This machine's name, and what it resolves to within a second or two.
 inline Host host() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return {};
@@ -204,6 +207,7 @@ inline void own_name(const Host& host, const std::vector<Interface>& all, bool s
 
 }  // namespace detail
 
+/// Interfaces, the host's name, and variables that choose between them.
 inline std::vector<Finding> network(const System& system,
                                     const std::vector<Interface>& all = interfaces(),
                                     const Host& self = host()) {

@@ -53,6 +53,7 @@ inline constexpr Brake brakes[] = {
 
 }  // namespace detail
 
+/// Variables of the environment that change what a run does.
 inline std::vector<Finding> variables(const System& system) {
   Findings out("variables");
   detail::omp_threads(system, out);

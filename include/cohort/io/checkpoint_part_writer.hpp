@@ -9,6 +9,7 @@ namespace cohort::io {
 
 /// How a file came to the disk: past the page cache, or, where the file system refuses that, through it.
 enum class Written { direct, through_page_cache };
+/// For people.
 constexpr std::string_view name(Written how) {
   return how == Written::direct ? "direct" : "through the page cache";
 }

@@ -20,6 +20,7 @@ enum class Activity : std::uint8_t {
   operation  // of the plan's program
 };
 
+/// The name that traces show.
 constexpr std::string_view name(Activity a) {
   constexpr std::string_view names[] = {"step", "micro-batch", "forward", "loss",     "backward",
                                         "norm", "update",      "wait",    "operation"};

@@ -18,6 +18,7 @@ namespace cohort {
 /// Source   torch.nn.utils.clip_grad_value_.
 struct ClipGradValue {
   using slot = slots::clipping;
+  /// max_value: the most that an element of the mean gradient may be, either way.
   struct Options {
     double max_value = 1.0;
   };

@@ -9,6 +9,7 @@
 
 namespace cohort {
 
+/// A trace has room for a span.
 template <std::size_t MaxSpans>
 concept AtLeastOneSpan = (MaxSpans >= 1);
 

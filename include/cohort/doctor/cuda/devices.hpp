@@ -17,6 +17,7 @@
 
 namespace cohort::checkup {
 
+/// What the CUDA runtime says of one GPU.
 struct CudaDevice {
   std::string name;
   int major = 0, minor = 0;  // compute capability
