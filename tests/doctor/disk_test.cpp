@@ -50,5 +50,9 @@ TEST_CASE("disk: a real directory is as empty as before; one that is not there, 
   CHECK(checkup::write_some(dir / "none").error == "No such file or directory");
   CHECK_FALSE(checkup::disk_of(dir / "none").room);
   CHECK(checkup::write_some("/proc").error != "");
-  CHECK(checkup::disk_of(dir.path()).room.has_value());
+  checkup::System system;
+  system.directory = dir / "." / "";
+  const std::string text = found(checkup::disk(system), "room").found;  // in memory, or on a disk
+  CHECK(contains(text, " free in " + dir.path().string()));
+  CHECK_FALSE(contains(text, dir.path().string() + "/"));
 }

@@ -73,15 +73,15 @@ inline std::vector<Finding> disk(const System& system, const Disk& disk) {
   constexpr long tmpfs = 0x01021994, overlay = 0x794c7630;
   Findings out("disk");
   std::error_code ignored;
-  const auto absolute = std::filesystem::absolute(system.directory, ignored).lexically_normal();
+  std::string path =
+      std::filesystem::absolute(system.directory, ignored).lexically_normal().string();
+  if (path.size() > 1 && path.ends_with('/')) path.pop_back();
   const char* elsewhere = "Give checkpoints another directory (--save DIR).";
   if (!disk.room) {
-    out.warning("here", phrase(absolute.string(), ": no such directory, or no answer within 0.5 s"),
-                elsewhere);
+    out.warning("here", phrase(path, ": no such directory, or no answer within 0.5 s"), elsewhere);
     return out.take();
   }
-  const std::string found =
-      phrase(readable_bytes(disk.room->free_bytes), " free in ", absolute.string());
+  const std::string found = phrase(readable_bytes(disk.room->free_bytes), " free in ", path);
   if (disk.room->free_bytes < little)
     out.warning(
         "room", found,
