@@ -71,6 +71,7 @@ def version_of(compiler, flags):
     value = dict(re.findall(r"^#define (\w+) (.*)$", macros, re.MULTILINE))
     eigen = ".".join(value[f"EIGEN_{part}_VERSION"] for part in ("WORLD", "MAJOR", "MINOR"))
     name = output_of([compiler, "--version"]).splitlines()[0]
+    name = re.sub(r"^[cg]\+\+\S* ", "g++ ", name)  # c++ is g++ too
     return f"{name}, libstdc++ {value.get('__GLIBCXX__', 'none')}, Eigen {eigen}"
 
 
