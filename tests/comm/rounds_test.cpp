@@ -71,8 +71,12 @@ struct Wire {
 template <class T> std::vector<T> values(int rank, std::size_t count) {
   std::vector<T> all(count);
   for (std::size_t i = 0; i < count; ++i) {
-    all[i] = static_cast<T>(std::ldexp(static_cast<double>((i * 7919 + 31) % 1000) - 500,
-                                       (rank * 5 + static_cast<int>(i)) % 20));
+    const double value = std::ldexp(static_cast<double>((i * 7919 + 31) % 1000) - 500,
+                                    (rank * 5 + static_cast<int>(i)) % 20);
+    if constexpr (std::is_integral_v<T>)
+      all[i] = static_cast<T>(static_cast<std::int64_t>(value));  // wraps where T is a byte
+    else
+      all[i] = static_cast<T>(value);
   }
   return all;
 }
