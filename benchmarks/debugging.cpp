@@ -44,7 +44,7 @@ template <class... Ps> void compare(auto& world, const char* metric) {
     f();
     if (counts) times.push_back(bench::now_us() - begin);
   };
-  for (int block = 0; block < 40; ++block) {
+  for (int block = 0; block < 16; ++block) {
     for (int i = 0; i < 10; ++i) {
       const auto step = [&](auto& run) {
         run.step(Tokens{x.data(), {batch, tokens}}, Tokens{y.data(), {batch, tokens}});
