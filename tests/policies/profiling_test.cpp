@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cohort/plan/print.hpp>
 #include <sstream>
 
 #include "sharding.hpp"
