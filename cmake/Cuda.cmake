@@ -32,7 +32,7 @@ endif()
 # indirectly) are for .cu files; those named nccl need NCCL too.
 function(sort_cuda_headers)
   set(cuda ${headers})
-  list(FILTER cuda INCLUDE REGEX "/cohort/.*(cuda|nccl|shared_gpu)")
+  list(FILTER cuda INCLUDE REGEX "/cohort/.*(cuda|nccl|shared_gpu|nvtx)")
   set(kernels "")
   set(found "device/cuda/launch.hpp")
   while(found)
