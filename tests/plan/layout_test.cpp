@@ -123,20 +123,6 @@ TEST_CASE("layout: the own parameters of a divided layer are a unit of their own
   CHECK(parameter_names<zoo::TiedGpt>()[1] == "body.0.weight");
 }
 
-TEST_CASE("layout: names of units, as many as units, whatever the cut") {
-  using Names = std::vector<std::string>;
-  CHECK(unit_names<Model, CutAtRepeat>() == Names{"0", "2.0", "2.1", "3"});
-  CHECK(unit_names<zoo::OddMlp, CutAtRepeat>() == Names{""});  // one unit: the model
-  CHECK(unit_names<zoo::TiedGpt, CutAtRepeat>() ==
-        Names{"", "body.0", "body.1.0", "body.1.1", "body.2"});
-  zoo::for_each_case([]<class Case>() {
-    using M = typename Case::Model;
-    CHECK(unit_names<M, CutAtRepeat>().size() == Layout<M, CutAtRepeat>::num_units);
-    using Cut = CutAt<nn::Linear<4, 4>, nn::LayerNorm<8>>;
-    CHECK(unit_names<M, Cut>().size() == Layout<M, Cut>::num_units);
-  });
-}
-
 TEST_CASE("layout: parameters and units tile the flat order under every cut") {
   zoo::for_each_case([]<class Case>() { check_tiling<typename Case::Model, CutAtRepeat>(); });
   check_tiling<zoo::NestedRepeat, CutAt<nn::Linear<4, 4>>>();

@@ -1,40 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/plan/unit_names.hpp: units by the names of their parameters.
+// cohort/plan/unit_names.hpp: units by the places of their layers in the model.
 #pragma once
-#include <algorithm>
 #include <cohort/plan/layout.hpp>
 
 namespace cohort {
 
 namespace detail {
-/// What all of a unit's parameters begin with, whole components only: "2.0" of "2.0.0.weight" and
-/// "2.0.3.bias". Where they share nothing, the first of them.
-inline std::string common_name(const std::string* first, const std::string* last) {
-  std::size_t length = first->rfind('.');
-  if (length == std::string::npos) return *first;
-  for (const std::string* name = first + 1; name != last; ++name) {
-    std::size_t same = 0;
-    while (same < std::min(length, name->size()) && (*name)[same] == (*first)[same]) ++same;
-    const bool whole =
-        (same == length || (*first)[same] == '.') && (same == name->size() || (*name)[same] == '.');
-    if (!whole) same = first->rfind('.', same == 0 ? 0 : same - 1);
-    if (same == std::string::npos || same == 0) return *first;
-    length = same;
+template <class L, class Cut, bool IsElement = false>
+void append_unit_names(std::vector<std::string>& out, const std::string& prefix) {
+  const auto name = [&] { return prefix.substr(0, prefix.empty() ? 0 : prefix.size() - 1); };
+  if constexpr (flat_size<L>() == 0) {
+    return;
+  } else if constexpr (Cut::template whole<L, IsElement>()) {
+    out.push_back(name());
+  } else if constexpr (Repeated<L>) {
+    for (int i = 0; i < L::repeat; ++i)
+      append_unit_names<typename L::Element, Cut, true>(out, prefix + std::to_string(i) + ".");
+  } else {
+    if (params_of<L>::count > 0) out.push_back(name());
+    for_each_index<children_of<L>::count>([&](auto i) {
+      append_unit_names<child_of<L, i>, Cut>(
+          out, prefix + std::string(children_of<L>::template name_at<i>::view()) + ".");
+    });
   }
-  return first->substr(0, length);
 }
 }  // namespace detail
 
-/// A name for every unit, in forward order: the place of its layer in the model, as in
-/// parameter_names().
-template <class Plan> std::vector<std::string> unit_names() {
-  const std::vector<std::string> params = parameter_names<typename Plan::model>();
+/// The dotted name of the layer that each unit is, or whose own parameters it is; "" is the model.
+template <class Model, class Cut> std::vector<std::string> unit_names() {
   std::vector<std::string> names;
-  for (const UnitInfo& unit : Plan::layout.units) {
-    const std::string* first = params.data() + unit.first_param;
-    names.push_back(unit.own ? *first : detail::common_name(first, first + unit.num_params));
-  }
+  detail::append_unit_names<Model, Cut>(names, "");
+  return names;
+}
+
+/// The same of a plan, for people to read: the model itself is called "model".
+template <class Plan> std::vector<std::string> unit_names() {
+  auto names = unit_names<typename Plan::model, typename Plan::cut>();
+  for (std::string& name : names)
+    if (name.empty()) name = "model";
   return names;
 }
 

@@ -8,6 +8,7 @@
 #include <cohort/core/tensor.hpp>
 #include <cohort/ops/loss_sum.hpp>
 #include <cohort/plan/held.hpp>
+#include <cohort/plan/unit_names.hpp>
 #include <cohort/run/finding.hpp>
 
 namespace cohort::detail {
