@@ -29,13 +29,13 @@ struct Numbers {
 struct Whole {
   using slot = slots::optimizer;
   using Options = Numbers;
-  static constexpr int moments = 1;
+  [[maybe_unused]] static constexpr int moments = 1;
   template <class D, class T>
   static void update(const D&, const Shard<T>&, UpdateStep, const Options&) {}
 };
 struct NoOptions {
   using slot = slots::optimizer;
-  static constexpr int moments = 1;
+  [[maybe_unused]] static constexpr int moments = 1;
   static void update(const auto&, const auto&, UpdateStep, const auto&) {}
 };
 struct NoMoments {
@@ -44,12 +44,12 @@ struct NoMoments {
   static void update(const auto&, const auto&, UpdateStep, const Options&) {}
 };
 struct MomentsOfRunTime : NoMoments {
-  inline static int moments = 1;
+  [[maybe_unused]] inline static int moments = 1;
 };
 struct NoUpdate {
   using slot = slots::optimizer;
   using Options = Numbers;
-  static constexpr int moments = 1;
+  [[maybe_unused]] static constexpr int moments = 1;
 };
 struct UpdateWithoutStep : NoUpdate {
   static void update(const auto&, const auto&, const Options&) {}
