@@ -230,17 +230,22 @@ TEST_CASE(
       constexpr auto& program = Run::plan_type::program<MicroBatch::only>;
       int loss = 0;
       while (program.op[static_cast<std::size_t>(loss)].kind != OpKind::loss) ++loss;
-      std::int64_t op_end = 0, op_begin = 0, waited = -1;
+      std::int64_t op_end = 0, op_begin = 0, waited = -1, wait_ended = 0;
       for (const StepSpan& s : copy(run.timeline().communication()))
         if (s.number == loss) op_begin = s.begin, op_end = s.end;
       CHECK(op_end - op_begin >= 20'000'000);
       for (const StepSpan& s : copy(run.timeline().compute())) {
         if (s.what != Activity::wait || s.number != loss) continue;
         waited = s.end - s.begin;
+        wait_ended = s.end;
         CHECK(s.end >= op_end);
         CHECK(waited >= op_end - std::max(op_begin, s.begin));
       }
+      REQUIRE(waited >= 0);
       CHECK(r.exposed_comm_s * 1e9 >= double(waited));
+      for (const StepSpan& s :
+           copy(run.timeline().compute()))  // the update needs the loss's weight
+        if (s.what == Activity::update) CHECK(wait_ended <= s.begin);
       if (stream == StreamMode::on_compute_thread) CHECK(waited >= 20'000'000);
     });
   }
