@@ -5,7 +5,7 @@
 """Compiles every example with g++, clang++ and, for .cu files, nvcc (sm_90), at -O3 (command lines at -O0, as
 examples/CMakeLists.txt has them), and a sharded model with 12 and with 126 layers, in turn. Prints the CPU seconds
 (user + system) of the compiler as JSON lines: medians of --rounds interleaved rounds. An example made of several files is
-their sum."""
+their sum; twins of examples that need MPI are left out."""
 
 import argparse
 import pathlib
@@ -43,7 +43,7 @@ def files_of(example):
 def units(compilers):
     """(metric, compiler, command) for everything that is compiled in a round."""
     examples = [
-        path for path in sorted((ROOT / "examples").glob("*.cpp")) if not path.stem.endswith(("_arguments", "_files"))
+        path for path in sorted((ROOT / "examples").glob("*.cpp")) if not path.stem.endswith(("_arguments", "_files", "_mpi"))
     ]  # fmt: skip
     for name, compiler in compilers.items():
         if name == "nvcc":
