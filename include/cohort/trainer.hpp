@@ -3,6 +3,7 @@
 // cohort/trainer.hpp: Trainer<Model, Loss, Policies...>: the one entry: a plan, and a run that
 // executes it.
 #pragma once
+#include <cohort/core/said.hpp>
 #include <cohort/policies/composition.hpp>
 #include <cohort/run/execution.hpp>
 #include <cohort/run/refused_run.hpp>

@@ -16,6 +16,8 @@ struct Mistake {
 static_assert(!detail::never<int> && !detail::never<> && !detail::never<int, Mistake>);
 static_assert(std::is_same_v<decltype(detail::never<int>), const bool>);
 static_assert(detail::said<Mistake>());  // usable where a constant is wanted
+struct Declared;
+static_assert(detail::IsComplete<Mistake> && !detail::IsComplete<Declared>);
 }  // namespace
 
 TEST_CASE("said: the sentence is instantiated, not executed, unless asked for") {

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/run_profile.hpp: what a run says of where its time went: sums, comparisons of ranks, a trace.
 #pragma once
-#include <cohort/run/run_state.hpp>
+#include <cohort/core/said.hpp>
 #include <cohort/run/step_times.hpp>
 #include <string>
 

@@ -3,6 +3,7 @@
 // cohort/run/run_state.hpp: a run's state for those outside it: by name, and in files.
 #pragma once
 #include <atomic>
+#include <cohort/core/said.hpp>
 #include <cohort/data/position.hpp>
 #include <cohort/run/state.hpp>
 #include <map>
@@ -45,10 +46,6 @@ namespace detail {
 class PendingSave;
 /// Reads and writes files for a run: run/state_files.hpp.
 template <class Run> struct StateFiles;
-template <class T>
-concept IsComplete = requires {
-  sizeof(T);
-};
 
 /// What a step asks of a save that may be under way: does it still copy what the step would change?
 struct SaveGate {
