@@ -16,6 +16,13 @@ struct TraceOptions {
 namespace detail {
 /// Writes the spans of all ranks: run/trace_file.hpp.
 template <class Run> struct TraceFile;
+template <class Run> struct NoTraceFile {
+  static void say() {
+    static_assert(never<Run>,
+                  "cohort: writing a trace takes a header of its own. Add #include "
+                  "<cohort/trace.hpp>. [cohort/run/run_profile.hpp]");
+  }
+};
 
 template <class Run> inline constexpr bool is_timed = Run::plan_type::slots::profiling::times;
 template <class Run>
@@ -51,12 +58,10 @@ template <class Run> class RunProfile {
       static_assert(detail::is_traced<R>,
                     "cohort: this run keeps no spans to write. Add Traced<> to the list of "
                     "Trainer, on the CPU. [cohort/policies/profiling.hpp]");
+    } else if constexpr (detail::IsComplete<detail::TraceFile<R>>) {
+      detail::TraceFile<R>::write(static_cast<R&>(*this), file, options);
     } else {
-      static_assert(detail::IsComplete<detail::TraceFile<R>>,
-                    "cohort: writing a trace takes a header of its own. Add #include "
-                    "<cohort/trace.hpp>. [cohort/run/run_profile.hpp]");
-      if constexpr (detail::IsComplete<detail::TraceFile<R>>)
-        detail::TraceFile<R>::write(static_cast<R&>(*this), file, options);
+      detail::said<detail::NoTraceFile<R>>();
     }
   }
 

@@ -46,6 +46,13 @@ namespace detail {
 class PendingSave;
 /// Reads and writes files for a run: run/state_files.hpp.
 template <class Run> struct StateFiles;
+template <class Run> struct NoStateFiles {
+  static void say() {
+    static_assert(never<Run>,
+                  "cohort: saving and loading take a header of their own. Add #include "
+                  "<cohort/checkpoint.hpp>. [cohort/run/run_state.hpp]");
+  }
+};
 
 /// What a step asks of a save that may be under way: does it still copy what the step would change?
 struct SaveGate {
@@ -148,10 +155,10 @@ template <class Run> class RunState {
 
   /// Calls f(StateFiles<R>), or says in one sentence which header has it.
   template <class R, class F> void files(F f) {
-    static_assert(detail::IsComplete<detail::StateFiles<R>>,
-                  "cohort: saving and loading take a header of their own. Add #include "
-                  "<cohort/checkpoint.hpp>. [cohort/run/run_state.hpp]");
-    if constexpr (detail::IsComplete<detail::StateFiles<R>>) f(detail::StateFiles<R>{});
+    if constexpr (detail::IsComplete<detail::StateFiles<R>>)
+      f(detail::StateFiles<R>{});
+    else
+      detail::said<detail::NoStateFiles<R>>();
   }
   std::vector<NamedTensor> gather(bool gradients, Receivers to, double factor) {
     self().driver_.machine().settle();
