@@ -72,7 +72,7 @@ TEST_CASE("launch: f runs once on every rank, and rank 0 is the calling thread")
 }
 
 TEST_CASE("launch: ranks spin only while ranks x streams fit on the hardware") {
-  const int cores = detail::hardware_threads();
+  const int cores = usable_cores();
   const auto spins = [](const LaunchOptions& options) {
     std::atomic<int> spinning{0};
     launch<Threads>(options, [&](Threads& world) { spinning += world.spins() ? 1 : 0; });

@@ -70,7 +70,7 @@ TEST_CASE(
 }
 
 TEST_CASE("checked: 0 ranks become the hardware's threads, impossible options are refused") {
-  CHECK(detail::checked({}).ranks == detail::hardware_threads());
+  CHECK(detail::checked({}).ranks == usable_cores());
   CHECK(detail::checked({.ranks = 7}).ranks == 7);
   CHECK_THROWS_AS(detail::checked({.ranks = -1}), InvalidInput);
   CHECK_THROWS_AS(detail::checked({.ranks = 1025}), InvalidInput);

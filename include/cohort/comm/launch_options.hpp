@@ -4,21 +4,21 @@
 #pragma once
 #include <cohort/comm/collective.hpp>
 #include <cohort/core/error.hpp>
+#include <cohort/device/cores.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace cohort {
 
 /// What launch() needs to know before a world can form.
 ///
-/// Units    ranks: 0 means one per hardware thread. streams_per_rank: how many threads of a rank
+/// Units    ranks: 0 means one per usable core (device/cores.hpp). streams_per_rank: how many threads of a rank
 ///          will wait at once (2 where a worker communicates); ranks spin only while ranks x
-///          streams_per_rank <= hardware threads. timeout: the longest wait for a late peer. gpus: for
+///          streams_per_rank <= usable cores. timeout: the longest wait for a late peer. gpus: for
 ///          worlds of GPUs in one process, the ordinal of each rank's GPU; empty: the world decides.
 struct LaunchOptions {
   int ranks = 0;
@@ -30,11 +30,6 @@ struct LaunchOptions {
 namespace detail {
 
 inline constexpr int max_ranks = 1024;
-
-inline int hardware_threads() {
-  const unsigned n = std::thread::hardware_concurrency();
-  return n == 0 ? 1 : static_cast<int>(n);
-}
 
 inline int parse_ranks(std::string_view text) {
   int ranks = 0;
@@ -90,7 +85,7 @@ inline LaunchOptions checked(LaunchOptions options) {
         "--gpus (LaunchOptions::gpus) is for worlds of GPUs, and this one computes on "
         "the CPU. Use launch<Nccl>, or leave it out.");
   }
-  if (options.ranks == 0) options.ranks = std::min(hardware_threads(), max_ranks);
+  if (options.ranks == 0) options.ranks = std::min(usable_cores(), max_ranks);
   if (options.ranks < 1 || options.ranks > max_ranks) {
     throw InvalidInput(
         -1, "launch",

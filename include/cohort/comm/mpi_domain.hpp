@@ -187,9 +187,9 @@ class MpiDomain {
   static bool has_cores(int ranks, int streams_per_rank) {
     const Launcher launched = mpi_launcher(launchers());
     const std::int64_t here = launched.local_size > 0 ? launched.local_size : ranks;
-    const std::int64_t cores =
-        std::max<std::int64_t>(hardware_threads(), sysconf(_SC_NPROCESSORS_ONLN));
-    return streams_per_rank <= hardware_threads() && here * streams_per_rank <= cores;
+    const auto online = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN));
+    return streams_per_rank <= usable_cores() &&
+           here * streams_per_rank <= usable_cores(online, cpu_quota());
   }
 
   void tell(Notice& notice, std::int32_t what, const std::string& sentence) {

@@ -235,7 +235,7 @@ inline Nccl Nccl::join(std::shared_ptr<detail::Fate> fate, const detail::NcclSea
 template <class F> void Nccl::run_threads(const LaunchOptions& options, int visible, F& f) {
   const std::vector<int> gpus = detail::nccl_gpus(options, visible);
   const int ranks = static_cast<int>(gpus.size());
-  const bool spin = 2 * ranks <= detail::hardware_threads();  // NCCL has threads of its own
+  const bool spin = 2 * ranks <= usable_cores();  // NCCL has threads of its own
   const auto fate = std::make_shared<detail::Fate>(ranks, spin, options.timeout);
   const ncclUniqueId id = detail::nccl_unique_id("");
   const auto live = [&](int rank) {
@@ -270,7 +270,7 @@ void Nccl::run_process(const LaunchOptions& options, const Launcher& launcher, i
   const detail::NcclSeat seat = detail::nccl_seat(options, launcher, visible, lookup);
   const std::string where = seat.size == 1 ? "" : detail::nccl_meeting_point(launcher, lookup);
   const int here = launcher.local_size > 0 ? launcher.local_size : visible;
-  const bool spin = 2 * std::min(here, seat.size) <= detail::hardware_threads();
+  const bool spin = 2 * std::min(here, seat.size) <= usable_cores();
   const auto fate = std::make_shared<detail::Fate>(seat.size, spin, options.timeout);
   {
     Nccl world = join(fate, seat, detail::nccl_unique_id(where));

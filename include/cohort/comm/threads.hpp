@@ -231,7 +231,7 @@ inline void Threads::refuse_other_launchers() {
 template <class F> void Threads::run(const LaunchOptions& wanted, F&& f) {
   refuse_other_launchers();
   const LaunchOptions options = detail::checked(wanted);
-  const bool spin = options.ranks <= detail::hardware_threads() / options.streams_per_rank;
+  const bool spin = options.ranks <= usable_cores() / options.streams_per_rank;
   auto fate = std::make_shared<detail::Fate>(options.ranks, spin, options.timeout);
   std::vector<int> ranks(static_cast<std::size_t>(options.ranks));
   for (int r = 0; r < options.ranks; ++r) ranks[static_cast<std::size_t>(r)] = r;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/doctor/cgroup.hpp: what the control groups of this process leave it of CPUs and memory (containers, Slurm, systemd).
 #pragma once
+#include <cohort/device/cores.hpp>
 #include <cohort/doctor/system.hpp>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace cohort::checkup {
@@ -31,24 +33,6 @@ inline std::vector<std::string> group_folders(const std::string& mount, std::str
   for (; path.size() > 1; path.resize(path.find_last_of('/'))) folders.push_back(mount + path);
   folders.push_back(mount);
   return folders;
-}
-
-/// cpu.max of version 2: "150000 100000" or "max 100000"; of version 1 two files, -1 for no limit.
-inline void read_cpus(const System& system, const std::string& folder, bool two, Cgroup& group) {
-  const std::string file = folder + (two ? "/cpu.max" : "/cpu.cfs_quota_us");
-  const auto text = read(system, file);
-  if (!text) return;
-  auto parts = split(*text, ' ');
-  if (!two && parts.size() == 1) parts.push_back(read_line(system, folder + "/cpu.cfs_period_us"));
-  if (!parts.empty() && (parts[0] == "max" || parts[0] == "-1")) return;
-  const auto quota = parts.size() == 2 ? number(parts[0]) : std::nullopt;
-  const auto period = parts.size() == 2 ? number(parts[1]) : std::nullopt;
-  if (!quota || !period || *quota == 0 || *period == 0) {
-    group.unreadable.push_back(file);
-    return;
-  }
-  const double cpus = static_cast<double>(*quota) / static_cast<double>(*period);
-  group.cpus = std::min(group.cpus.value_or(cpus), cpus);
 }
 
 inline void read_memory(const System& system, const std::string& folder, bool two, Cgroup& group) {
@@ -78,6 +62,9 @@ inline void read_memory(const System& system, const std::string& folder, bool tw
 /// Source   Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc_pid_cgroup(5).
 inline Cgroup cgroup(const System& system) {
   Cgroup group;
+  CpuQuota quota = cpu_quota(system.root.string());
+  group.cpus = quota.cpus;
+  group.unreadable = std::move(quota.unreadable);
   const auto memberships = read(system, "/proc/self/cgroup");
   for (const std::string& line :
        split(memberships.value_or(""), '\n')) {  // number:controllers:path
@@ -89,16 +76,14 @@ inline Cgroup cgroup(const System& system) {
     const std::string mount = "/sys/fs/cgroup";
     if (controllers.empty()) {
       for (const std::string& folder : detail::group_folders(mount, path)) {
-        detail::read_cpus(system, folder, true, group);
         detail::read_memory(system, folder, true, group);
       }
       continue;
     }
     for (const std::string& controller : split(controllers, ',')) {
-      if (controller != "cpu" && controller != "memory") continue;
+      if (controller != "memory") continue;
       for (const std::string& folder : detail::group_folders(mount + "/" + controller, path)) {
-        if (controller == "cpu") detail::read_cpus(system, folder, false, group);
-        if (controller == "memory") detail::read_memory(system, folder, false, group);
+        detail::read_memory(system, folder, false, group);
       }
     }
   }

@@ -66,9 +66,7 @@ template <class World> class Machine<World, Cuda> {
     comm_.synchronize(compute_.stream);
     comm_.synchronize(communication_.stream);
   }
-  static int spare_threads() {
-    return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
-  }
+  static int spare_threads() { return std::min(usable_cores(), 16); }
   /// Returns when the event is passed; looks after the communicator when that takes long, so that a peer
   /// that is gone ends the wait.
   void wait(const cuda::Event& event) const {
