@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/plan/plan_test.cpp: the whole plan as constants: GPT-2's published numbers, bytes, hash.
 #include <doctest/doctest.h>
+#include <cohort/optim/adam.hpp>
 #include <cohort/optim/sgd.hpp>
+#include <cohort/optim/warmup_cosine.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/trainer.hpp>
 
@@ -146,13 +148,17 @@ TEST_CASE("plan: the hash tells apart what ranks must agree on") {
       plan_of<Base, GradAccum<2>>.hash(),
       plan_of<Base, GradAccum<3>>.hash(),
       plan_of<Base, Buckets<1, 1>>.hash(),
-      plan_of<Base, optim::Sgd>.hash(),  // one moment instead of two
+      plan_of<Base, optim::Sgd>.hash(),   // one moment instead of two
+      plan_of<Base, optim::Adam>.hash(),  // the same sizes and options as AdamW
+      plan_of<Base, optim::WarmupCosine>.hash(),
+      plan_of<nn::Sequential<nn::Linear<3, 4>, nn::ReLU<4>, nn::Linear<4, 3>>>.hash(),
+      plan_of<nn::Sequential<nn::Linear<3, 4>, nn::Gelu<4>, nn::Linear<4, 3>>>.hash(),
       plan_of<Base, Groups<Each<nn::Linear<3, 4>>>>.hash(),
       plan_of<Named<"own", "inner">>.hash(),
       plan_of<Named<"owm", "inner">>.hash(),
       plan_of<Named<"own", "inmer">>.hash(),
   };
-  CHECK(hashes.size() == 11);
+  CHECK(hashes.size() == 15);
   // Groups alone: Replicate's operations are the same.
   CHECK(plan_of<zoo::Gpt>.hash() != plan_of<zoo::Gpt, Groups<One>>.hash());
 }

@@ -5,6 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <new>
+
 #include "support.hpp"
 
 using namespace cohort;
@@ -61,6 +66,35 @@ TEST_CASE("Run::on: ranks with different hyperparameters all refuse, before step
       }
     }
   }
+}
+
+/// Options as a user may write them: bytes between the members belong to none.
+struct OwnOptions {
+  struct Policy {
+    bool nesterov = false;
+    double momentum = 0.9;
+    std::array<float, 3> shares{1, 2, 3};
+  };
+  std::uint64_t seed = 1;
+  double learning_rate = 1e-3;
+  Policy optimizer{};
+  optim::WarmupCosine::Options schedule{};
+  optim::ConstantRate::Options clip{};
+};
+
+TEST_CASE("hash_options: values count, the bytes between them do not") {
+  const auto hash = [](int filler, auto change) {
+    alignas(OwnOptions) std::byte memory[sizeof(OwnOptions)];
+    std::memset(memory, filler, sizeof memory);
+    auto* o = new (memory) OwnOptions;
+    change(*o);
+    return detail::hash_options(*o);
+  };
+  const auto same = [](OwnOptions&) {};
+  CHECK(hash(0x00, same) == hash(0xff, same));
+  CHECK(hash(0, same) != hash(0, [](OwnOptions& o) { o.optimizer.nesterov = true; }));
+  CHECK(hash(0, same) != hash(0, [](OwnOptions& o) { o.optimizer.shares[2] = 4; }));
+  CHECK(hash(0, same) != hash(0, [](OwnOptions& o) { o.seed = 2; }));
 }
 
 TEST_CASE("Run::on: rows, tokens and the stream may differ by rank") {
@@ -183,7 +217,7 @@ TEST_CASE("mark_decaying: matrices decay, vectors do not, chunk by chunk") {
 }
 
 TEST_CASE("wants_worker: what was asked for, else where two threads a rank fit the cores") {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = usable_cores();
   struct OfSize {
     int ranks;
     int size() const { return ranks; }

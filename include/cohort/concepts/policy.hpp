@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/concepts/policy.hpp: slots, what a policy is, and how a slot finds its policy.
 #pragma once
+#include <cohort/core/members.hpp>
 #include <type_traits>
 
 namespace cohort {
@@ -67,7 +68,8 @@ using policy_for = typename detail::policy_for_slot<Slot, Default, Ps...>::type;
 /// a slot has one for each option of the policies that it stands in for.
 struct Unset {
   constexpr Unset() = default;
-  template <class V> Unset(const V&) {
+  template <class V>
+  requires(!std::is_same_v<V, detail::AnyValue>) Unset(const V&) {
     static_assert(std::is_void_v<V>,
                   "cohort: this option belongs to a policy that is not in the list of Trainer. "
                   "Add the policy (.clip needs ClipGradNorm or ClipGradValue, .schedule needs "
@@ -76,7 +78,6 @@ struct Unset {
   }
   template <class V>
   Unset& operator=(const V&) = delete;  // cohort: add the policy that reads it to Trainer's list.
-  unsigned char nothing = 0;            // options are compared byte by byte between ranks
 };
 
 }  // namespace cohort

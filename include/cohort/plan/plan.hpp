@@ -13,6 +13,7 @@
 #include <cohort/plan/schedule.hpp>
 #include <cohort/plan/shards.hpp>
 #include <cohort/plan/waits.hpp>
+#include <string_view>
 
 namespace cohort {
 
@@ -20,6 +21,12 @@ namespace detail {
 constexpr std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
   return (h ^ v) * 1099511628211ull;
 }  // FNV-1a
+
+/// A type by its name, as the compiler spells it.
+template <class T> constexpr std::uint64_t hash_type(std::uint64_t h) {
+  for (char c : std::string_view(__PRETTY_FUNCTION__)) h = mix(h, static_cast<unsigned char>(c));
+  return h;
+}
 
 /// Names and extents of a subtree: two models of equal sizes but other names have other plans.
 template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
@@ -205,9 +212,12 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   /// Samples in one rank's micro-batch.
   static constexpr int micro_batch(Sizes s) { return s.batch / micro_batches; }
 
-  /// Equal on all ranks or the world does not form.
+  /// Equal on all ranks or the world does not form. Programs of two compilers may differ in it.
   static constexpr std::uint64_t hash() {
     std::uint64_t h = detail::hash_names<Model>(14695981039346656037ull);
+    h = detail::hash_type<Loss>(detail::hash_type<Model>(h));
+    h = detail::hash_type<typename Slots::optimizer>(h);
+    h = detail::hash_type<typename Slots::schedule>(h);
     for (const ParamInfo& p : layout.params) h = detail::mix(detail::mix(h, p.offset), p.numel);
     for (int g : groups.of) h = detail::mix(h, static_cast<std::uint64_t>(g));
     for_each_micro_batch([&]<MicroBatch M>() {

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <bit>
 #include <cohort/core/error.hpp>
+#include <cohort/core/members.hpp>
+#include <cohort/device/cores.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/run/options.hpp>
 #include <string>
-#include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace cohort::detail {
@@ -36,7 +38,7 @@ template <class Plan, class O> const O& checked(const O& options, int rank) {
 
 template <class World> bool wants_worker(StreamMode mode, const World& world) {
   if (mode != StreamMode::automatic) return mode == StreamMode::worker;
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const int cores = usable_cores();
   return world.size() > 1 && 2 * world.size() <= cores;
 }
 
@@ -131,20 +133,28 @@ void initialise(Storage& storage, std::uint64_t seed, [[maybe_unused]] int threa
   });
 }
 
-template <class O> std::uint64_t hash_options(const O& o) {
-  std::uint64_t h =
-      mix(mix(14695981039346656037ull, o.seed), std::bit_cast<std::uint64_t>(o.learning_rate));
-  const auto add = [&](const auto& part) {
-    using P = std::remove_cvref_t<decltype(part)>;
-    if constexpr (!std::is_empty_v<P>) {
-      const auto raw = std::bit_cast<std::array<unsigned char, sizeof(P)>>(part);
-      for (unsigned char c : raw) h = mix(h, c);
-    }
-  };
-  add(o.optimizer);
-  add(o.schedule);
-  add(o.clip);
-  return h;
+/// The values of a policy's options: what lies between them in memory is not looked at.
+template <class V> constexpr std::uint64_t mix_values(std::uint64_t h, const V& value) {
+  if constexpr (std::is_empty_v<V>) {
+    return h;
+  } else if constexpr (std::is_floating_point_v<V>) {
+    return mix(h, std::bit_cast<std::uint64_t>(static_cast<double>(value)));
+  } else if constexpr (std::is_arithmetic_v<V> || std::is_enum_v<V>) {
+    return mix(h, static_cast<std::uint64_t>(value));
+  } else if constexpr (requires { value.begin() != value.end(); }) {
+    for (const auto& element : value) h = mix_values(h, element);
+    return h;
+  } else {
+    for_each_member(value, [&h](const auto& member) { h = mix_values(h, member); });
+    return h;
+  }
+}
+
+template <class O> constexpr std::uint64_t hash_options(const O& o) {
+  std::uint64_t h = mix_values(mix(14695981039346656037ull, o.seed), o.learning_rate);
+  h = mix_values(h, o.optimizer);
+  h = mix_values(h, o.schedule);
+  return mix_values(h, o.clip);
 }
 
 /// All ranks must have the same plan and the same hyperparameters. Returns the most rows that any rank
