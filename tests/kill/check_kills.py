@@ -31,6 +31,11 @@ parse.add_argument("--mpirun", default="mpirun")
 parse.add_argument("--directory", default=None, help="where to save; a temporary directory if not given")
 parse.add_argument("--parts", nargs="*", default=["kills", "one", "room", "faults"])
 args = parse.parse_args()
+for program in filter(None, [args.threads, args.processes]):
+    if not os.access(program, os.X_OK):
+        parse.error(f"{program} is no program: build the targets kill_threads and kill_processes")
+args.threads = os.path.abspath(args.threads)
+args.processes = args.processes and os.path.abspath(args.processes)
 rng = random.Random(args.seed)
 failures = []
 

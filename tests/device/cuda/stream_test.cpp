@@ -62,6 +62,7 @@ TEST_CASE("Stream: never bound to the default stream") {
   cuda_double::enqueue(nullptr, [&] { done = true; });  // would hang here
   CHECK(done);
   go = true;
+  stream.synchronize();  // before what the work reads is gone
 }
 
 TEST_CASE("Stream: high priority is the highest of the GPU, normal the lowest") {

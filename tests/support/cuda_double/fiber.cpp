@@ -108,7 +108,13 @@ void Fiber::restart() {
 #endif
   fake_stack_ = nullptr;
   if constexpr (races_are_watched) {
-    if (watched_ && race_fiber_ != nullptr) __tsan_destroy_fiber(race_fiber_);
+    if (watched_ && race_fiber_ != nullptr) {
+      __tsan_destroy_fiber(race_fiber_);
+      // Memory that is mapped anew has no history of races with the fiber that was here.
+      if (mmap(stack_, default_stack, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        throw std::bad_alloc();
+    }
     race_fiber_ = watched_ ? __tsan_create_fiber(0) : __tsan_get_current_fiber();
   }
 #if defined(COHORT_DOUBLE_SWITCH_BY_UCONTEXT)

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/policies/looking.hpp: a run that looks for anomalies beside one that does not.
+#pragma once
+#include <cohort/policies/detect_anomaly.hpp>
+
+#include "sharding.hpp"
+
+namespace cohort::test {
+
+template <class Case, class How, int N = 1, class Mode = KeepUnsharded, class... More>
+void check_looking_changes_nothing(int ranks) {
+  CAPTURE(ranks);
+  using Plain = ShardedRun<Case, How, N, Mode, optim::AdamW, More...>;
+  using Looks = ShardedRun<Case, How, N, Mode, optim::AdamW, More..., DetectAnomaly>;
+  using A = typename Plain::plan_type;
+  using B = typename Looks::plan_type;
+  static_assert(A::num_collectives() == B::num_collectives());
+  static_assert(A::peak_bytes({8, 64, 4}) == B::peak_bytes({8, 64, 4}));
+  static_assert(A::wire_bytes({8, 64, 4}) == B::wire_bytes({8, 64, 4}));
+  static_assert(A::hash() != B::hash());
+  const Setup setup{.ranks = ranks, .steps = 4};
+  const auto expected = train_sharded<Plain, Case>(setup);
+  const auto seen = train_sharded<Looks, Case>(setup);
+  for (std::size_t r = 0; r < seen.size(); ++r) {
+    CHECK(same_bits(seen[r], expected[r]));
+    CHECK((seen[r].calls == expected[r].calls));
+  }
+}
+
+}  // namespace cohort::test

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/support/pch_trainer.hpp: what the tests of folders that train compile beside it. (That headers include what they
+// need is seen by all_verify_interface_header_sets.)
+#pragma once
+#include <cohort/comm/delayed.hpp>
+#include <cohort/comm/recorder.hpp>
+#include <cohort/launch.hpp>
+#include <cohort/optim/sgd.hpp>
+#include <cohort/trainer.hpp>
+
+#include "models.hpp"
+#include "pch.hpp"
