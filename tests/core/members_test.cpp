@@ -12,6 +12,7 @@
 
 using cohort::detail::count_members;
 using cohort::detail::for_each_member;
+using cohort::detail::HasMembers;
 
 namespace {
 
@@ -41,6 +42,12 @@ static_assert(count_members<One>() == 1);
 static_assert(count_members<Inner>() == 2);
 static_assert(count_members<Mixed>() == 6);
 static_assert(count_members<Twelve>() == 12);
+struct Thirteen {
+  Twelve twelve{};
+  int a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, h = 8, i = 9, j = 10, k = 11, l = 12;
+};
+static_assert(HasMembers<Twelve> && HasMembers<Mixed> && HasMembers<None>);
+static_assert(!HasMembers<Thirteen> && !HasMembers<int*> && !HasMembers<std::string>);
 
 /// Member N of the first N of twelve; 1 + 2 + ... where all were seen once and in order.
 template <class S> constexpr int in_order(const S& s) {

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/mpi/as_threads.hpp: a training on processes beside the same one on threads.
 #pragma once
+#include <doctest/doctest.h>
+
 #include <cohort/mpi.hpp>
 
 #include "mpi/support.hpp"
@@ -42,5 +44,16 @@ template <class Run, class Case> void same_as_threads() {
 template <class Case, class... Policies>
 using RunOf =
     Trainer<typename Case::Model, typename Case::Loss, ClipGradNorm, optim::AdamW, Policies...>;
+
+/// Calls f.operator()<How>() for every strategy that this number of processes allows, each in a subcase.
+template <class F> void for_each_strategy(F f) {
+  SUBCASE("Replicate") { f.template operator()<Replicate>(); }
+  SUBCASE("ShardOptimizer") { f.template operator()<ShardOptimizer>(); }
+  SUBCASE("ShardGradients") { f.template operator()<ShardGradients>(); }
+  SUBCASE("FullShard") { f.template operator()<FullShard>(); }
+  SUBCASE("HybridShard") {
+    if (num_processes() % 2 == 0) f.template operator()<HybridShard<2>>();
+  }
+}
 
 }  // namespace cohort::test

@@ -10,20 +10,12 @@ using namespace cohort::test;
 
 namespace {
 
-template <class How> void the_rest() {
-  same_as_threads<RunOf<zoo::TiedGptCase, DataParallel<How>>, zoo::TiedGptCase>();
-  same_as_threads<RunOf<zoo::HugeAndTinyCase, DataParallel<How>, GradAccum<3>>,
-                  zoo::HugeAndTinyCase>();
-}
-
 TEST_CASE("training: threads == processes, the rest of the matrix [full]") {
-  SUBCASE("Replicate") { the_rest<Replicate>(); }
-  SUBCASE("ShardOptimizer") { the_rest<ShardOptimizer>(); }
-  SUBCASE("ShardGradients") { the_rest<ShardGradients>(); }
-  SUBCASE("FullShard") { the_rest<FullShard>(); }
-  SUBCASE("HybridShard") {
-    if (num_processes() % 2 == 0) the_rest<HybridShard<2>>();
-  }
+  for_each_strategy([]<class How>() {
+    same_as_threads<RunOf<zoo::TiedGptCase, DataParallel<How>>, zoo::TiedGptCase>();
+    same_as_threads<RunOf<zoo::HugeAndTinyCase, DataParallel<How>, GradAccum<3>>,
+                    zoo::HugeAndTinyCase>();
+  });
 }
 
 }  // namespace

@@ -14,20 +14,12 @@ using namespace cohort::test;
 
 namespace {
 
-/// One micro-batch and three, a model with tied parameters and one with tiny ones and a large one.
-template <class How> void a_diagonal() {
-  same_as_threads<RunOf<zoo::TiedGptCase, DataParallel<How>, GradAccum<3>>, zoo::TiedGptCase>();
-  same_as_threads<RunOf<zoo::HugeAndTinyCase, DataParallel<How>>, zoo::HugeAndTinyCase>();
-}
-
 TEST_CASE("training: threads == processes, bit for bit, inline and on a worker") {
-  SUBCASE("Replicate") { a_diagonal<Replicate>(); }
-  SUBCASE("ShardOptimizer") { a_diagonal<ShardOptimizer>(); }
-  SUBCASE("ShardGradients") { a_diagonal<ShardGradients>(); }
-  SUBCASE("FullShard") { a_diagonal<FullShard>(); }
-  SUBCASE("HybridShard") {
-    if (num_processes() % 2 == 0) a_diagonal<HybridShard<2>>();
-  }
+  // One micro-batch and three, a model with tied parameters and one with tiny ones and a large one.
+  for_each_strategy([]<class How>() {
+    same_as_threads<RunOf<zoo::TiedGptCase, DataParallel<How>, GradAccum<3>>, zoo::TiedGptCase>();
+    same_as_threads<RunOf<zoo::HugeAndTinyCase, DataParallel<How>>, zoo::HugeAndTinyCase>();
+  });
 }
 
 TEST_CASE("training: several buckets, gradients reduced in each micro-batch, 16-bit types") {

@@ -33,19 +33,18 @@ template <class T, std::size_t N = 0> constexpr std::size_t count_members() {
     return N;
 }
 
+template <class S> inline constexpr bool has_few_members = count_members<S>() <= max_members;
+
+/// A plain struct of at most 12 members, without constructors.
+template <class S>
+concept HasMembers = std::is_aggregate_v<S> && has_few_members<S>;
+
 /// Calls f with each member of s in order.
 ///
 /// Laws     bytes between members are never read: structs of equal values are alike.
-/// Errors   more than 12 members do not compile, nor do arrays of C (write std::array).
-template <class S, class F> constexpr void for_each_member(const S& s, F&& f) {
-  static_assert(std::is_aggregate_v<S>,
-                "cohort: options are a plain struct: members with defaults, no constructors, no "
-                "private members. [cohort/core/members.hpp]");
+/// Errors   arrays of C do not compile: write std::array.
+template <HasMembers S, class F> constexpr void for_each_member(const S& s, F&& f) {
   constexpr std::size_t n = count_members<S>();
-  static_assert(
-      n <= max_members,
-      "cohort: options with more than 12 members: put some into a struct that is a member. "
-      "[cohort/core/members.hpp]");
   const auto each = [&f](const auto&... members) { (f(members), ...); };
   if constexpr (std::is_empty_v<S> || n == 0) {
   } else if constexpr (n == 1) {

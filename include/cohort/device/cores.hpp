@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <charconv>
+#include <cohort/device/control_groups.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -22,16 +23,16 @@ struct CpuQuota {
 
 namespace detail {
 
-/// The head of a small file below root; nothing if it cannot be read.
+/// The head of a file below root, at most 64 KiB of it; nothing if it cannot be read.
 inline std::optional<std::string> head_of(const std::string& root, const std::string& path) {
   std::FILE* file = std::fopen((root + path).c_str(), "re");
   if (!file) return {};
-  char text[4096];
-  const std::size_t size = std::fread(text, 1, sizeof text, file);
+  std::string text(65536, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
   const bool failed = std::ferror(file) != 0;  // a directory can be opened, not read
   std::fclose(file);
   if (failed) return {};
-  return std::string(text, size);
+  return text;
 }
 
 /// A limit of one group: "150000 100000" or "max 100000" (version 2); -1 is no limit (version 1).
@@ -60,36 +61,19 @@ inline void read_quota(std::string_view text, const std::string& file, CpuQuota&
 
 }  // namespace detail
 
-/// Reads control groups of version 2, version 1, and both at once. In a container the path may be the
-/// host's: folders that are not there are passed over, and the last one is the root.
-///
-/// Source   Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc_pid_cgroup(5).
+/// What the control groups of this process say, of version 2, version 1, or both at once; files are
+/// looked for below `root`.
 inline CpuQuota cpu_quota(const std::string& root = "") {
   CpuQuota quota;
-  const std::string groups = detail::head_of(root, "/proc/self/cgroup").value_or("");
-  std::string_view lines = groups;
-  while (!lines.empty()) {  // number:controllers:path
-    const std::string_view line = lines.substr(0, lines.find('\n'));
-    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
-    if (second == line.npos) continue;
-    const std::string controllers =
-        "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
-    const bool two = controllers == ",,";
-    if (!two && controllers.find(",cpu,") == std::string::npos) continue;
-    std::string path(line.substr(second + 1));
-    const std::string mount = two ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-    for (bool last = false; !last; path.resize(last ? 0 : path.find_last_of('/'))) {
-      last = path.size() <= 1;
-      const std::string folder = last ? mount : mount + path;
-      const std::string file = folder + (two ? "/cpu.max" : "/cpu.cfs_quota_us");
-      auto text = detail::head_of(root, file);
-      if (!text) continue;
-      if (!two) *text += " " + detail::head_of(root, folder + "/cpu.cfs_period_us").value_or("");
-      detail::read_quota(*text, file, quota);
-    }
-  }
+  const auto memberships = detail::head_of(root, "/proc/self/cgroup");
+  detail::for_each_control_group(
+      memberships.value_or(""), "cpu", [&](const std::string& folder, bool two) {
+        const std::string file = folder + (two ? "/cpu.max" : "/cpu.cfs_quota_us");
+        auto text = detail::head_of(root, file);
+        if (!text) return;
+        if (!two) *text += " " + detail::head_of(root, folder + "/cpu.cfs_period_us").value_or("");
+        detail::read_quota(*text, file, quota);
+      });
   return quota;
 }
 

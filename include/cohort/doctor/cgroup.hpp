@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/doctor/cgroup.hpp: what the control groups of this process leave it of CPUs and memory (containers, Slurm, systemd).
 #pragma once
+#include <cohort/device/control_groups.hpp>
 #include <cohort/device/cores.hpp>
 #include <cohort/doctor/system.hpp>
 
@@ -26,15 +27,6 @@ struct Cgroup {
 
 namespace detail {
 
-/// The folders of a group and of those above it. In a container the path may be the host's: what is
-/// not there is passed over, and the last one is the root.
-inline std::vector<std::string> group_folders(const std::string& mount, std::string path) {
-  std::vector<std::string> folders;
-  for (; path.size() > 1; path.resize(path.find_last_of('/'))) folders.push_back(mount + path);
-  folders.push_back(mount);
-  return folders;
-}
-
 inline void read_memory(const System& system, const std::string& folder, bool two, Cgroup& group) {
   const std::string file = folder + (two ? "/memory.max" : "/memory.limit_in_bytes");
   const auto text = read(system, file);
@@ -57,36 +49,16 @@ inline void read_memory(const System& system, const std::string& folder, bool tw
 
 }  // namespace detail
 
-/// Reads version 2, version 1, and both at once.
-///
-/// Source   Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc_pid_cgroup(5).
+/// Of version 2, version 1, and both at once (device/control_groups.hpp).
 inline Cgroup cgroup(const System& system) {
   Cgroup group;
   CpuQuota quota = cpu_quota(system.root.string());
   group.cpus = quota.cpus;
   group.unreadable = std::move(quota.unreadable);
-  const auto memberships = read(system, "/proc/self/cgroup");
-  for (const std::string& line :
-       split(memberships.value_or(""), '\n')) {  // number:controllers:path
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
-    if (second == line.npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1);
-    const std::string mount = "/sys/fs/cgroup";
-    if (controllers.empty()) {
-      for (const std::string& folder : detail::group_folders(mount, path)) {
-        detail::read_memory(system, folder, true, group);
-      }
-      continue;
-    }
-    for (const std::string& controller : split(controllers, ',')) {
-      if (controller != "memory") continue;
-      for (const std::string& folder : detail::group_folders(mount + "/" + controller, path)) {
-        detail::read_memory(system, folder, false, group);
-      }
-    }
-  }
+  cohort::detail::for_each_control_group(read(system, "/proc/self/cgroup").value_or(""), "memory",
+                                         [&](const std::string& folder, bool two) {
+                                           detail::read_memory(system, folder, two, group);
+                                         });
   return group;
 }
 

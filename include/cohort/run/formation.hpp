@@ -7,6 +7,7 @@
 #include <bit>
 #include <cohort/core/error.hpp>
 #include <cohort/core/members.hpp>
+#include <cohort/core/said.hpp>
 #include <cohort/device/cores.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/run/options.hpp>
@@ -133,6 +134,17 @@ void initialise(Storage& storage, std::uint64_t seed, [[maybe_unused]] int threa
   });
 }
 
+template <class V> struct NotComparable {
+  static void say() {
+    static_assert(never<V>,
+                  "cohort: ranks compare options by value, and a member of these cannot be "
+                  "compared. Members are numbers, bool, enumerations, std::array, and structs of "
+                  "at most 12 of these without constructors; a pointer means nothing on another "
+                  "rank. "
+                  "[cohort/run/formation.hpp]");
+  }
+};
+
 /// The values of a policy's options: what lies between them in memory is not looked at.
 template <class V> constexpr std::uint64_t mix_values(std::uint64_t h, const V& value) {
   if constexpr (std::is_empty_v<V>) {
@@ -144,8 +156,11 @@ template <class V> constexpr std::uint64_t mix_values(std::uint64_t h, const V& 
   } else if constexpr (requires { value.begin() != value.end(); }) {
     for (const auto& element : value) h = mix_values(h, element);
     return h;
-  } else {
+  } else if constexpr (HasMembers<V>) {
     for_each_member(value, [&h](const auto& member) { h = mix_values(h, member); });
+    return h;
+  } else {
+    static_assert(said<NotComparable<V>>());
     return h;
   }
 }
@@ -157,9 +172,11 @@ template <class O> constexpr std::uint64_t hash_options(const O& o) {
   return mix_values(h, o.clip);
 }
 
-/// All ranks must have the same plan and the same hyperparameters. Returns the most rows that any rank
-/// has in a step. Collective; throws on every rank.
-template <class Plan, class World, class O> double agree(World& world, const O& options) {
+/// Checks the options; all ranks must have the same plan and the same hyperparameters. Comes before any
+/// memory is taken, so that what is exchanged here does not add to the peak. Returns the most rows that
+/// any rank has in a step. Collective; throws on every rank.
+template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
+  checked<Plan>(options, world.rank());
   constexpr std::uint64_t plan_hash = Plan::hash();
   constexpr std::size_t words = 3;
   const std::int64_t mine[words] = {std::bit_cast<std::int64_t>(plan_hash),
@@ -185,13 +202,6 @@ template <class Plan, class World, class O> double agree(World& world, const O& 
     rows = std::max(rows, all[at + 2]);
   }
   return static_cast<double>(rows);
-}
-
-/// Checks the options and agrees on them with all ranks, before any memory is taken, so that what is
-/// exchanged here does not add to the peak. Returns the most rows of any rank. Collective.
-template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
-  checked<Plan>(options, world.rank());
-  return agree<Plan>(world, options);
 }
 
 [[noreturn]] inline void throw_unit_order(int rank, int marker, int unit) {

@@ -7,6 +7,7 @@
 #include <cohort/comm/recorder.hpp>
 #include <cohort/comm/shared_gpu.hpp>
 #include <cohort/comm/threads.hpp>
+#include <cohort/device/cores.hpp>
 #include <cohort/device/cuda/context.hpp>
 #include <cohort/device/cuda/event.hpp>
 #include <cohort/device/cuda/plan_stream.hpp>
