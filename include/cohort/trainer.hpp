@@ -71,7 +71,7 @@ template <class... Ps> consteval bool explain_hooks() {
 template <class Model, class Loss, class... Ps> consteval bool explain() {
   if constexpr (holds_refused<Model>()) {
     return true;
-  } else if constexpr (!Layer<Model>) {
+  } else if constexpr (!Layer<Model, home_of<Model, Loss>>) {
     return explain_layer<typename decltype(wrong_layer<Model>())::type>();
   } else if constexpr (!HasParameters<Model>) {
     static_assert(HasParameters<Model>,
@@ -81,9 +81,9 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
     static_assert(HasTrainedParameters<Model>,
                   "cohort: every parameter of the model is frozen, so there is nothing to train. "
                   "Take nn::Frozen off a layer. [cohort/nn/frozen.hpp]");
-  } else if constexpr (!LossFor<Loss, Model>) {
+  } else if constexpr (!LossFor<Loss, Model, home_of<Model, Loss>>) {
     static_assert(
-        LossFor<Loss, Model>,
+        (LossFor<Loss, Model, home_of<Model, Loss>>),
         "cohort: the second argument of Trainer is not a loss for this model's output. Use "
         "nn::CrossEntropy, nn::MeanSquaredError, or a type with Target, forward and evaluate. "
         "[cohort/concepts/loss.hpp]");
@@ -116,6 +116,52 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
         "Groups<One> if that is meant. [cohort/policies/groups.hpp]");
   }
   return true;
+}
+
+template <class L, bool on_host> struct NoBodyOn {
+  static void say() {
+    static_assert(
+        never<L>,
+        "cohort: this layer has no body for GPUs: its forward or backward takes "
+        "Tensor<const T, C>, which is the host's, or not the compute type. Write "
+        "Tensor<const T, C, Where> and call functions of cohort::ops, or add a forward and "
+        "a backward over Tensor<const T, C, OnGpu>. [docs/gpu.md]");
+  }
+};
+template <class L> struct NoBodyOn<L, true> {
+  static void say() {
+    static_assert(
+        never<L>,
+        "cohort: this layer has a body for GPUs only, in this compute type. Run it on one "
+        "(launch<Nccl>, or Run::on<Cuda>), or add a forward and a backward over "
+        "Tensor<const T, C>. [docs/gpu.md]");
+  }
+};
+template <class Loss> struct NoLossOn {
+  static void say() {
+    static_assert(
+        never<Loss>,
+        "cohort: the loss has no body for this device. For both write Tensor<const T, C, Where>; "
+        "on "
+        "a GPU dy is a Tensor<T, C, OnGpu>, totals are ops::LossOnDevice, and the scale of "
+        "DynamicLossScale is a const float*. [docs/gpu.md]");
+  }
+};
+
+/// The plan of a model on a device; says one sentence and gives RefusedPlan where the model or the loss has
+/// no body for it.
+template <class Model, class Loss, class Slots, class Device> consteval auto planned_on() {
+  using T = typename Slots::precision::compute;
+  if constexpr (!Layer<Model, Device, T>) {
+    said<NoBodyOn<typename decltype(wrong_layer<Model, Device, T>())::type, on_host<Device>>>();
+    return std::type_identity<RefusedPlan>{};
+  } else if constexpr (!LossFor<Loss, Model, Device, T> ||
+                       (Slots::scaling::scales && !ScalableLoss<Loss, Model, Device, T>)) {
+    said<NoLossOn<Loss>>();
+    return std::type_identity<RefusedPlan>{};
+  } else {
+    return std::type_identity<Plan<Model, Loss, Slots, Device>>{};
+  }
 }
 }  // namespace detail
 
@@ -151,8 +197,10 @@ requires Trainable<Model, Loss, Ps...>
 struct Trainer<Model, Loss, Ps...> {
   using slots = detail::slots_of<detail::ChosenPolicies<Ps...>>;
   /// The plan for a device: where scratch and staging differ, bytes do.
-  template <class Device> using plan_on = Plan<Model, Loss, slots, Device>;
-  using plan_type = plan_on<DefaultCpu>;
+  template <class Device>
+  using plan_on = typename decltype(detail::planned_on<Model, Loss, slots, Device>())::type;
+  /// The CPU's plan, or a GPU's where a layer of the model has a body for GPUs only.
+  using plan_type = plan_on<detail::home_of<Model, Loss>>;
   using options = Options<slots>;
   template <class World> using device_of = typename detail::device_of_world<World>::type;
   template <class World, class Device = device_of<World>>
@@ -193,7 +241,13 @@ struct Trainer<Model, Loss, Ps...> {
                   "cohort: DetectAnomaly looks at gradients in the host's memory, and a GPU's are "
                   "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
                   "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
-    if constexpr (!sees_the_work || !is_told || !looks_at_the_host)
+    constexpr bool has_bodies = !std::is_same_v<plan_on<D>, detail::RefusedPlan>;
+    constexpr bool may_run = sees_the_work && is_told && looks_at_the_host && has_bodies;
+    constexpr bool has_device = detail::runs_on<D>;
+    static_assert(!may_run || has_device,
+                  "cohort: a run on a GPU takes a header of its own. Add #include "
+                  "<cohort/cuda.hpp> and compile the file with nvcc. [docs/gpu.md]");
+    if constexpr (!may_run || !has_device)
       return detail::RefusedRun{};
     else
       return execution<World, D>(world, options);

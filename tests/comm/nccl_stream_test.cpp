@@ -43,7 +43,7 @@ TEST_CASE_TEMPLATE("all_reduce: every rank holds the same bits, those of a sum o
       on_gpus(ranks, [&](Nccl& world) {
         Rank self(world);
         const auto mine = values<T>(world.rank(), count);
-        OnGpu<T> array(mine, self.native());
+        GpuArray<T> array(mine, self.native());
         self.comm.all_reduce(array.data(), count);
         of_rank[static_cast<std::size_t>(world.rank())] = array.get(self.comm, self.native());
       });
@@ -68,7 +68,7 @@ TEST_CASE_TEMPLATE("reduce_scatter: rank r holds the r-th part of the sum, also 
         const std::size_t all = count * static_cast<std::size_t>(ranks);
         const std::size_t first = count * static_cast<std::size_t>(world.rank());
         const auto mine = values<T>(world.rank(), all);
-        OnGpu<T> in(mine, self.native()), out(count);
+        GpuArray<T> in(mine, self.native()), out(count);
         self.comm.reduce_scatter(in.data(), out.data(), count);
         const auto apart = out.get(self.comm, self.native());
         wrong.unless(same_bits(in.get(self.comm, self.native()), mine));
@@ -101,7 +101,7 @@ TEST_CASE_TEMPLATE("all_gather: all parts in rank order, also in place", T, floa
           expected.insert(expected.end(), part.begin(), part.end());
         }
         const std::size_t first = count * static_cast<std::size_t>(world.rank());
-        OnGpu<T> in(mine, self.native()), apart(expected.size()), in_place(expected.size());
+        GpuArray<T> in(mine, self.native()), apart(expected.size()), in_place(expected.size());
         in_place.put(mine, self.native(), first);
         self.comm.all_gather(static_cast<const T*>(in.data()), apart.data(), count);
         self.comm.all_gather(static_cast<const T*>(in_place.data() + first), in_place.data(),
@@ -126,7 +126,7 @@ TEST_CASE_TEMPLATE("broadcast: every rank holds the root's array, for every root
       for (int root = 0; root < ranks; ++root) {
         for (std::size_t count : {0, 1, 9000}) {
           const auto mine = values<T>(world.rank(), count);
-          OnGpu<T> array(mine, self.native());
+          GpuArray<T> array(mine, self.native());
           self.comm.broadcast(array.data(), count, root);
           wrong.unless(same_bits(array.get(self.comm, self.native()), values<T>(root, count)));
         }
@@ -142,8 +142,8 @@ TEST_CASE("calls: the function, count, type, root and stream that were named; su
   std::vector<nccl_double::Call> expected;
   on_gpus(2, [&](Nccl& world) {
     Rank self(world);
-    OnGpu<float> a(64);
-    OnGpu<bf16> b(64);
+    GpuArray<float> a(64);
+    GpuArray<bf16> b(64);
     self.comm.all_reduce(a.data(), 64);
     self.comm.reduce_scatter(b.data(), b.data() + 32 * world.rank(), 32);
     self.comm.all_gather(static_cast<const bf16*>(b.data()) + 32 * world.rank(), b.data(), 32);
@@ -178,7 +178,7 @@ TEST_CASE("groups: as many collectives, on several streams and communicators, as
       NcclStream there = world.on(other.native());
       NcclStream pair = self.comm.split(world.rank() / 2, world.rank());
       const auto mine = values<float>(world.rank(), 300);
-      OnGpu<float> a(mine, self.native()), b(mine, other.native()), c(mine, self.native());
+      GpuArray<float> a(mine, self.native()), b(mine, other.native()), c(mine, self.native());
       NcclGroup group(self.comm);
       self.comm.all_reduce(group, a.data(), 300);
       there.all_reduce(group, b.data(), 300);
@@ -227,7 +227,7 @@ TEST_CASE(
     std::vector<std::vector<float>> inputs;
     for (int k = 0; k < 10; ++k)
       inputs.push_back(std::vector<float>(100, static_cast<float>(k + world.rank())));
-    OnGpu<float> array(100);
+    GpuArray<float> array(100);
     std::vector<std::vector<float>> outputs(10, std::vector<float>(100));
     for (std::size_t k = 0; k < 10; ++k) {  // the host never waits in between
       array.put(inputs[k], self.native());
@@ -250,7 +250,7 @@ TEST_CASE(
   on_gpus(3, [&](Nccl& world) {
     Rank self(world), other(world);
     const auto mine = values<double>(world.rank(), 50);
-    OnGpu<double> a(mine, self.native()), b(mine, other.native());
+    GpuArray<double> a(mine, self.native()), b(mine, other.native());
     for (int k = 0; k < 20; ++k) {
       self.comm.all_reduce(a.data(), 1);
       other.comm.all_reduce(b.data(), 1);
@@ -282,7 +282,7 @@ TEST_CASE(
                  group.stream() == self.native());
     wrong.unless(members[static_cast<std::size_t>(group.rank())] == world.rank());
     const auto mine = values<float>(world.rank(), 300);
-    OnGpu<float> array(mine, self.native());
+    GpuArray<float> array(mine, self.native());
     group.all_reduce(array.data(), 300);
     const auto sum = array.get(group, self.native());
     for (std::size_t i = 0; i < 300; ++i) wrong.unless(is_sum(sum[i], members, i));
@@ -292,7 +292,7 @@ TEST_CASE(
       return equal_keys.duplicate();
     }();
     const std::vector<std::int32_t> ones{1};
-    OnGpu<std::int32_t> one(ones, self.native());
+    GpuArray<std::int32_t> one(ones, self.native());
     inner.all_reduce(one.data(), 1);
     wrong.unless(one.get(inner, self.native())[0] == 7);
     NcclStream alone = group.split(group.rank(), 0);
@@ -318,7 +318,7 @@ TEST_CASE("split: a negative color is refused by name; so is a root that is no r
 
 /// A step of all kinds of calls, in which here(p) may throw at point p.
 template <class Here>
-void step(Nccl& world, Rank& self, NcclStream& pair, OnGpu<float>& array, Here here) {
+void step(Nccl& world, Rank& self, NcclStream& pair, GpuArray<float>& array, Here here) {
   here(0);
   self.comm.all_reduce(array.data(), 500);
   here(1);
@@ -343,7 +343,7 @@ TEST_CASE(
       Outcome seen;
       observe(seen, ranks, [&](Nccl& world) {
         Rank self(world);
-        OnGpu<float> array(500);
+        GpuArray<float> array(500);
         NcclStream pair = self.comm.split(world.rank() % 2, 0);
         for (int k = 0;; ++k) {
           step(world, self, pair, array, [&](int p) {
@@ -376,7 +376,7 @@ TEST_CASE(
     Outcome seen;
     const auto body = [&](Nccl& world) {
       Rank self(world);
-      OnGpu<float> array(64);
+      GpuArray<float> array(64);
       world.barrier();  // the first
       seen.mark();
       for (int k = 0; k < 7; ++k) self.comm.all_reduce(array.data(), 64);
@@ -408,7 +408,7 @@ TEST_CASE(
     Outcome seen;
     as_processes(seen, 2, [&](Nccl& world) {
       Rank self(world);
-      OnGpu<float> array(64);
+      GpuArray<float> array(64);
       for (;;) {
         self.comm.all_reduce(array.data(), 64);
         self.comm.synchronize();
@@ -433,7 +433,7 @@ TEST_CASE("errors that a call returns: InvalidInput for wrong use, else Error; t
       Outcome seen;
       observe(seen, 2, [&](Nccl& world) {
         Rank self(world);
-        OnGpu<float> array(64);
+        GpuArray<float> array(64);
         world.barrier();
         if (world.rank() == 1) nccl_double::fail(function, error);
         for (;;) {
@@ -461,7 +461,7 @@ TEST_CASE(
   Outcome seen;
   observe(seen, 3, [&](Nccl& world) {
     Rank self(world);
-    OnGpu<float> array(64);
+    GpuArray<float> array(64);
     self.comm.all_reduce(array.data(), 64);
     self.comm.synchronize();
     seen.mark();
@@ -487,7 +487,7 @@ TEST_CASE("a rank may return as soon as it queued its last collective: it is don
     on_gpus(3, [&](Nccl& world) {
       const std::vector<float> ones(64, 1.0f);
       cuda::Stream stream;
-      OnGpu<float> array(ones, stream.native());
+      GpuArray<float> array(ones, stream.native());
       NcclStream comm = world.on(stream.native());
       if (world.rank() == trial % 3) cuda_double::delay(stream.native(), 3ms);
       comm.all_reduce(array.data(), 64);
@@ -504,7 +504,7 @@ TEST_CASE("slow but within the limit never sets a timeout off") {
       3,
       [&](Nccl& world) {
         Rank self(world);
-        OnGpu<float> array(64);
+        GpuArray<float> array(64);
         cuda_double::delay(self.native(), std::chrono::microseconds(400 * world.rank()));
         for (int k = 0; k < 50; ++k) {
           self.comm.all_reduce(array.data(), 64);
@@ -520,7 +520,7 @@ TEST_CASE("abort: any thread may call it, on its own thread a rank's communicato
     Outcome seen;
     observe(seen, 3, [&](Nccl& world) {
       Rank self(world);
-      OnGpu<float> array(64);
+      GpuArray<float> array(64);
       std::jthread other([&] {
         if (world.rank() != trial % 3) return;
         std::this_thread::sleep_for(std::chrono::microseconds(200 * trial));
@@ -537,7 +537,7 @@ TEST_CASE("abort: any thread may call it, on its own thread a rank's communicato
   Outcome seen;
   observe(seen, 2, [&](Nccl& world) {
     Rank self(world);
-    OnGpu<float> array(64);
+    GpuArray<float> array(64);
     self.comm.all_reduce(array.data(), 64);
     if (world.rank() == 1) nccl_double::hang(2, 1, 3);
     world.barrier();
@@ -558,7 +558,7 @@ TEST_CASE("a failed world stays failed: catching the error does not revive it") 
   Outcome seen;
   observe(seen, 2, [&](Nccl& world) {
     Rank self(world);
-    OnGpu<float> array(64);
+    GpuArray<float> array(64);
     if (world.rank() == 1) throw Boom("once");
     CHECK_THROWS_AS(
         for (;;) {
@@ -593,7 +593,7 @@ TEST_CASE(
         seen, ranks,
         [&](Nccl& world) {
           Rank self(world);
-          OnGpu<float> array(500);
+          GpuArray<float> array(500);
           NcclStream pair = self.comm.split(world.rank() % 2, 0);
           for (int k = 0; k < 3; ++k) {
             step(world, self, pair, array, [&](int p) {

@@ -370,7 +370,7 @@ TEST_CASE("Axes: HybridShard's two axes are made of a stream's groups") {
     Axes<NcclStream> axes(comm, 2);
     wrong.unless(axes.shard(comm).size() == 2 && axes.shard(comm).rank() == world.rank() % 2);
     const auto mine = values<double>(world.rank(), 9);
-    OnGpu<double> array(mine, stream.native());
+    GpuArray<double> array(mine, stream.native());
     axes.replicate(comm).all_reduce(array.data(), 9);
     const auto sum = array.get(comm, stream.native());
     const int column = world.rank() % 2;

@@ -20,7 +20,7 @@ namespace {
 template <class T, int Levels> void check(int ranks, std::size_t count, int outs, bool packed) {
   cuda::Stream stream;
   std::vector<std::vector<T>> inputs;
-  std::vector<OnGpu<T>> arrays, results;
+  std::vector<GpuArray<T>> arrays, results;
   for (int r = 0; r < ranks; ++r) inputs.push_back(values<T>(r, count));
   for (int r = 0; r < ranks; ++r)
     arrays.emplace_back(inputs[static_cast<std::size_t>(r)], stream.native());
@@ -71,8 +71,8 @@ TEST_CASE("SumRanks: integers wrap, infinities stay, arguments fit a launch") {
   cuda::Stream stream;
   const std::vector<std::int32_t> high{std::numeric_limits<std::int32_t>::max()}, one{1};
   const std::vector<float> infinite{std::numeric_limits<float>::infinity()}, finite{-3.0f};
-  OnGpu<std::int32_t> a(high, stream.native()), b(one, stream.native());
-  OnGpu<float> c(infinite, stream.native()), d(finite, stream.native());
+  GpuArray<std::int32_t> a(high, stream.native()), b(one, stream.native());
+  GpuArray<float> c(infinite, stream.native()), d(finite, stream.native());
   cuda::launch(Cuda{.stream = stream.native()}, 1,
                cuda::SumRanks<std::int32_t, 4>{{a.data(), b.data()}, {a.data()}, 2, 1, 1, true});
   cuda::launch(Cuda{.stream = stream.native()}, 1,

@@ -44,7 +44,7 @@ template <class F> void run(const LaunchOptions& options, F f) {
 }
 
 /// Calls on_cpu(world) and on_gpu(world, self) on every rank: both must return the same bits.
-template <class T, class OnCpu, class OnGpu> void same(int ranks, OnCpu on_cpu, OnGpu on_gpu) {
+template <class T, class Host, class Gpu> void same(int ranks, Host on_cpu, Gpu on_gpu) {
   Wrong wrong;
   run({.ranks = ranks}, [&](Threads& world, Rank& self) {
     const std::vector<T> expected = on_cpu(world), got = on_gpu(world, self);
@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE(
         same<T>(ranks, reduced, [&](Threads& world, Rank& self) {
           std::vector<T> mine(offset), theirs = values<T>(world.rank(), count);
           mine.insert(mine.end(), theirs.begin(), theirs.end());
-          OnGpu<T> array(mine, self.native());
+          GpuArray<T> array(mine, self.native());
           self.comm.all_reduce(array.data() + offset, count);
           auto all = array.get(self.comm, self.native());
           all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(offset));
@@ -86,13 +86,13 @@ TEST_CASE_TEMPLATE(
       };
       same<T>(ranks, scattered, [&](Threads& world, Rank& self) {
         const auto mine = values<T>(world.rank(), all);
-        OnGpu<T> in(mine, self.native()), out(count);
+        GpuArray<T> in(mine, self.native()), out(count);
         self.comm.reduce_scatter(static_cast<const T*>(in.data()), out.data(), count);
         return out.get(self.comm, self.native());
       });
       same<T>(ranks, scattered, [&](Threads& world, Rank& self) {
         const auto mine = values<T>(world.rank(), all);
-        OnGpu<T> in(mine, self.native());
+        GpuArray<T> in(mine, self.native());
         const std::size_t first = count * static_cast<std::size_t>(world.rank());
         self.comm.reduce_scatter(static_cast<const T*>(in.data()), in.data() + first, count);
         const auto here = in.get(self.comm, self.native());
@@ -116,13 +116,13 @@ TEST_CASE_TEMPLATE("all_gather, broadcast: the bytes of Threads, also in place",
       };
       same<T>(ranks, gathered, [&](Threads& world, Rank& self) {
         const auto mine = values<T>(world.rank(), count);
-        OnGpu<T> in(mine, self.native()), out(count * static_cast<std::size_t>(ranks));
+        GpuArray<T> in(mine, self.native()), out(count * static_cast<std::size_t>(ranks));
         self.comm.all_gather(static_cast<const T*>(in.data()), out.data(), count);
         return out.get(self.comm, self.native());
       });
       same<T>(ranks, gathered, [&](Threads& world, Rank& self) {
         const auto mine = values<T>(world.rank(), count);
-        OnGpu<T> out(count * static_cast<std::size_t>(ranks));
+        GpuArray<T> out(count * static_cast<std::size_t>(ranks));
         const std::size_t first = count * static_cast<std::size_t>(world.rank());
         out.put(mine, self.native(), first);
         self.comm.all_gather(static_cast<const T*>(out.data() + first), out.data(), count);
@@ -133,7 +133,7 @@ TEST_CASE_TEMPLATE("all_gather, broadcast: the bytes of Threads, also in place",
             ranks, [&](Threads&) { return values<T>(root, count); },
             [&](Threads& world, Rank& self) {
               const auto mine = values<T>(world.rank(), count);
-              OnGpu<T> array(mine, self.native());
+              GpuArray<T> array(mine, self.native());
               self.comm.broadcast(array.data(), count, root);
               return array.get(self.comm, self.native());
             });
@@ -153,7 +153,7 @@ TEST_CASE(
       std::vector<std::vector<float>> inputs;
       for (int k = 0; k < 8; ++k)
         inputs.push_back(std::vector<float>(3000, static_cast<float>(k + world.rank())));
-      OnGpu<float> array(3000), parts(1000), gathered(3000);
+      GpuArray<float> array(3000), parts(1000), gathered(3000);
       std::vector<std::vector<float>> outputs(8, std::vector<float>(3000));
       for (std::size_t k = 0; k < 8; ++k) {
         array.put(inputs[k], self.native());
@@ -184,7 +184,7 @@ TEST_CASE(
       if (world.rank() == late) cuda_double::delay(self.native(), 2ms);
       const std::vector<float> mine(3000, 1.0f), poison(3000, -1.0f);
       std::vector<float> sum(3000);
-      OnGpu<float> array(mine, self.native()), parts(1000);
+      GpuArray<float> array(mine, self.native()), parts(1000);
       self.comm.all_reduce(array.data(), 3000);
       cuda::check(
           cudaMemcpyAsync(sum.data(), array.data(), 12000, cudaMemcpyDeviceToHost, self.native()));
@@ -221,7 +221,8 @@ TEST_CASE("split, duplicate: groups of ranks, and a second stream of the same ra
   run({.ranks = 4}, [&](Threads& world, Rank& self) {
     Axes<SharedGpu> axes(self.comm, 2);
     const auto mine = values<double>(world.rank(), 99);
-    OnGpu<double> rows(mine, self.native()), columns(mine, self.native()), all(mine, self.native());
+    GpuArray<double> rows(mine, self.native()), columns(mine, self.native()),
+        all(mine, self.native());
     axes.shard(self.comm).all_reduce(rows.data(), 99);
     axes.replicate(self.comm).all_reduce(columns.data(), 99);
     SharedGpu again = self.comm.duplicate();
@@ -258,7 +259,7 @@ TEST_CASE("Mismatch: on every rank, with both calls, before anything is queued")
   Wrong written;
   observe(seen, {.ranks = 3}, [&](Threads& world, Rank& self) {
     const std::vector<float> sevens(300, 7);
-    OnGpu<float> array(sevens, self.native());
+    GpuArray<float> array(sevens, self.native());
     try {
       world.rank() == 2 ? self.comm.broadcast(array.data(), 300, 1)
                         : self.comm.all_reduce(array.data(), 300);
@@ -285,7 +286,7 @@ TEST_CASE(
     Outcome seen;
     observe(seen, {.ranks = ranks}, [&](Threads& world, Rank& self) {
       for (int k = 0; k < 50; ++k) {
-        OnGpu<float> array(2000), part(2000 / static_cast<std::size_t>(ranks));  // come and go
+        GpuArray<float> array(2000), part(2000 / static_cast<std::size_t>(ranks));  // come and go
         for (int p = 0; p < 4; ++p) {
           if (world.rank() == thrower && k == 2 && p == point) {
             seen.mark();
@@ -321,7 +322,7 @@ TEST_CASE("abort at any time: peers that are queueing are done before a rank fre
         self.comm.abort(std::make_exception_ptr(Boom("stop")));
       });
       for (;;) {
-        OnGpu<float> array(3000);
+        GpuArray<float> array(3000);
         self.comm.all_reduce(array.data(), 3000);
         cuda::check(cudaStreamSynchronize(self.native()));
       }
@@ -335,7 +336,7 @@ TEST_CASE("Timeout, bad roots and too many ranks are said as Threads says them")
   const Machine machine;
   Outcome seen;
   observe(seen, {.ranks = 3, .timeout = 200ms}, [&](Threads& world, Rank& self) {
-    OnGpu<float> array(10);
+    GpuArray<float> array(10);
     CHECK_THROWS_AS(self.comm.broadcast(array.data(), 1, 3), InvalidInput);
     if (world.rank() == 2) std::this_thread::sleep_for(600ms);
     self.comm.all_reduce(array.data(), 10);

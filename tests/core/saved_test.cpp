@@ -92,3 +92,29 @@ TEST_CASE("saved: nested values keep their types, names and places") {
   CHECK(outer["inner"_p].saved["x"_p].data == values);
   CHECK(outer["x"_p].data == nullptr);
 }
+
+// Whether a result may be overwritten: Fresh and Alias have some width; Wide is another one.
+template <class R> constexpr bool may_be_overwritten = cohort::detail::lets_go<R>::value;
+using Wide = Tensor<float, Fresh::extent + 1>;
+using WideAlias = Tensor<const float, Wide::extent>;
+template <class Y, class... S>
+using Result = Returned<Y, Saved<cohort::detail::Item<Name<"k">, S>...>>;
+
+static_assert(may_be_overwritten<Result<Wide, Alias>> && may_be_overwritten<Result<Wide, Tokens>>);
+static_assert(may_be_overwritten<Returned<Wide, Saved<>>>);
+static_assert(!may_be_overwritten<Result<Fresh, Alias>>);            // it may have been kept
+static_assert(!may_be_overwritten<Result<Wide, Alias, WideAlias>>);  // or so
+static_assert(!may_be_overwritten<
+              Result<Wide, Returned<Alias, Saved<cohort::detail::Item<Name<"x">, WideAlias>>>>>);
+static_assert(!may_be_overwritten<Result<WideAlias, Alias>>);  // somebody else's
+// Of a chain the last one answers, whatever the others hold; also in chains and arrays within it.
+template <class... S> using Chain = Returned<WideAlias, SavedTuple<S...>>;
+using First = Result<Wide, WideAlias>;
+static_assert(may_be_overwritten<Chain<First, Result<Wide, Alias>>>);
+static_assert(!may_be_overwritten<Chain<Result<Wide, Alias>, First>>);
+static_assert(!may_be_overwritten<Chain<Result<Wide, Alias>, Result<WideAlias, Alias>>>);
+static_assert(may_be_overwritten<Chain<First, Chain<First, Result<Wide, Alias>>>>);
+static_assert(
+    may_be_overwritten<Chain<First, Returned<WideAlias, SavedArray<Result<Wide, Alias>, 3>>>>);
+static_assert(!may_be_overwritten<Chain<First, Returned<WideAlias, SavedArray<First, 3>>>>);
+static_assert(!may_be_overwritten<cohort::detail::Refused>);

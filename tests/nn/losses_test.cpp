@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/nn/losses_test.cpp: losses against PyTorch: sums, weights, gradients of sums.
 #include <doctest/doctest.h>
+
 #include <cohort/concepts/loss.hpp>
 #include <cohort/nn/losses.hpp>
+#include <cstring>
 
 #include "support.hpp"
 
@@ -125,6 +127,37 @@ TEST_CASE("losses: the announced bytes are those of one gradient") {
         Tensor<float, 13>::bytes({3, 5}));
   CHECK(nn::MeanSquaredError<5>::gradient_bytes<ModelOf<5>, double>({3, 5}) ==
         Tensor<double, 5>::bytes({3, 5}));
+}
+
+/// The loss's gradient over its output has the bits of the one beside it, and no memory.
+template <class Loss, int C, class T, class Target>
+void check_over_output(std::vector<T> x, Target target) {
+  static_assert(OverwritesOutput<Loss, ModelOf<C>, DefaultCpu, T>);
+  Run<Loss, C, T> beside{target.rows};
+  const auto expected =
+      Loss::forward(beside.train, Tensor<const T, C>{x.data(), target.rows}, target, 0.5f);
+  const std::vector<T> dy(expected.dy.data, expected.dy.data + expected.dy.size());
+  const std::size_t used = beside.results.used();
+  const auto over = Loss::forward(beside.train, Tensor<T, C>{x.data(), target.rows}, target, 0.5f);
+  CHECK(over.dy.data == x.data());
+  CHECK(beside.results.used() == used);
+  CHECK(std::memcmp(x.data(), dy.data(), dy.size() * sizeof(T)) == 0);
+  CHECK(over.total.sum == expected.total.sum);
+}
+TEST_CASE_TEMPLATE("losses: the gradient over the output is the one beside it", T, float, double,
+                   bf16) {
+  std::vector<T> x(10 * 13);
+  std::vector<accumulator_t<T>> t(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = T(float((i * 37) % 29) / 8 - 1.5f);
+    t[i] = accumulator_t<T>(int(i % 5) - 2);
+  }
+  std::vector<int> labels{0, 12, 5, -100, 7, 3, 3, 11, 1, 9}, few{0, 10, 5, -100, 7, 3, 3, 9, 1, 2};
+  const Rows rows{10, 1};
+  check_over_output<nn::CrossEntropy, 13>(x, Tokens{labels.data(), rows});
+  check_over_output<nn::CrossEntropyOver<11>, 13>(x, Tokens{few.data(), rows});
+  check_over_output<nn::MeanSquaredError<13>, 13>(
+      x, Tensor<const accumulator_t<T>, 13>{t.data(), rows});
 }
 
 TEST_CASE_TEMPLATE("losses: 16-bit outputs: totals in fp64, a scaled gradient rounded once", T,

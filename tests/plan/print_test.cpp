@@ -51,10 +51,10 @@ memory on each rank
    gradients                 3072 B     3.00 KiB
    optimizer                 6144 B     6.00 KiB
    tables                      64 B         64 B
-   activations               4224 B     4.12 KiB
+   activations               2496 B     2.44 KiB
    backward                   384 B        384 B
    scratch                      0 B          0 B
-   total                    16960 B    16.56 KiB
+   total                    15232 B    14.88 KiB
 )");
   // clang-format on
 }

@@ -141,7 +141,7 @@ template <class Case> void check_calls_of(int ranks) {
   using Run = RunOf<Case>;
   constexpr int steps = 2;
   std::vector<Collective> expected,
-      formation{{CollectiveKind::all_gather, DType::i64, 3, 0},  // plan and options
+      formation{{CollectiveKind::all_gather, DType::i64, 7, 0},  // plan and options
                 {CollectiveKind::broadcast, DType::f32,
                  Run::plan_type::layout.size + Run::plan_type::layout.frozen, 0}};  // parameters
   for (int step = 0; step < steps; ++step)
@@ -207,12 +207,12 @@ template <class Case> void check_peak_of(int ranks) {
     CHECK(inline_stream.peaks[r] == planned);
     CHECK(inline_stream.lives[r] == planned);
   }
-  // Before its arenas a rank holds two numbers of every rank for a moment. A worker adds what
+  // Before its arenas a rank holds seven numbers of every rank for a moment. A worker adds what
   // std::thread keeps for it, a table and our one pointer; apart from that, its stack and the
   // loader's block of thread-local storage are the system's.
   setup.stream = StreamMode::worker;
   const Taken worker = taken_by<Run>(ranks, options_of<Run, Case>(setup));
-  const std::int64_t compared = 3 * ranks * 8, thread = 2 * sizeof(void*);
+  const std::int64_t compared = 7 * ranks * 8, thread = 2 * sizeof(void*);
   CHECK(worker.ours == ranks * (planned + compared + thread));
 }
 

@@ -121,7 +121,7 @@ TEST_CASE("Replicate: a late update on any rank changes no bit") {
 // ---------------------------------------------------------------- forming
 
 TEST_CASE("sharded: forming exchanges plan and options; whole parameters are also broadcast") {
-  const Call agreement{{CollectiveKind::all_gather, DType::i64, 3, 0}, 3};
+  const Call agreement{{CollectiveKind::all_gather, DType::i64, 7, 0}, 3};
   const Setup setup{.ranks = 3};
   const auto full = train_sharded<Two<FullShard>, Case>(setup);
   const auto zero_1 = train_sharded<Two<ShardOptimizer>, Case>(setup);

@@ -523,4 +523,68 @@ TEST_CASE("step: units called in declared order pass, out of order they are name
   CHECK_THROWS_AS(step_two_chains<true>(), ContractBroken);
 }
 
+/// Cross entropy whose gradient has memory of its own: that it may overwrite is not inherited.
+struct Beside : nn::CrossEntropy {};
+template <class Case, class Loss, class... Ps>
+using RunWith = Trainer<typename Case::Model, Loss, ClipGradNorm, Ps...>;
+
+template <class Case, class... Ps> void check_in_place() {
+  using InPlace = RunWith<Case, nn::CrossEntropy, Ps...>;
+  using Own = RunWith<Case, Beside, Ps...>;
+  static_assert(InPlace::plan_type::loss_in_place && !Own::plan_type::loss_in_place);
+  static_assert(!RunWith<Case, nn::CrossEntropy, Ps..., DetectAnomaly>::plan_type::loss_in_place);
+  constexpr Sizes sizes{.ranks = 2, .batch = 6, .tokens = Case::tokens};
+  constexpr Rows rows{6 / InPlace::plan_type::micro_batches, Case::tokens};
+  static_assert(
+      InPlace::plan.memory(sizes).activations +
+          Case::Model::Output::template bytes<typename InPlace::plan_type::compute>(rows) ==
+      Own::plan.memory(sizes).activations);
+  const Setup setup{.ranks = 2, .each = 6, .steps = 4};
+  const auto own = train<Own, Case>(setup);
+  CHECK(all_same(train<InPlace, Case>(setup), own[0]));
+}
+TEST_CASE("loss: written over an output that nobody keeps, with the bits of one beside it") {
+  check_in_place<zoo::TiedGptCase>();
+  check_in_place<zoo::TiedGptCase, DataParallel<FullShard>, GradAccum<3>, MixedPrecision<bf16>>();
+}
+/// y = x x; keeps y as twice as many rows of half as many features, which no type shows.
+struct KeepsFolded {
+  using Input = Features<4>;
+  using Output = Features<4>;
+  template <class T> static auto forward(auto& ctx, const auto&, Tensor<const T, 4> x) {
+    const auto y = ctx.like(x);
+    y.map() = x.map().cwiseAbs2();
+    const Tensor<const T, 2> folded{y.data, {x.rows.samples, 2 * x.rows.tokens}};
+    return Out{y, keep(ctx, "y"_p = folded)};
+  }
+  template <class T>
+  static auto backward(auto& ctx, const auto&, const auto& s, Tensor<const T, 4> dy, const auto&) {
+    const Tensor<const T, 4> y{s["y"_p].data, dy.rows};
+    const auto dx = ctx.like(dy);
+    dx.map() = 2 * y.map().cwiseSqrt().cwiseProduct(dy.map());
+    return dx;
+  }
+};
+static_assert(Layer<KeepsFolded>);
+template <class Loss>
+using FoldedRun = Trainer<nn::Sequential<nn::Linear<3, 4>, KeepsFolded>, Loss>;
+TEST_CASE("loss: an output that is kept in another shape is not written over") {
+  static_assert(FoldedRun<nn::CrossEntropy>::plan_type::loss_in_place);
+  const std::vector<float> x(6, 0.5f);
+  const std::vector<int> y{1, 3};
+  const auto step = [&]<class Run>(std::type_identity<Run>) {
+    launch<Threads>({.ranks = 1}, [&](Threads& world) {
+      auto run = Run::on(world, {.seed = 1, .batch = 2});
+      run.step({x.data(), {2}}, {y.data(), {2}});
+    });
+  };
+  CHECK_THROWS_WITH_AS(step(std::type_identity<FoldedRun<nn::CrossEntropy>>{}),
+                       doctest::Contains("keeps the model's output in another shape"),
+                       ContractBroken);
+  step(std::type_identity<FoldedRun<Beside>>{});
+}
+// ReLU<4> keeps what goes in and gives as many features: their places cannot be told apart by type.
+using KeepsItsWidth = nn::Sequential<nn::Linear<3, 4>, nn::ReLU<4>>;
+static_assert(!Trainer<KeepsItsWidth, nn::CrossEntropy>::plan_type::loss_in_place);
+
 }  // namespace

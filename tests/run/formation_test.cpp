@@ -48,21 +48,26 @@ template <class Change> std::vector<std::string> mismatch_of(int odd_rank, Chang
 }
 
 TEST_CASE("Run::on: ranks with different hyperparameters all refuse, before step 0") {
-  const std::vector<std::function<void(Run::options&)>> changes = {
-      [](auto& o) { o.seed = 6; },
-      [](auto& o) { o.learning_rate = std::nextafter(o.learning_rate, 1.0); },
-      [](auto& o) { o.optimizer.beta1 = 0.8; },
-      [](auto& o) { o.optimizer.beta2 = 0.95; },
-      [](auto& o) { o.optimizer.epsilon = 1e-7; },
-      [](auto& o) { o.optimizer.weight_decay = 0; },
-      [](auto& o) { o.schedule.warmup_steps = 1; },
-      [](auto& o) { o.schedule.min_learning_rate = 1e-5; },
-      [](auto& o) { o.clip.max_norm = 2; }};
-  for (const auto& change : changes) {
+  struct Change {
+    std::string named;
+    std::function<void(Run::options&)> make;
+  };
+  const std::vector<Change> changes = {
+      {"options.seed (", [](auto& o) { o.seed = 6; }},
+      {"options.learning_rate (",
+       [](auto& o) { o.learning_rate = std::nextafter(o.learning_rate, 1.0); }},
+      {"options.optimizer:", [](auto& o) { o.optimizer.beta1 = 0.8; }},
+      {"options.optimizer:", [](auto& o) { o.optimizer.beta2 = 0.95; }},
+      {"options.optimizer:", [](auto& o) { o.optimizer.epsilon = 1e-7; }},
+      {"options.optimizer:", [](auto& o) { o.optimizer.weight_decay = 0; }},
+      {"options.schedule:", [](auto& o) { o.schedule.warmup_steps = 1; }},
+      {"options.schedule:", [](auto& o) { o.schedule.min_learning_rate = 1e-5; }},
+      {"options.clip:", [](auto& o) { o.clip.max_norm = 2; }}};
+  for (const auto& [named, change] : changes) {
     for (int odd : {0, 1, 2}) {
       const std::string other = odd == 2 ? "2" : "1";
       for (const std::string& e : mismatch_of(odd, change)) {
-        CHECK(e.find("ranks 0 and " + other + " have different options") != std::string::npos);
+        CHECK(e.find("ranks 0 and " + other + " have different " + named) != std::string::npos);
       }
     }
   }

@@ -55,7 +55,8 @@ template <class Run, class Case> std::vector<Seen> seen(const Setup& setup) {
           const auto x = batch.x().samples(first, setup.each);
           const auto y = batch.y().samples(first, setup.each);
           mine.times.push_back(run.step(x, y));
-          run.evaluate(x, y);  // no part of the trace
+          run.evaluate(x, y);
+          run.predict(x.samples(0, 1));
         }
         mine.compute = copy(run.timeline().compute());
         mine.communication = copy(run.timeline().communication());
@@ -126,6 +127,12 @@ template <class Run, class Case> void check_spans(StreamMode stream) {
     CHECK(count(mine.compute, Activity::loss) == micro);
     CHECK(count(mine.compute, Activity::norm) == setup.steps);
     CHECK(count(mine.compute, Activity::update) == setup.steps);
+    CHECK(count(mine.compute, Activity::evaluation) == setup.steps);  // beside the steps
+    CHECK(count(mine.compute, Activity::prediction) == setup.steps);
+    for (const StepSpan& s : mine.compute)
+      if (s.what == Activity::evaluation)
+        for (const StepSpan& t : mine.compute)
+          if (t.what == Activity::step && t.step == s.step) CHECK(t.end <= s.begin);
     if (stream == StreamMode::on_compute_thread)
       CHECK(count(mine.compute, Activity::wait) == int(mine.communication.size()));
     for (int step = 1; step <= setup.steps; ++step) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/support/pch_trainer.hpp: what the tests of folders that train compile beside it. (That headers include what they
-// need is seen by all_verify_interface_header_sets.)
+// need is seen by headers_alone.)
 #pragma once
 #include <cohort/comm/delayed.hpp>
 #include <cohort/comm/recorder.hpp>

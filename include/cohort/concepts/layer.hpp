@@ -4,6 +4,7 @@
 // static_assert(cohort::Layer<MyLayer>).
 #pragma once
 #include <cohort/core/call.hpp>
+#include <cohort/core/device_view.hpp>
 #include <cohort/core/footprint.hpp>
 #include <cohort/device/cpu.hpp>
 
@@ -14,9 +15,10 @@ namespace detail {
 template <fixed_string> inline constexpr bool unsatisfied = false;
 
 template <class L, class D, class T>
-using forward_probe = decltype(L::forward(std::declval<Context<D, T, Phase::train>&>(),
-                                          std::declval<const FlatView<L, ParamCursor<T>>&>(),
-                                          std::declval<value_of<typename L::Input, T>>()));
+using forward_probe =
+    decltype(L::forward(std::declval<Context<D, T, Phase::train>&>(),
+                        std::declval<const FlatView<L, param_cursor_on<T, D>>&>(),
+                        std::declval<value_of<typename L::Input, T, place_of<D>>>()));
 }  // namespace detail
 
 /// Declares what goes in and what comes out: `using Input = Features<C>;` or Tokens, `using Output
@@ -40,9 +42,9 @@ concept HoldsLayers = DeclaresExtents<L> && detail::layers_inside<L, D, T>();
 /// keep(ctx, ...)} with y of Output's width.
 template <class L, class D = DefaultCpu, class T = float>
 concept HasForward = HoldsLayers<L, D, T> &&
-    requires(Context<D, T, Phase::train>& ctx, const FlatView<L, ParamCursor<T>>& p,
-             value_of<typename L::Input, T> x) {
-  { L::forward(ctx, p, x).y } -> std::convertible_to<value_of<typename L::Output, T>>;
+    requires(Context<D, T, Phase::train>& ctx, const FlatView<L, param_cursor_on<T, D>>& p,
+             value_of<typename L::Input, T, place_of<D>> x) {
+  { L::forward(ctx, p, x).y } -> std::convertible_to<value_of<typename L::Output, T, place_of<D>>>;
   L::forward(ctx, p, x).saved;
 };
 
@@ -55,10 +57,10 @@ concept KeepsOnlyActivations =
 /// const auto& g)`.
 template <class L, class D = DefaultCpu, class T = float>
 concept HasBackward = KeepsOnlyActivations<L, D, T> &&
-    requires(Context<D, T, Phase::backward>& ctx, const FlatView<L, ParamCursor<T>>& p,
+    requires(Context<D, T, Phase::backward>& ctx, const FlatView<L, param_cursor_on<T, D>>& p,
              decltype(std::declval<detail::forward_probe<L, D, T>>().saved) saved,
-             value_of<typename L::Output, T> dy,
-             const FlatView<L, GradCursor<accumulator_t<T>>>& g) {
+             value_of<typename L::Output, T, place_of<D>> dy,
+             const FlatView<L, grad_cursor_on<accumulator_t<T>, D>>& g) {
   L::backward(ctx, p, saved, dy, g);
 };
 
@@ -91,15 +93,15 @@ template <class L>
 using kept_by = decltype(std::declval<forward_probe<L, DefaultCpu, float>>().saved);
 
 /// The innermost layer that is none: its children are layers, or it does not say what it takes.
-template <class L, int I = 0> consteval auto wrong_layer() {
-  if constexpr (!DeclaresExtents<L> || HoldsLayers<L>)
+template <class L, class D = DefaultCpu, class T = float, int I = 0> consteval auto wrong_layer() {
+  if constexpr (!DeclaresExtents<L> || HoldsLayers<L, D, T>)
     return std::type_identity<L>{};
   else if constexpr (Repeated<L>)
-    return wrong_layer<typename L::Element>();
-  else if constexpr (!Layer<child_of<L, I>>)
-    return wrong_layer<child_of<L, I>>();
+    return wrong_layer<typename L::Element, D, T>();
+  else if constexpr (!Layer<child_of<L, I>, D, T>)
+    return wrong_layer<child_of<L, I>, D, T>();
   else
-    return wrong_layer<L, I + 1>();
+    return wrong_layer<L, D, T, I + 1>();
 }
 
 /// Exactly one sentence about a layer that is none, the most basic first.
@@ -114,7 +116,8 @@ template <class L> consteval bool explain_layer() {
     static_assert(HasForward<L>,
                   "cohort: this layer has no usable forward. Add 'static auto forward(auto& ctx, "
                   "const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, "
-                  "keep(ctx, ...)}, with y as wide as Output says. [cohort/concepts/layer.hpp]");
+                  "keep(ctx, ...)}, with y as wide as Output says. (A layer for GPUs only takes "
+                  "#include <cohort/cuda.hpp>.) [cohort/concepts/layer.hpp]");
   } else if constexpr (keeps_view<kept_by<L>>::value) {
     static_assert(
         KeepsOnlyActivations<L>,

@@ -116,7 +116,7 @@ template <class Ctx, class V, class X> auto forward(Ctx& ctx, const V& p, X x) {
                 std::is_same_v<X, detail::RefusedTensor>) {
     return Out{detail::RefusedTensor{}, detail::Refused{}};
   } else {
-    using In = value_of<typename L::Input, typename Ctx::scalar>;
+    using In = value_of<typename L::Input, typename Ctx::scalar, typename Ctx::place>;
     if constexpr (!std::is_convertible_v<X, In>) {
       detail::said<detail::NotItsInput<L, X>>();
       return Out{detail::RefusedTensor{}, detail::Refused{}};
@@ -144,17 +144,19 @@ auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g) {
 }
 
 /// S is what cohort::forward returned for a child L, and D fits the child's Output.
-template <class S, class L, class D, class T>
-concept CallOf = is_returned<S>::value && !std::is_base_of_v<RefusedLayer, L> &&
-                 std::is_convertible_v<D, value_of<typename L::Output, T>>;
+template <class S, class L, class D, class Ctx>
+concept CallOf =
+    is_returned<S>::value && !std::is_base_of_v<RefusedLayer, L> &&
+    std::is_convertible_v<D,
+                          value_of<typename L::Output, typename Ctx::scalar, typename Ctx::place>>;
 template <class S>
 inline constexpr bool is_refused = std::is_same_v<S, Refused> || std::is_same_v<S, RefusedTensor>;
 /// The dx of a call that was refused.
-template <class L, class T> auto refused_gradient() {
+template <class L, class Ctx> auto refused_gradient() {
   if constexpr (std::is_base_of_v<RefusedLayer, L>)
     return RefusedTensor{};
   else if constexpr (requires { L::Input::extent; })
-    return Tensor<T, L::Input::extent>{};
+    return Tensor<typename Ctx::scalar, L::Input::extent, typename Ctx::place>{};
   else
     return NoGradient{};
 }
@@ -169,12 +171,12 @@ template <class L, class T> auto refused_gradient() {
 template <class Ctx, class V, class S, class D, class G>
 auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g) {
   using L = typename V::layer;
-  if constexpr (!detail::CallOf<S, L, D, typename Ctx::scalar>) {
+  if constexpr (!detail::CallOf<S, L, D, Ctx>) {
     if constexpr (!detail::is_refused<S> && !detail::is_refused<D>)
       detail::said<detail::NotItsOutput<L, S, D>>();
-    return detail::refused_gradient<L, typename Ctx::scalar>();
+    return detail::refused_gradient<L, Ctx>();
   } else {
-    const value_of<typename L::Output, typename Ctx::scalar> dout = dy;
+    const value_of<typename L::Output, typename Ctx::scalar, typename Ctx::place> dout = dy;
     [[maybe_unused]] const auto span = detail::backward_span(p);
     if constexpr (V::is_unit) {
       p.store.before_backward(p.unit);

@@ -22,6 +22,7 @@ template <class Device, class T, Phase P> class Context {
   using scalar = T;
   static constexpr bool train = P != Phase::evaluate;
   static constexpr Phase phase = P;
+  using place = place_of<Device>;
 
   /// `arrays` is host memory for make_array, where results are in a device's: nullptr says they are not.
   Context(const Device& device, Arena& results, Arena& scratch, Arena::End end = Arena::End::low,
@@ -30,10 +31,10 @@ template <class Device, class T, Phase P> class Context {
 
   /// A fresh result: return it, or keep it. Forward's live until backward has passed; backward's dx
   /// until the layer before has used it.
-  template <int C, class U = T> Tensor<U, C> make(Rows rows) const {
+  template <int C, class U = T> Tensor<U, C, place> make(Rows rows) const {
     return {results_->take<U>(static_cast<std::size_t>(rows.count()) * C, end_), rows};
   }
-  template <class U, int C> Tensor<T, C> like(const Tensor<U, C>& x) const {
+  template <class U, int C> Tensor<T, C, place> like(const Tensor<U, C, place>& x) const {
     return make<C>(x.rows);
   }
 

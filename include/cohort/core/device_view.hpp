@@ -6,8 +6,8 @@
 
 namespace cohort {
 
-/// GradView for a device: add-only, without map(), which the host could not use. data() zeroes the buffer
-/// at the first contribution, in the order of the device's stream.
+/// GradView for a device: add-only; map() says that the host cannot go there. data() zeroes the buffer at
+/// the first contribution, in the order of the device's stream.
 template <class T, class P, class Device> class DeviceGradView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
@@ -30,6 +30,10 @@ template <class T, class P, class Device> class DeviceGradView : public Borrowed
     if (to.first && to.data != nullptr) device_->zero(to.data, P::numel * sizeof(T));
     return to.data;
   }
+  static auto map() {
+    detail::said<detail::NotOnTheHost<place_of<Device>>>();
+    return Eigen::Map<detail::ParamMatrix<T, P>>(nullptr);
+  }
 
  private:
   T* at_;
@@ -49,5 +53,20 @@ template <class T, class Device> struct DeviceGradCursor {
   }
   template <class P> view<P> open() const { return view<P>(at, touched, device); }
 };
+
+namespace detail {
+template <class T, class Device, class Where> struct GradCursorOn {
+  using type = DeviceGradCursor<T, Device>;
+};
+template <class T, class Device> struct GradCursorOn<T, Device, OnHost> {
+  using type = GradCursor<T>;
+};
+}  // namespace detail
+
+/// Where p of a layer begins on a device, for parameters of T.
+template <class T, class Device> using param_cursor_on = ParamCursor<T, place_of<Device>>;
+/// The same of gradients.
+template <class D, class Device>
+using grad_cursor_on = typename detail::GradCursorOn<D, Device, place_of<Device>>::type;
 
 }  // namespace cohort

@@ -15,7 +15,9 @@ struct Refused {
 /// Stands in for an activation that nobody knows: it becomes a tensor of any width.
 struct RefusedTensor : Tensor<const float, Eigen::Dynamic> {
   constexpr RefusedTensor view() const { return *this; }
-  template <class T, int C> constexpr operator Tensor<T, C>() const { return {nullptr, rows}; }
+  template <class T, int C, class Where> constexpr operator Tensor<T, C, Where>() const {
+    return {nullptr, rows};
+  }
   static constexpr std::size_t bytes(Rows) { return 0; }
 };
 

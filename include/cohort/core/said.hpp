@@ -8,6 +8,9 @@ namespace cohort::detail {
 /// False as soon as a type is known: the condition of a static_assert that is the whole message.
 template <class...> inline constexpr bool never = false;
 
+/// A type that only seems to depend on others, so that it is asked about late.
+template <class T, class...> struct first_type { using type = T; };
+
 /// The header that defines what others only declare was included; asked with types that depend on a
 /// template's arguments.
 template <class T>

@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/core/fixed_string.hpp>
 #include <cohort/core/view.hpp>
+#include <functional>
 #include <tuple>
 #include <type_traits>
 
@@ -109,8 +110,8 @@ struct array_bytes<SavedTuple<S...>>
     : std::integral_constant<std::size_t, (array_bytes_of<S> + ... + 0)> {};
 
 template <class T> struct keepable : std::false_type {};
-template <class T, int C> struct keepable<Tensor<T, C>> : std::true_type {};
-template <> struct keepable<Tokens> : std::true_type {};
+template <class T, int C, class Where> struct keepable<Tensor<T, C, Where>> : std::true_type {};
+template <class Where> struct keepable<TokensIn<Where>> : std::true_type {};
 template <> struct keepable<Nothing> : std::true_type {};
 template <> struct keepable<Refused> : std::true_type {};  // said elsewhere
 template <> struct keepable<RefusedTensor> : std::true_type {};
@@ -120,6 +121,60 @@ template <class Y, class S> struct keepable<Returned<Y, S>> : keepable<S> {};
 template <class S, int N> struct keepable<SavedArray<S, N>> : keepable<S> {};
 template <class... S>
 struct keepable<SavedTuple<S...>> : std::bool_constant<(keepable<S>::value && ...)> {};
+
+/// Holds a saved value a tensor of C features? It may lie where the layer's result of as many does.
+template <class S, int C> struct holds_features : std::false_type {};
+template <class T, int D, class Where, int C>
+struct holds_features<Tensor<T, D, Where>, C> : std::bool_constant<C == D> {};
+template <class... I, int C>
+struct holds_features<Saved<I...>, C>
+    : std::bool_constant<(holds_features<decltype(I::value), C>::value || ...)> {};
+template <class Y, class S, int C>
+struct holds_features<Returned<Y, S>, C> : holds_features<S, C> {};
+template <class S, int N, int C>
+struct holds_features<SavedArray<S, N>, C> : holds_features<S, C> {};
+template <class... S, int C>
+struct holds_features<SavedTuple<S...>, C>
+    : std::bool_constant<(holds_features<S, C>::value || ...)> {};
+
+/// Is the result of a forward a tensor of its own that nothing kept can lie in? Then backward does not
+/// need it, and it may be overwritten. Of a chain the last one answers: what came before it cannot hold
+/// what was not there. As long as that is not certain, the answer is no.
+template <class R> struct lets_go : std::false_type {};
+template <class T, int C, class Where, class S>
+requires(!std::is_const_v<T>) struct lets_go<Returned<Tensor<T, C, Where>, S>>
+    : std::bool_constant<!holds_features<S, C>::value> {
+};
+template <class T, int C, class Where, class First, class... Rest>
+struct lets_go<Returned<Tensor<const T, C, Where>, SavedTuple<First, Rest...>>>
+    : lets_go<std::tuple_element_t<sizeof...(Rest), std::tuple<First, Rest...>>> {};
+template <class T, int C, class Where, class S, int N>
+struct lets_go<Returned<Tensor<const T, C, Where>, SavedArray<S, N>>> : lets_go<S> {};
+
+/// Does a kept tensor lie in [begin, end)? Types show the width of what is kept, not where it lies: a view
+/// of the result in another shape, or somebody else's result passed on, is found here.
+struct Within {
+  const void *begin, *end;
+  template <class T, int C, class Where> bool operator()(const Tensor<T, C, Where>& x) const {
+    const std::less<const void*> before;
+    return x.size() > 0 && before(x.data, end) && before(begin, x.data + x.size());
+  }
+  template <class... I> bool operator()(const Saved<I...>& s) const {
+    return ((*this)(static_cast<const I&>(s).value) || ...);
+  }
+  template <class Y, class S> bool operator()(const Returned<Y, S>& r) const {
+    return (*this)(r.saved);
+  }
+  template <class S, int N> bool operator()(const SavedArray<S, N>& a) const {
+    for (int i = 0; i < N; ++i)
+      if ((*this)(a[i])) return true;
+    return false;
+  }
+  template <class... S> bool operator()(const SavedTuple<S...>& t) const {
+    return std::apply([this](const S&... s) { return ((*this)(s) || ...); }, t.values);
+  }
+  template <class T> bool operator()(const T&) const { return false; }  // tokens, nothing
+};
 
 template <class T> struct keeps_view : std::is_same<T, KeptView> {};
 template <class... I>

@@ -4,6 +4,7 @@
 #pragma once
 #include <Eigen/Core>
 #include <cohort/core/dtype.hpp>
+#include <cohort/core/place.hpp>
 #include <cohort/core/said.hpp>
 #include <cstddef>
 #include <type_traits>
@@ -49,13 +50,16 @@ struct Unwanted;  // a conversion to itself would be declared, of which nvcc war
 /// A borrowed view of [rows, C] elements, row-major, contiguous.
 ///
 /// Tensor<T, C> is a fresh result and owns its place in an arena (its bytes are counted);
-/// Tensor<const T, C> is an alias of somebody's result and counts nothing.
+/// Tensor<const T, C> is an alias of somebody's result and counts nothing. On a GPU both are
+/// Tensor<..., OnGpu>, another type: a forward of Tensor<const T, C> is a body for the CPU, one of
+/// Tensor<const T, C, OnGpu> for GPUs, one of Tensor<const T, C, Where> for both.
 ///
 /// Units    wide() and assign() speak accumulator_t<T>: T itself, or fp32 when T has 16 bits.
-template <class T, int C> struct Tensor {
+template <class T, int C, class Where = OnHost> struct Tensor {
   using value_type = std::remove_const_t<T>;
   using wide_type = accumulator_t<value_type>;
   static constexpr int extent = C;
+  static constexpr bool on_host = std::is_same_v<Where, OnHost>;
   template <class U>
   using MatrixOf = Eigen::Matrix<U, Eigen::Dynamic, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
   using Matrix = MatrixOf<value_type>;
@@ -64,15 +68,19 @@ template <class T, int C> struct Tensor {
   Rows rows{};
 
   constexpr std::size_t size() const { return static_cast<std::size_t>(rows.count()) * C; }
-  constexpr Tensor<const value_type, C> view() const { return {data, rows}; }
-  constexpr operator std::conditional_t<std::is_const_v<T>, detail::Unwanted, Tensor<const T, C>>()
-      const requires(!std::is_const_v<T>) {
+  constexpr Tensor<const value_type, C, Where> view() const { return {data, rows}; }
+  constexpr operator std::conditional_t<std::is_const_v<T>, detail::Unwanted,
+                                        Tensor<const T, C, Where>>() const
+      requires(!std::is_const_v<T>) {
     return view();
   }
   /// The elements themselves, for T with arithmetic: float and double.
   auto map() const {  // (rows, C)
     using M = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
-    if constexpr (Float16<value_type>) {
+    if constexpr (!on_host) {
+      detail::said<detail::NotOnTheHost<Where>>();
+      return Eigen::Map<M>(nullptr, rows.count(), C);
+    } else if constexpr (Float16<value_type>) {
       detail::said<detail::NoMapOf16Bits<value_type>>();
       return Eigen::Map<MatrixOf<float>>(nullptr, rows.count(), C);
     } else {
@@ -81,7 +89,7 @@ template <class T, int C> struct Tensor {
   }
   /// An Eigen expression of the values, read-only and exact.
   auto wide() const {  // (rows, C)
-    if constexpr (Float16<value_type>)
+    if constexpr (Float16<value_type> && on_host)
       return bits().unaryExpr(detail::WidenedBits<value_type>{});
     else
       return view().map();
@@ -91,7 +99,7 @@ template <class T, int C> struct Tensor {
   template <class E>
   void assign(const Eigen::DenseBase<E>& values) const
       requires(!std::is_const_v<T> && std::is_same_v<typename E::Scalar, wide_type>) {
-    if constexpr (Float16<value_type>)
+    if constexpr (Float16<value_type> && on_host)
       bits() = values.derived().unaryExpr(detail::RoundedBits<value_type>{});
     else
       map() = values.derived();
@@ -116,16 +124,27 @@ template <class T, int C> struct Tensor {
   }
 };
 
-/// A borrowed view of token or class ids, one for each row.
-struct Tokens {
+namespace detail {
+/// The same tensor, to be overwritten, by one who knows that nobody reads it any more.
+template <class T, int C, class Where>
+constexpr Tensor<T, C, Where> overwritten(Tensor<const T, C, Where> x) {
+  return {const_cast<T*>(x.data), x.rows};
+}
+}  // namespace detail
+
+/// A borrowed view of token or class ids, one for each row. As with tensors, TokensIn<OnGpu> is what a
+/// layer gets on a GPU.
+template <class Where> struct TokensIn {
   const int* data = nullptr;
   Rows rows{};
   constexpr std::size_t size() const { return static_cast<std::size_t>(rows.count()); }
-  constexpr Tokens samples(int first, int count) const {
+  constexpr TokensIn samples(int first, int count) const {
     return {data + static_cast<std::size_t>(first) * rows.tokens, {count, rows.tokens}};
   }
   static constexpr std::size_t bytes(Rows) { return 0; }
 };
+/// Ids in the host's memory, and what a layer or a loss over ids declares: `using Input = Tokens;`.
+using Tokens = TokensIn<OnHost>;
 
 /// What backward of a layer over Tokens returns: ids have no gradient.
 struct NoGradient {
@@ -135,18 +154,19 @@ struct NoGradient {
 /// Says in a layer's `using Input = Features<C>` or `using Output = Features<C>`: [rows, C] values.
 template <int C> struct Features {
   static constexpr int extent = C;
-  template <class T> using tensor = Tensor<const T, C>;
   template <class T> static constexpr std::size_t bytes(Rows rows) {
     return Tensor<T, C>::bytes(rows);
   }
 };
 
 namespace detail {
-template <class E, class T>
+template <class E, class T, class Where = OnHost>
 struct borrowed_value;  // primary says no: Input is Features<C> or Tokens
-template <class T> struct borrowed_value<Tokens, T> { using type = Tokens; };
-template <int C, class T> struct borrowed_value<Features<C>, T> {
-  using type = Tensor<const T, C>;
+template <class T, class Where> struct borrowed_value<Tokens, T, Where> {
+  using type = TokensIn<Where>;
+};
+template <int C, class T, class Where> struct borrowed_value<Features<C>, T, Where> {
+  using type = Tensor<const T, C, Where>;
 };
 
 template <class E, class T> constexpr std::size_t gradient_bytes(Rows rows) {
@@ -157,8 +177,9 @@ template <class E, class T> constexpr std::size_t gradient_bytes(Rows rows) {
 }
 }  // namespace detail
 
-/// The value that a declared extent stands for: Features<C> -> Tensor<const T, C>, Tokens ->
-/// Tokens.
-template <class Extent, class T> using value_of = typename detail::borrowed_value<Extent, T>::type;
+/// The value that a declared extent stands for: Features<C> -> Tensor<const T, C, Where>, Tokens ->
+/// TokensIn<Where>.
+template <class Extent, class T, class Where = OnHost>
+using value_of = typename detail::borrowed_value<Extent, T, Where>::type;
 
 }  // namespace cohort

@@ -25,7 +25,7 @@ using ParamMatrix =
 }
 
 /// One parameter, read-only: p["weight"_p]. [E...] elements, row-major, 64-byte aligned.
-template <class T, class P> class ParamView : public Borrowed {
+template <class T, class P, class Where = OnHost> class ParamView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
   explicit ParamView(const T* at) : at_(at) {}
@@ -33,7 +33,10 @@ template <class T, class P> class ParamView : public Borrowed {
   const T* data() const { return at_; }
   /// The values themselves, for T with arithmetic: float and double.
   auto map() const {  // (rows, cols): all leading extents x the last one
-    if constexpr (Float16<T>) {
+    if constexpr (!on_host) {
+      detail::said<detail::NotOnTheHost<Where>>();
+      return Eigen::Map<const detail::ParamMatrix<accumulator_t<T>, P>>(nullptr);
+    } else if constexpr (Float16<T>) {
       detail::said<detail::NoMapOf16Bits<T>>();
       return Eigen::Map<const detail::ParamMatrix<float, P>>(nullptr);
     } else {
@@ -42,13 +45,14 @@ template <class T, class P> class ParamView : public Borrowed {
   }
   /// An Eigen expression of the values in accumulator_t<T>, exact.
   auto wide() const {
-    if constexpr (Float16<T>)
+    if constexpr (Float16<T> && on_host)
       return elements().unaryExpr(detail::WidenedBits<T>{});
     else
-      return elements();
+      return map();
   }
 
  private:
+  static constexpr bool on_host = std::is_same_v<Where, OnHost>;
   /// 16-bit values as unsigned integers.
   auto elements() const {
     using E = std::conditional_t<Float16<T>, std::uint16_t, T>;
@@ -126,9 +130,9 @@ inline constexpr bool wants =
     decltype(std::declval<const std::remove_cvref_t<G>&>()[Name<S>{}])::wanted;
 
 /// Where a subtree's parameters begin, trained and frozen ones.
-template <class T> struct ParamCursor {
+template <class T, class Where = OnHost> struct ParamCursor {
   using scalar = T;
-  template <class P> using view = ParamView<T, P>;
+  template <class P> using view = ParamView<T, P, Where>;
   const T* at = nullptr;
   const T* frozen = nullptr;
   ParamCursor advanced(const FlatCount& by) const { return {at + by.trained, frozen + by.frozen}; }

@@ -2,15 +2,16 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/device/traits.hpp: what plans must know of a device whose headers they do not include.
 #pragma once
+#include <cohort/core/place.hpp>
 #include <cstddef>
 
 namespace cohort {
 
 struct Cuda;  // device/cuda/device.hpp; ops/*.hpp declare what ops/cuda/*.hpp define for it
+template <> struct detail::place<Cuda> { using type = OnGpu; };
 
 /// Can the host read and write what the device computes with?
-template <class Device> inline constexpr bool on_host = true;
-template <> inline constexpr bool on_host<Cuda> = false;
+template <class Device> inline constexpr bool on_host = std::is_same_v<place_of<Device>, OnHost>;
 
 /// Bytes of memory that ops may use on the compute stream of a device, one op at a time: matrix products
 /// and the partial sums of reductions. CPU ops take theirs from the thread.

@@ -12,14 +12,14 @@ namespace cohort::nn {
 template <int C> struct ReLU {
   using Input = Features<C>;
   using Output = Features<C>;
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P&, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, C, Where> x) {
     const auto y = ctx.like(x);
     ops::relu_forward(ctx.device(), x.size(), x.data, y.data);
     return Out{y, keep(ctx, "x"_p = x)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G&) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C, Where> dy, const G&) {
     const auto dx = ctx.like(dy);
     ops::relu_backward(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
     return dx;
@@ -33,14 +33,14 @@ template <int C> struct ReLU {
 template <int C, class How = ops::GeluErf> struct Gelu {
   using Input = Features<C>;
   using Output = Features<C>;
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P&, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, C, Where> x) {
     const auto y = ctx.like(x);
     ops::gelu_forward<How>(ctx.device(), x.size(), x.data, y.data);
     return Out{y, keep(ctx, "x"_p = x)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G&) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C, Where> dy, const G&) {
     const auto dx = ctx.like(dy);
     ops::gelu_backward<How>(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
     return dx;

@@ -46,8 +46,8 @@ struct ScaledDotProduct<C, Heads, Mask> {
   using Input = Features<3 * C>;
   using Output = Features<C>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P&, Tensor<const T, 3 * C> qkv) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, 3 * C, Where> qkv) {
     using A = accumulator_t<T>;
     const auto y = ctx.template make<C>(qkv.rows);
     const auto lse = ctx.template make<Heads, A>(qkv.rows);
@@ -56,8 +56,8 @@ struct ScaledDotProduct<C, Heads, Mask> {
                                                     qkv.data, y.data, lse.data, scratch);
     return Out{y, keep(ctx, "qkv"_p = qkv, "y"_p = y.view(), "lse"_p = lse)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P&, const S& s, Tensor<const T, C> dy, const G&) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S& s, Tensor<const T, C, Where> dy, const G&) {
     using A = accumulator_t<T>;
     const auto dqkv = ctx.template make<3 * C>(dy.rows);
     A* scratch = ctx.template scratch<A>(scratch_elements<T, typename Ctx::device_type>(dy.rows));
@@ -92,16 +92,16 @@ struct Attention {
   using Input = Features<C>;
   using Output = Features<C>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     const auto qkv = cohort::forward(ctx, p["qkv"_p], x);
     const auto core = cohort::forward(ctx, p["core"_p], qkv.y);
     const auto y = cohort::forward(ctx, p["projection"_p], core.y);
     return Out{y.y,
                keep(ctx, "qkv"_p = qkv.saved, "core"_p = core.saved, "projection"_p = y.saved)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
     const auto far = ctx.opposite();
     const auto mark = ctx.results().mark();
     const auto dcore =

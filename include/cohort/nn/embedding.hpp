@@ -20,14 +20,16 @@ template <int V, int C, class Init = init::Normal<1, 1>> struct Embedding {
   using Input = Tokens;
   using Output = Features<C>;
 
-  template <class Ctx, class P> static auto forward(Ctx& ctx, const P& p, Tokens x) {
+  template <class Ctx, class P, class Where>
+  static auto forward(Ctx& ctx, const P& p, TokensIn<Where> x) {
     const auto y = ctx.template make<C>(x.rows);
     ops::embedding_forward<V, C>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(),
                                  y.data);
     return Out{y, keep(ctx, "x"_p = x)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C, Where> dy,
+                       const G& g) {
     if constexpr (wants<G, "weight">) {
       const auto dw = g["weight"_p].contribute();
       ops::embedding_backward<V, C>(ctx.device(), dy.rows.count(), saved["x"_p].data, dy.data,
@@ -48,8 +50,8 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
   using Input = Features<C>;
   using Output = Features<C>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     if (x.rows.tokens > MaxTokens) {
       throw InvalidInput(-1, "AddPosition",
                          "a sample has " + std::to_string(x.rows.tokens) +
@@ -61,8 +63,8 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
                              p["weight"_p].data(), y.data);
     return Out{y, keep(ctx)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P&, const S&, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S&, Tensor<const T, C, Where> dy, const G& g) {
     if constexpr (wants<G, "weight">) {
       const auto dw = g["weight"_p].contribute();
       ops::position_backward<MaxTokens, C>(ctx.device(), dy.rows.samples, dy.rows.tokens, dy.data,
@@ -109,7 +111,8 @@ struct TiedEmbedding<V, C, Body, Init> {
   using Input = Tokens;
   using Output = Features<V>;
 
-  template <class Ctx, class P> static auto forward(Ctx& ctx, const P& p, Tokens x) {
+  template <class Ctx, class P, class Where>
+  static auto forward(Ctx& ctx, const P& p, TokensIn<Where> x) {
     using T = typename Ctx::scalar;
     const int rows = x.rows.count();
     const T* w = p["weight"_p].data();
@@ -122,8 +125,9 @@ struct TiedEmbedding<V, C, Body, Init> {
     return Out{
         y, keep(ctx, "x"_p = x, "embedded"_p = embedded, "h"_p = body.y, "body"_p = body.saved)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, V> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, V, Where> dy,
+                       const G& g) {
     const int rows = dy.rows.count();
     if constexpr (wants<G, "weight">) {
       const auto head = g["weight"_p].contribute();

@@ -3,7 +3,6 @@
 // cohort/nn/frozen.hpp: a layer whose parameters are not trained.
 #pragma once
 #include <cohort/concepts/layer.hpp>
-#include <cstring>
 
 namespace cohort::nn {
 
@@ -52,35 +51,39 @@ template <Repeated L> struct FrozenShape<L> {
   static constexpr int repeat = L::repeat;
 };
 
-/// A frozen parameter's gradient: a place to write to that nobody reads.
-template <class T, class P> class Unread : public Borrowed {
+/// A frozen parameter's gradient: a place to write to that nobody reads, in the device's memory.
+template <class T, class P, class Device> class Unread : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
   static constexpr bool wanted = false;
-  explicit Unread(T* at) : at_(at) {}
+  Unread(T* at, const Device& device) : at_(at), device_(&device) {}
   Contribution<T> contribute() const { return {at_, true}; }
   T* data() const {
-    std::memset(static_cast<void*>(at_), 0, P::numel * sizeof(T));
+    device_->zero(at_, P::numel * sizeof(T));
     return at_;
   }
   auto map() const {
+    if constexpr (!on_host<Device>)
+      cohort::detail::said<cohort::detail::NotOnTheHost<place_of<Device>>>();
     return Eigen::Map<cohort::detail::ParamMatrix<T, P>, Eigen::Aligned64>(data());
   }
 
  private:
   T* at_;
+  const Device* device_;
 };
 
 /// The gradients that a frozen layer's backward sees: its own are not kept, its children's are the
 /// children's matter.
-template <class T, class G> class UnreadGradients : public Borrowed {
+template <class T, class G, class Device> class UnreadGradients : public Borrowed {
  public:
   using layer = typename G::layer;
-  UnreadGradients(const G& g, T* sink) : g_(&g), sink_(sink) {}
+  UnreadGradients(const G& g, T* sink, const Device& device)
+      : g_(&g), sink_(sink), device_(&device) {}
   template <class N> auto operator[](N name) const {
     constexpr int i = params_of<layer>::template find<N>;
     if constexpr (i >= 0)
-      return Unread<T, typename params_of<layer>::template at<i>>(sink_);
+      return Unread<T, typename params_of<layer>::template at<i>, Device>(sink_, *device_);
     else
       return (*g_)[name];
   }
@@ -90,6 +93,7 @@ template <class T, class G> class UnreadGradients : public Borrowed {
  private:
   const G* g_;
   T* sink_;
+  const Device* device_;
 };
 
 /// Does L's backward leave out what nobody wants? Then it needs no place to write it to.
@@ -132,9 +136,11 @@ struct Frozen<L> : detail::FrozenShape<L> {
   using Input = typename L::Input;
   using Output = typename L::Output;
 
-  template <class Ctx, class P, class X> static auto forward(Ctx& ctx, const P& p, X x) {
-    return L::forward(ctx, p, x);
+  template <class Ctx, class P, class X>
+  static auto forward(Ctx& ctx, const P& p, X x) requires requires {
+    L::forward(ctx, p, x);
   }
+  { return L::forward(ctx, p, x); }
   template <class Ctx, class P, class S, class Dy, class G>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g) {
     using D = accumulator_t<typename Ctx::scalar>;
@@ -143,7 +149,7 @@ struct Frozen<L> : detail::FrozenShape<L> {
       return L::backward(ctx, p, saved, dy, g);
     } else {
       D* sink = ctx.template scratch<D>(size);
-      return L::backward(ctx, p, saved, dy, detail::UnreadGradients<D, G>(g, sink));
+      return L::backward(ctx, p, saved, dy, detail::UnreadGradients(g, sink, ctx.device()));
     }
   }
   template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {

@@ -22,8 +22,8 @@ template <int C, class Bias = WithBias> struct LayerNorm {
   using Input = Features<C>;
   using Output = Features<C>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     using A = accumulator_t<T>;
     const auto y = ctx.like(x);
     const auto mean = ctx.template make<1, A>(x.rows);
@@ -34,8 +34,8 @@ template <int C, class Bias = WithBias> struct LayerNorm {
                                y.data, mean.data, rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "mean"_p = mean, "rstd"_p = rstd)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
     const auto dx = ctx.like(dy);
     const auto dw = g["weight"_p].contribute();
     auto db = dw;

@@ -32,8 +32,8 @@ struct Linear {
   using Input = Features<In>;
   using Output = Features<Out_>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x) {
     const auto y = ctx.template make<Out_>(x.rows);  // (rows, Out)
     const T* bias = nullptr;
     if constexpr (has_bias) bias = p["bias"_p].data();
@@ -42,8 +42,9 @@ struct Linear {
     return Out{y, keep(ctx, "x"_p = x)};
   }
 
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_, Where> dy,
+                       const G& g) {
     const int rows = dy.rows.count();
     decltype(g["weight"_p].contribute()) dw{}, db{};  // frozen together or not at all
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
@@ -72,19 +73,20 @@ struct LinearGelu {
   using Input = Features<In>;
   using Output = Features<Out_>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x) {
     const auto y = ctx.template make<Out_>(x.rows);
     const T *w = p["weight"_p].data(), *bias = nullptr;
     if constexpr (has_bias) bias = p["bias"_p].data();
-    Tensor<T, Out_> slope{};
+    Tensor<T, Out_, Where> slope{};
     if constexpr (Ctx::train) slope = ctx.template make<Out_>(x.rows);
     ops::linear_gelu_forward<How, In, Out_>(ctx.device(), x.rows.count(), x.data, w, bias, y.data,
                                             slope.data);
     return Out{y, keep(ctx, "x"_p = x, "slope"_p = slope)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_, Where> dy,
+                       const G& g) {
     const int rows = dy.rows.count();
     decltype(g["weight"_p].contribute()) dw{}, db{};
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();

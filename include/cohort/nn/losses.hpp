@@ -3,6 +3,7 @@
 // cohort/nn/losses.hpp: losses: the gradient of a sum, and the (sum, weight) that a mean is taken
 // of later.
 #pragma once
+#include <cohort/concepts/loss.hpp>
 #include <cohort/core/context.hpp>
 #include <cohort/core/said.hpp>
 #include <cohort/ops/cross_entropy.hpp>
@@ -13,8 +14,8 @@ namespace cohort::nn {
 /// What a loss returns in training: dy is `scale` times the gradient of total.sum, not divided by
 /// anything. The scale keeps small gradients in the range of fp16: it is multiplied before dy is rounded.
 /// On a GPU the total stays there, and the scale is where `const float*` points to.
-template <class T, int C, class Total = ops::LossSum> struct LossGradient {
-  Tensor<T, C> dy;
+template <class T, int C, class Total = ops::LossSum, class Where = OnHost> struct LossGradient {
+  Tensor<T, C, Where> dy;
   Total total;
 };
 
@@ -23,6 +24,15 @@ template <int K, int V>
 concept ClassesAmongLogits = (1 <= K) && (K <= V);
 
 namespace detail {
+/// Where the gradient goes: over the output where that may be written.
+template <class Ctx, class E, int C, class Where>
+auto gradient_place(Ctx& ctx, Tensor<E, C, Where> y) {
+  if constexpr (std::is_const_v<E>)
+    return ctx.like(y);
+  else
+    return y;
+}
+
 template <int K, int V> struct OtherClasses {
   static void say() {
     static_assert(ClassesAmongLogits<K, V>,
@@ -51,15 +61,17 @@ template <int K, int V> consteval int classes_among() {
 ///          (tests/nn/losses_test.cpp).
 template <int K> struct CrossEntropyOver {
   using Target = Tokens;
-  template <class Ctx, class T, int V, class Scale = float>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, Scale scale = 1) {
-    const auto dy = ctx.like(y);
+  template <class Ctx, class E, int V, class Where, class Scale = float>
+  static auto forward(Ctx& ctx, Tensor<E, V, Where> y, TokensIn<Where> target, Scale scale = 1) {
+    using T = std::remove_const_t<E>;
+    const Tensor<T, V, Where> dy = detail::gradient_place(ctx, y);
     const auto total = ops::cross_entropy_gradient<V, detail::classes_among<K, V>()>(
-        ctx.device(), y.rows.count(), y.data, target.data, dy.data, ops::ignored_label, scale);
-    return LossGradient<T, V, std::remove_const_t<decltype(total)>>{dy, total};
+        ctx.device(), y.rows.count(), y.view().data, target.data, dy.data, ops::ignored_label,
+        scale);
+    return LossGradient<T, V, std::remove_const_t<decltype(total)>, Where>{dy, total};
   }
-  template <class Ctx, class T, int V>
-  static auto evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+  template <class Ctx, class T, int V, class Where>
+  static auto evaluate(Ctx& ctx, Tensor<const T, V, Where> y, TokensIn<Where> target) {
     return ops::cross_entropy<V, detail::classes_among<K, V>()>(ctx.device(), y.rows.count(),
                                                                 y.data, target.data);
   }
@@ -76,12 +88,12 @@ template <int K> struct CrossEntropyOver {
 /// Source   torch.nn.functional.cross_entropy.
 struct CrossEntropy {
   using Target = Tokens;
-  template <class Ctx, class T, int V, class Scale = float>
-  static auto forward(Ctx& ctx, Tensor<const T, V> y, Tokens target, Scale scale = 1) {
+  template <class Ctx, class E, int V, class Where, class Scale = float>
+  static auto forward(Ctx& ctx, Tensor<E, V, Where> y, TokensIn<Where> target, Scale scale = 1) {
     return CrossEntropyOver<V>::forward(ctx, y, target, scale);
   }
-  template <class Ctx, class T, int V>
-  static auto evaluate(Ctx& ctx, Tensor<const T, V> y, Tokens target) {
+  template <class Ctx, class T, int V, class Where>
+  static auto evaluate(Ctx& ctx, Tensor<const T, V, Where> y, TokensIn<Where> target) {
     return CrossEntropyOver<V>::evaluate(ctx, y, target);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
@@ -95,16 +107,19 @@ struct CrossEntropy {
 /// Units    differences are fp32 (fp64 for double), total is fp64, dy is rounded to T once.
 template <int C> struct MeanSquaredError {
   using Target = Features<C>;
-  template <class Ctx, class T, class Scale = float>
-  static auto forward(Ctx& ctx, Tensor<const T, C> y, Tensor<const accumulator_t<T>, C> target,
+  template <class Ctx, class E, class Where, class Scale = float>
+  static auto forward(Ctx& ctx, Tensor<E, C, Where> y,
+                      Tensor<const accumulator_t<std::remove_const_t<E>>, C, Where> target,
                       Scale scale = 1) {
-    const auto dy = ctx.like(y);
-    const auto total = ops::mean_squared_error_gradient<C>(ctx.device(), y.rows.count(), y.data,
-                                                           target.data, dy.data, scale);
-    return LossGradient<T, C, std::remove_const_t<decltype(total)>>{dy, total};
+    using T = std::remove_const_t<E>;
+    const Tensor<T, C, Where> dy = detail::gradient_place(ctx, y);
+    const auto total = ops::mean_squared_error_gradient<C>(
+        ctx.device(), y.rows.count(), y.view().data, target.data, dy.data, scale);
+    return LossGradient<T, C, std::remove_const_t<decltype(total)>, Where>{dy, total};
   }
-  template <class Ctx, class T>
-  static auto evaluate(Ctx& ctx, Tensor<const T, C> y, Tensor<const accumulator_t<T>, C> target) {
+  template <class Ctx, class T, class Where>
+  static auto evaluate(Ctx& ctx, Tensor<const T, C, Where> y,
+                       Tensor<const accumulator_t<T>, C, Where> target) {
     return ops::mean_squared_error<C>(ctx.device(), y.rows.count(), y.data, target.data);
   }
   template <class Model, class T> static constexpr std::size_t gradient_bytes(Rows rows) {
@@ -113,3 +128,9 @@ template <int C> struct MeanSquaredError {
 };
 
 }  // namespace cohort::nn
+
+namespace cohort {
+template <> inline constexpr bool overwrites_output<nn::CrossEntropy> = true;
+template <int K> inline constexpr bool overwrites_output<nn::CrossEntropyOver<K>> = true;
+template <int C> inline constexpr bool overwrites_output<nn::MeanSquaredError<C>> = true;
+}  // namespace cohort

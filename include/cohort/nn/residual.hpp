@@ -35,17 +35,17 @@ struct Residual<L> {
   using Input = typename L::Input;
   using Output = typename L::Output;
 
-  template <class Ctx, class P, class T, int C>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, int C, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     const auto inner = cohort::forward(ctx, p["inner"_p], x);
     const auto y = ctx.like(x);
     ops::add(ctx.device(), x.size(), x.data, inner.y.data, y.data);
     return Out{y, keep(ctx, "inner"_p = inner.saved)};
   }
-  template <class Ctx, class P, class S, class T, int C, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, int C, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
     const auto dinner = cohort::backward(ctx, p["inner"_p], s["inner"_p], dy, g["inner"_p]);
-    if constexpr (std::is_same_v<decltype(dinner), const Tensor<T, C>>) {
+    if constexpr (std::is_same_v<decltype(dinner), const Tensor<T, C, Where>>) {
       ops::add_to(ctx.device(), dy.size(), dinner.data, dy.data);
       return dinner;
     } else {  // inner passed dy on without a result of its own

@@ -17,16 +17,16 @@ template <int C> struct RmsNorm {
   using Input = Features<C>;
   using Output = Features<C>;
 
-  template <class Ctx, class P, class T>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C> x) {
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     const auto y = ctx.like(x);
     const auto rstd = ctx.template make<1, accumulator_t<T>>(x.rows);
     ops::rms_norm_forward<C>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), y.data,
                              rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "rstd"_p = rstd)};
   }
-  template <class Ctx, class P, class S, class T, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C> dy, const G& g) {
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
     const auto dx = ctx.like(dy);
     const auto dw = g["weight"_p].contribute();
     ops::rms_norm_backward<C>(ctx.device(), dy.rows.count(), s["x"_p].data, p["weight"_p].data(),

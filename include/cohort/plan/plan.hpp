@@ -4,7 +4,9 @@
 // schedule, bytes.
 #pragma once
 #include <algorithm>
+#include <cohort/concepts/loss.hpp>
 #include <cohort/core/call.hpp>
+#include <cohort/core/device_view.hpp>
 #include <cohort/core/footprint.hpp>
 #include <cohort/device/traits.hpp>
 #include <cohort/plan/buckets.hpp>
@@ -62,8 +64,8 @@ template <class Extent, class T> constexpr std::size_t host_bytes(Rows rows) {
 template <class Model, class Device, class T>
 using activations_of =
     decltype(cohort::forward(std::declval<Context<Device, T, Phase::train>&>(),
-                             std::declval<const FlatView<Model, ParamCursor<T>>&>(),
-                             std::declval<value_of<typename Model::Input, T>>())
+                             std::declval<const FlatView<Model, param_cursor_on<T, Device>>&>(),
+                             std::declval<value_of<typename Model::Input, T, place_of<Device>>>())
                  .saved);
 }  // namespace detail
 
@@ -105,6 +107,11 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr bool needs_norm = Slots::clipping::needs_norm || scales_loss;
   static constexpr bool detects_anomalies = Slots::anomalies::detects;
 
+  /// The gradient of the loss is written over the model's output, which nothing else keeps.
+  static constexpr bool loss_in_place =
+      OverwritesOutput<Loss, Model, Device, compute, scales_loss> &&
+      detail::lets_go<activations>::value && !detects_anomalies;
+
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
   static constexpr Layout<Model, cut> layout{};
@@ -135,8 +142,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .gradients = p.gradients,
             .optimizer = p.optimizer,
             .tables = p.tables,
-            .activations = input_bytes(rows) + activations::bytes(rows) +
-                           Loss::template gradient_bytes<Model, compute>(rows),
+            .activations = input_bytes(rows) + activations::bytes(rows) + loss_bytes(rows),
             .backward = round_up(backward_bytes<Model, compute>(rows).peak, alignment),
             .scratch = std::max(scratch_bytes<Model, compute, Device>(rows), update_bytes),
             .gathered = p.gathered,
@@ -174,6 +180,14 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr std::size_t input_bytes(Rows rows) {
     if (std::is_same_v<compute, gradient>) return 0;
     return detail::gradient_bytes<typename Model::Input, compute>(rows);
+  }
+  /// What the loss takes, less its gradient where that is written over the output.
+  static constexpr std::size_t loss_bytes(Rows rows) {
+    const std::size_t all = Loss::template gradient_bytes<Model, compute>(rows);
+    if constexpr (loss_in_place)
+      return all - std::min(all, detail::gradient_bytes<typename Model::Output, compute>(rows));
+    else
+      return all;
   }
   static constexpr std::size_t peak_bytes(Sizes s) { return memory(s).total(); }
 

@@ -16,14 +16,19 @@ enum class Activity : std::uint8_t {
   backward,  // of a unit
   norm,
   update,
+  evaluation,  // these four between steps
+  prediction,
+  save,
+  load,
   wait,      // for an operation; it also covers those that run on the compute thread
   operation  // of the plan's program
 };
 
 /// The name that traces show.
 constexpr std::string_view name(Activity a) {
-  constexpr std::string_view names[] = {"step", "micro-batch", "forward", "loss",     "backward",
-                                        "norm", "update",      "wait",    "operation"};
+  constexpr std::string_view names[] = {
+      "step",       "micro-batch", "forward", "loss", "backward", "norm",     "update",
+      "evaluation", "prediction",  "save",    "load", "wait",     "operation"};
   return names[static_cast<int>(a)];
 }
 
@@ -31,7 +36,7 @@ constexpr std::string_view name(Activity a) {
 ///
 /// Units    begin, end: nanoseconds of the host's monotonic clock. number: the unit of forward and
 ///          backward, or an operation's place in the program of the micro-batch. step: the optimizer step
-///          that was made, from 1. micro_batch: from 0.
+///          that was made, from 1; of what is between steps, the last one before. micro_batch: from 0.
 struct StepSpan {
   std::int64_t begin = 0, end = 0;
   std::int32_t step = 0, micro_batch = 0, number = -1;

@@ -34,6 +34,34 @@ template <class Model, class... Ps> struct Composition {
 };
 
 template <class... Ps> using compute_of = typename ChosenPolicies<Ps...>::precision::compute;
+
+/// Have a model, and the loss over its output, bodies for a device?
+template <class Model, class Loss, class Device>
+concept HaveBodiesOn = Layer<Model, Device> &&
+    (std::is_void_v<Loss> || LossFor<Loss, Model, Device>);
+
+/// The device that a model is planned for where none is named: the CPU, or Cuda when a layer or the loss
+/// has a body for GPUs only (and <cohort/cuda.hpp> was included).
+template <class Model, class Loss> consteval auto home_device() {
+  using Gpu = typename first_type<Cuda, Model>::type;
+  if constexpr (HaveBodiesOn<Model, Loss, DefaultCpu> || !IsComplete<Gpu>) {
+    return std::type_identity<DefaultCpu>{};
+  } else if constexpr (!Layer<Model>) {
+    // The layer that the CPU lacks is asked first: the others' bodies for it may say sentences on a GPU.
+    if constexpr (!Layer<typename decltype(wrong_layer<Model>())::type, Gpu>)
+      return std::type_identity<DefaultCpu>{};
+    else if constexpr (HaveBodiesOn<Model, Loss, Gpu>)
+      return std::type_identity<Gpu>{};
+    else
+      return std::type_identity<DefaultCpu>{};
+  } else if constexpr (HaveBodiesOn<Model, Loss, Gpu>) {
+    return std::type_identity<Gpu>{};
+  } else {
+    return std::type_identity<DefaultCpu>{};
+  }
+}
+template <class Model, class Loss = void>
+using home_of = typename decltype(home_device<Model, Loss>())::type;
 }  // namespace detail
 
 /// There is something to train.
@@ -53,10 +81,11 @@ concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
 
 /// The model's layers and the loss compile for the compute type of the list, not for fp32 only.
 template <class Model, class... Ps>
-concept ComputesIn = Layer<Model, DefaultCpu, detail::compute_of<Ps...>>;
+concept ComputesIn = Layer<Model, detail::home_of<Model>, detail::compute_of<Ps...>>;
 /// The same of the loss.
 template <class Loss, class Model, class... Ps>
-concept LossComputesIn = LossFor<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
+concept LossComputesIn =
+    LossFor<Loss, Model, detail::home_of<Model, Loss>, detail::compute_of<Ps...>>;
 /// fp16 gradients have a loss scale.
 template <class Model, class... Ps>
 concept ScalesFp16 =
@@ -67,8 +96,9 @@ concept ScalesFp16Only =
     detail::Composition<Model, Ps...>::has_fp16 || !detail::Composition<Model, Ps...>::scales;
 /// With DynamicLossScale the loss takes its scale.
 template <class Loss, class Model, class... Ps>
-concept LossTakesScale = !detail::Composition<Model, Ps...>::scales ||
-                         ScalableLoss<Loss, Model, DefaultCpu, detail::compute_of<Ps...>>;
+concept LossTakesScale =
+    !detail::Composition<Model, Ps...>::scales ||
+    ScalableLoss<Loss, Model, detail::home_of<Model, Loss>, detail::compute_of<Ps...>>;
 /// Random rounding is for parameters without fp32 masters.
 template <class Model, class... Ps>
 concept RoundsWithoutMasters = detail::Composition<Model, Ps...>::rounds_what_is_16_bit;
@@ -83,7 +113,8 @@ concept TypesGoTogether = ComputesIn<Model, Ps...> && LossComputesIn<Loss, Model
 /// slot.
 template <class Model, class Loss, class... Ps>
 concept Trainable = (!detail::holds_refused<Model>()) &&
-                    Layer<Model>&& HasTrainedParameters<Model>&& LossFor<Loss, Model> &&
+                    Layer<Model, detail::home_of<Model, Loss>>&& HasTrainedParameters<
+                        Model>&& LossFor<Loss, Model, detail::home_of<Model, Loss>> &&
                     (Policy<Ps> && ...) && OnePolicyPerSlot<Ps...> && (HasHooks<Ps> && ...) &&
                     ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
                         Model, Loss, Ps...>&& HasGroupsToShard<Model, Ps...>;

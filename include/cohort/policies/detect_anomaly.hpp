@@ -13,8 +13,9 @@ namespace cohort {
 /// Units    nothing is judged that does no harm: an output that is infinite while the loss is finite, or
 ///          an overflow that DynamicLossScale skips, is no finding.
 /// Comm     none in a step that succeeds. In one that fails each rank's finding goes to all.
-/// Cost     one read of each micro-batch's gradients and of what units pass back; no memory but a pointer
-///          a unit, no allocation. Without it: nothing.
+/// Cost     one read of each micro-batch's gradients and of what units pass back; a pointer a unit, and the
+///          memory of the loss's gradient, which then does not overwrite the output; no allocation.
+///          Without it: nothing.
 /// Errors   NonFinite also where no policy needs the norm, before the update: without this policy such a
 ///          gradient is noticed by the loss of the next step. Compile time: on a GPU.
 /// Laws     the bits of a run without it (tests/policies/detect_anomaly_test.cpp).

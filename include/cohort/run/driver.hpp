@@ -26,7 +26,8 @@ template <class Plan, class World> class Driver {
   using Comm = typename Machine::Comm;
   using Storage = typename Plan::data::template Storage<Plan, Comm>;
   using Totals = detail::Totals<Plan, Device>;
-  using grad_cursor = typename Machine::template GradCursorOf<D>;
+  using param_cursor = param_cursor_on<T, Device>;
+  using grad_cursor = grad_cursor_on<D, Device>;
   using markers = typename Plan::markers;
   using Timeline = detail::Timeline<Plan>;
 
@@ -89,7 +90,7 @@ template <class Plan, class World> class Driver {
   std::string explain(LossSum& loss) requires watches {
     return anomalies_.explain(machine_.comm(), storage_, loss);
   }
-  ParamCursor<T> params_of_unit(int unit) const {
+  param_cursor params_of_unit(int unit) const {
     return {storage_.param(unit), storage_.frozen(unit)};
   }
   grad_cursor grads_of_unit(int unit) {

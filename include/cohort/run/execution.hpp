@@ -109,6 +109,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   LossSum evaluate(Input x, Target y) {
     if (x.rows.samples > 0) check_rows(x.rows, y.rows);
     return guarded("evaluate", [&] {
+      [[maybe_unused]] const auto span = between_steps<Activity::evaluation>();
       finish_.begin_evaluation();
       const int most = detail::samples_of_any<Plan>(world_, x.rows.samples);
       for (int first = 0; first < most; first += most_samples()) {
@@ -145,6 +146,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
                              " of a micro-batch, for which there is memory: give fewer at a time.");
     }
     return guarded("predict", [&] {
+      [[maybe_unused]] const auto span = between_steps<Activity::prediction>();
       const auto input = inputs_(x);
       const auto ctx = evaluation();
       return inputs_.result(run_forward(ctx, input));
@@ -189,6 +191,9 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
       throw;
     }
   }
+  template <Activity A> auto between_steps() {
+    return timeline().template between_steps<A>([&] { return finish_.steps(); });
+  }
   /// Samples of one forward: what activation memory is for.
   int most_samples() const { return options_.batch / Plan::micro_batches; }
 
@@ -209,7 +214,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   }
 
   /// All of a step's work on the device.
-  void queue(Input x, Target y) {
+  template <class X, class Y> void queue(X x, Y y) {
     finish_.begin();
     if constexpr (Plan::micro_batches == 1) {
       micro_batch<MicroBatch::only>(x, y, 0);
@@ -221,7 +226,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
     this->gate_.before_change();
     finish_(tables_.tables(), scratch_);
   }
-  template <MicroBatch M> void micro_batch(Input x, Target y, int index) {
+  template <MicroBatch M, class X, class Y> void micro_batch(X x, Y y, int index) {
     const int samples = x.rows.samples / Plan::micro_batches;
     [[maybe_unused]] const auto span = timeline().template span<Activity::micro_batch>();
     driver_.template begin<M>();
@@ -231,11 +236,19 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
     const auto back = context<Phase::backward>(backward_);
     const auto p = driver_.parameters();
 
-    const Input input = x.samples(index * samples, samples);
-    const Target target = y.samples(index * samples, samples);
+    const X input = x.samples(index * samples, samples);
+    const Y target = y.samples(index * samples, samples);
     const auto out = cohort::forward(ctx, p, computed_with(ctx, input));
     driver_.reached(Plan::markers::forward_ended);
-    const auto loss = loss_of(ctx, out.y, target);
+    const auto loss = [&] {
+      if constexpr (Plan::loss_in_place) {
+        const detail::Within output{out.y.data, out.y.data + out.y.size()};
+        if (output(out.saved) || output(input)) detail::throw_kept_output(rank());
+        return loss_of(ctx, detail::overwritten(out.y), target);
+      } else {
+        return loss_of(ctx, out.y, target);
+      }
+    }();
     finish_.add(loss.total);
     driver_.after_loss(input, out.y, target, loss);
     backward_->release({});
@@ -245,8 +258,8 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   }
 
   /// The input in the type that layers compute with.
-  template <class Ctx> static auto computed_with(const Ctx& ctx, Input x) {
-    if constexpr (std::is_same_v<Input, value_of<typename Model::Input, T>>) {
+  template <class Ctx, class X> static auto computed_with(const Ctx& ctx, X x) {
+    if constexpr (std::is_same_v<X, value_of<typename Model::Input, T, place_of<Device>>>) {
       return x;
     } else {
       const auto cast = ctx.like(x);
@@ -254,7 +267,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
       return cast.view();
     }
   }
-  template <class Y> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Target target) {
+  template <class Y, class Label> auto loss_of(const Ctx<Phase::train>& ctx, Y y, Label target) {
     [[maybe_unused]] const auto span = timeline().template span<Activity::loss>();
     if constexpr (Plan::scales_loss)
       return Loss::forward(ctx, y, target, finish_.seed());

@@ -4,6 +4,7 @@
 // all ranks.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cohort/core/error.hpp>
 #include <cohort/core/members.hpp>
@@ -11,6 +12,8 @@
 #include <cohort/device/cores.hpp>
 #include <cohort/plan/plan.hpp>
 #include <cohort/run/options.hpp>
+#include <cstdio>
+#include <iterator>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -165,11 +168,45 @@ template <class V> constexpr std::uint64_t mix_values(std::uint64_t h, const V& 
   }
 }
 
+/// What ranks compare before step 0, one number each, and how a message calls it.
+struct Compared {
+  static constexpr const char* names[] = {"plans",
+                                          "options.seed",
+                                          "options.learning_rate",
+                                          "options.optimizer",
+                                          "options.schedule",
+                                          "options.clip"};
+  static constexpr std::size_t count = std::size(names);
+  std::array<std::uint64_t, count> values{};
+};
+template <class O> constexpr Compared compared(std::uint64_t plan_hash, const O& o) {
+  constexpr std::uint64_t start = 14695981039346656037ull;
+  return {{plan_hash, o.seed, std::bit_cast<std::uint64_t>(static_cast<double>(o.learning_rate)),
+           mix_values(start, o.optimizer), mix_values(start, o.schedule),
+           mix_values(start, o.clip)}};
+}
+
 template <class O> constexpr std::uint64_t hash_options(const O& o) {
   std::uint64_t h = mix_values(mix(14695981039346656037ull, o.seed), o.learning_rate);
   h = mix_values(h, o.optimizer);
   h = mix_values(h, o.schedule);
   return mix_values(h, o.clip);
+}
+
+/// Which of the compared numbers two ranks have in different values, and what to do.
+inline std::string different(std::size_t which, std::uint64_t a, std::uint64_t b) {
+  const std::string what = std::string("have different ") + Compared::names[which];
+  if (which == 0)
+    return what + ": start the same binary, with the same model and policies, on every rank.";
+  std::string values;
+  if (which == 1) values = " (" + std::to_string(a) + " and " + std::to_string(b) + ")";
+  if (which == 2) {
+    char text[64];
+    std::snprintf(text, sizeof text, " (%.17g and %.17g)", std::bit_cast<double>(a),
+                  std::bit_cast<double>(b));
+    values = text;
+  }
+  return what + values + ": give all ranks the same.";
 }
 
 /// Checks the options; all ranks must have the same plan and the same hyperparameters. Comes before any
@@ -178,30 +215,35 @@ template <class O> constexpr std::uint64_t hash_options(const O& o) {
 template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
   checked<Plan>(options, world.rank());
   constexpr std::uint64_t plan_hash = Plan::hash();
-  constexpr std::size_t words = 3;
-  const std::int64_t mine[words] = {std::bit_cast<std::int64_t>(plan_hash),
-                                    std::bit_cast<std::int64_t>(hash_options(options)),
-                                    std::int64_t{options.batch} * options.tokens};
+  constexpr std::size_t words = Compared::count + 1;
+  std::int64_t mine[words];
+  const Compared own = compared(plan_hash, options);
+  for (std::size_t i = 0; i < Compared::count; ++i)
+    mine[i] = std::bit_cast<std::int64_t>(own.values[i]);
+  mine[Compared::count] = std::int64_t{options.batch} * options.tokens;
   std::vector<std::int64_t> all(words * static_cast<std::size_t>(world.size()));
   world.all_gather(mine, all.data(), words);
   std::int64_t rows = 1;
   for (std::size_t at = 0; at < all.size(); at += words) {
-    const char* what = nullptr;
-    if (all[at] != all[0]) {
-      what =
-          "have different plans: start the same binary, with the same model and policies, on every "
-          "rank.";
-    } else if (all[at + 1] != all[1]) {
-      what =
-          "have different options (seed, learning rate, optimizer, schedule or clipping): give all "
-          "ranks the same.";
-    }
-    if (what)
+    for (std::size_t i = 0; i < Compared::count; ++i) {
+      if (all[at + i] == all[i]) continue;
       throw Mismatch(world.rank(), "Run::on",
-                     "ranks 0 and " + std::to_string(at / words) + " " + what);
-    rows = std::max(rows, all[at + 2]);
+                     "ranks 0 and " + std::to_string(at / words) + " " +
+                         different(i, std::bit_cast<std::uint64_t>(all[i]),
+                                   std::bit_cast<std::uint64_t>(all[at + i])));
+    }
+    rows = std::max(rows, all[at + Compared::count]);
   }
   return static_cast<double>(rows);
+}
+
+[[noreturn]] inline void throw_kept_output(int rank) {
+  throw ContractBroken(
+      rank, "step",
+      "a layer keeps the model's output in another shape, or gives on what another one keeps, and "
+      "the "
+      "loss would write its gradient there. Return a fresh result of ctx.make, or use a loss whose "
+      "gradient lies elsewhere: struct Own : nn::CrossEntropy {}; is one.");
 }
 
 [[noreturn]] inline void throw_unit_order(int rank, int marker, int unit) {

@@ -11,6 +11,9 @@
 
 namespace cohort::detail {
 
+/// The headers with which runs execute on a device are there: run/cuda/machine.hpp says it for Cuda.
+template <class Device> inline constexpr bool runs_on = on_host<Device>;
+
 /// The device that a world's ranks compute on unless Run::on<Device> names one.
 template <class World> struct device_of_world { using type = DefaultCpu; };
 template <class World>
@@ -23,9 +26,7 @@ struct device_of_world<World> {
 /// run/cuda/machine.hpp has the GPU's.
 template <class World, class Device> class Machine {
  public:
-  static_assert(on_host<Device>, "cohort: include <cohort/cuda.hpp> to run on a GPU.");
   using Comm = World;
-  template <class D> using GradCursorOf = GradCursor<D>;
   template <class Plan, class Executor> using Stream = CpuStream<Plan, Executor>;
 
   Machine(World& world, const auto&, bool) : world_(world) {}

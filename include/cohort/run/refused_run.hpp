@@ -25,6 +25,9 @@ struct RefusedRun {
   static constexpr RefusedPlan plan{};
   TimedReport step(Values, Values) { return {}; }
   TimedReport step(const auto&) { return {}; }
+  void enqueue(Values, Values) {}
+  void enqueue(const auto&) {}
+  TimedReport wait() { return {}; }
   LossSum evaluate(Values, Values) { return {}; }
   LossSum evaluate(const auto&) { return {}; }
   RefusedTensor predict(Values) { return {}; }

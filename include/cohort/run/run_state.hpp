@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cohort/core/said.hpp>
 #include <cohort/data/position.hpp>
+#include <cohort/plan/step_span.hpp>
 #include <cohort/run/state.hpp>
 #include <map>
 #include <memory>
@@ -106,36 +107,36 @@ template <class Run> class RunState {
   /// returns when it is durable. Collective.
   template <class R = Run>
   void save(const std::string& directory, const SaveOptions& options = {}) {
-    files<R>([&](auto f) { f.save(self(), directory, options); });
+    files<R, Activity::save>([&](auto f) { f.save(self(), directory, options); });
   }
   /// The same from a thread while training goes on: the state of this moment is saved. Waits for the save
   /// before it, if any, and throws what that one failed of. Collective.
   template <class R = Run>
   void save_async(const std::string& directory, const SaveOptions& options = {}) {
-    files<R>([&](auto f) { f.save_async(self(), directory, options); });
+    files<R, Activity::save>([&](auto f) { f.save_async(self(), directory, options); });
   }
   /// Returns when the save that was begun is durable; throws what it failed of. Without this call a run
   /// that ends still completes its save, but says nothing of failures. Collective.
   template <class R = Run> void wait_for_save() {
-    files<R>([&](auto f) { f.wait(self()); });
+    files<R, Activity::save>([&](auto f) { f.wait(self()); });
   }
   /// Continues from a checkpoint: `path` is one, or a directory of them, whose latest is taken. Collective.
   template <class R = Run> Loaded load(const std::string& path, const LoadOptions& options = {}) {
     Loaded loaded;
-    files<R>([&](auto f) { loaded = f.load(self(), path, options); });
+    files<R, Activity::load>([&](auto f) { loaded = f.load(self(), path, options); });
     return loaded;
   }
   /// Writes all values as one safetensors file, or as numbered files with an index, for other tools.
   /// Every rank writes its own elements into it. Collective.
   template <class O = FullOptions> void save_full(const std::string& file, const O& options = {}) {
-    files<Run>([&](auto f) { f.save_full(self(), file, options); });
+    files<Run, Activity::save>([&](auto f) { f.save_full(self(), file, options); });
   }
   /// Reads values from such files, also another library's, rounding where their type is wider; moments and
   /// step stay. Collective.
   template <class O = FullOptions>
   Loaded load_full(const std::string& file, const O& options = {}) {
     Loaded loaded;
-    files<Run>([&](auto f) { loaded = f.load_full(self(), file, options); });
+    files<Run, Activity::load>([&](auto f) { loaded = f.load_full(self(), file, options); });
     return loaded;
   }
 
@@ -154,10 +155,11 @@ template <class Run> class RunState {
   Run& self() { return static_cast<Run&>(*this); }
 
   /// Calls f(StateFiles<R>), or says in one sentence which header has it.
-  template <class R, class F> void files(F f) {
-    if constexpr (detail::IsComplete<detail::StateFiles<R>>)
+  template <class R, Activity A, class F> void files(F f) {
+    if constexpr (detail::IsComplete<detail::StateFiles<R>>) {
+      [[maybe_unused]] const auto span = self().template between_steps<A>();
       f(detail::StateFiles<R>{});
-    else
+    } else
       detail::said<detail::NoStateFiles<R>>();
   }
   std::vector<NamedTensor> gather(bool gradients, Receivers to, double factor) {

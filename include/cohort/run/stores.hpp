@@ -10,7 +10,7 @@ namespace cohort::detail {
 
 /// Parameters of a run, unit by unit.
 template <class Run> struct ParamStore {
-  using cursor = ParamCursor<typename Run::T>;
+  using cursor = typename Run::param_cursor;
   using cut = typename Run::plan_type::cut;
   static constexpr bool watches = Run::watches;
   Run* run;

@@ -28,6 +28,7 @@ template <class Plan, class Profiling = typename Plan::slots::profiling> class T
   template <MicroBatch M> static void begin() {}
   /// A span that lasts as long as what is returned.
   template <Activity A> static Unwatched span(int = -1) { return {}; }
+  template <Activity A, class Number> static Unwatched between_steps(Number) { return {}; }
   static Unwatched wait(int, bool) { return {}; }
   static Unwatched wait_for_all(bool) { return {}; }
   static Unwatched operation(const Op&, bool) { return {}; }
@@ -46,6 +47,14 @@ template <std::size_t Most> class Track {
  public:
   void keep_at(StepSpan* at) { at_ = at; }
   void add(const StepSpan& s) { at_[added_++ % Most] = s; }
+  /// Of calls that follow each other with nothing between them one span is kept, which ends with the last.
+  void add_to_last(const StepSpan& s) {
+    StepSpan& last = at_[(added_ + Most - 1) % Most];
+    if (added_ > 0 && last.what == s.what && last.step == s.step)
+      last.end = s.end;
+    else
+      add(s);
+  }
 
   std::uint64_t added() const { return added_; }
   std::uint64_t lost() const { return added_ - size(); }
@@ -121,6 +130,16 @@ requires(Profiling::times) class Timeline<Plan, Profiling> {
     else
       return Unwatched{};
   }
+  /// The same of what is not a step; number(): the optimizer steps that were made.
+  template <Activity A, class Number> auto between_steps([[maybe_unused]] Number number) {
+    if constexpr (traces) {
+      step_ = static_cast<std::int32_t>(number());
+      micro_batch_ = 0;
+      return Watched<A>(*this, true, -1);
+    } else {
+      return Unwatched{};
+    }
+  }
   /// Compute waits for the first `ops` operations of the micro-batch, unless it has before; there is
   /// nothing to wait for where they run on the compute thread.
   auto wait(int ops, bool has_worker) {
@@ -151,6 +170,8 @@ requires(Profiling::times) class Timeline<Plan, Profiling> {
       if (waits) end_wait(span);
     } else if constexpr (A == Activity::wait) {
       end_wait(span);
+    } else if constexpr (A == Activity::evaluation || A == Activity::prediction) {
+      compute_.add_to_last(span);
     } else {
       compute_.add(span);
     }

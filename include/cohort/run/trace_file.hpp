@@ -96,6 +96,8 @@ template <class Run> class TraceText {
 
   std::string facts(const StepSpan& s) const {
     if (s.what == Activity::step) return io::json({{"step", s.step}});
+    if (s.what >= Activity::evaluation && s.what <= Activity::load)
+      return io::json({{"after_step", s.step}});
     if (s.what == Activity::operation) return facts(s, op_of(s));
     if (s.number < 0 || s.what == Activity::wait)
       return io::json({{"step", s.step}, {"micro_batch", s.micro_batch}});

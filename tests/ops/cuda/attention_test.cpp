@@ -31,8 +31,8 @@ void check(int samples, int tokens, const std::string& kernels) {
   gpu.device().context = &context;
   const std::size_t rows = static_cast<std::size_t>(samples) * tokens, n = rows * H * D;
   const auto qkv = normal<T>(3 * n, 1), dy = normal<T>(n, 2);
-  OnGpu<T> qkv_there(qkv), dy_there(dy), y(n), dqkv(3 * n);
-  OnGpu<A> lse(rows * H), scratch(ops::attention_scratch_on_cuda<H>(samples, tokens));
+  GpuArray<T> qkv_there(qkv), dy_there(dy), y(n), dqkv(3 * n);
+  GpuArray<A> lse(rows * H), scratch(ops::attention_scratch_on_cuda<H>(samples, tokens));
   A* const none = nullptr;
   cuda_double::record(true);
   ops::attention_forward<H, D, Causal>(gpu.device(), samples, tokens, qkv_there.view(), y.data(),

@@ -16,8 +16,8 @@ template <int C, class T> void check(int rows, bool first) {
   Gpu gpu;
   const auto v = normal<T>(static_cast<std::size_t>(rows * C), 1);
   const auto start = before<A>(C, first);
-  OnGpu<T> dy(v);
-  OnGpu<A> db(start);
+  GpuArray<T> dy(v);
+  GpuArray<A> db(start);
   ops::column_sum<C>(gpu, rows, dy.view(), db.data(), first);
   const auto got = db.get();
   // A sum of n terms below 6 in any order: n additions, each off by a unit of at most 6 n.
@@ -45,9 +45,9 @@ TEST_CASE("column_sum on a GPU: a column's bits do not depend on the others") {
   Gpu gpu;
   constexpr int C = 24, rows = 200;
   auto v = normal<float>(C * rows, 1);
-  OnGpu<float> a(v), sum_a(C), sum_b(C);
+  GpuArray<float> a(v), sum_a(C), sum_b(C);
   for (int r = 0; r < rows; ++r) v[static_cast<std::size_t>(r * C + 3)] = 1e30f;
-  OnGpu<float> b(v);
+  GpuArray<float> b(v);
   ops::column_sum<C>(gpu, rows, a.view(), sum_a.data(), true);
   ops::column_sum<C>(gpu, rows, b.view(), sum_b.data(), true);
   auto left = sum_a.get(), right = sum_b.get();
@@ -58,7 +58,7 @@ TEST_CASE("column_sum on a GPU: a column's bits do not depend on the others") {
 
 TEST_CASE("column_sum on a GPU: a workspace that is too small is refused with what is needed") {
   Gpu gpu(64);
-  OnGpu<float> dy(std::vector<float>(640)), db(64);
+  GpuArray<float> dy(std::vector<float>(640)), db(64);
   CHECK_THROWS_WITH_AS(ops::column_sum<64>(gpu, 10, dy.view(), db.data(), true),
                        doctest::Contains("256 bytes of workspace are needed"), ContractBroken);
 }

@@ -16,8 +16,8 @@ template <class From, class To> void check(std::size_t n, std::size_t offset) {
     v[offset + 2] = From(INFINITY), v[offset + 3] = From(-1e-7f), v[offset + 4] = From(1e6f);
   std::vector<To> want(n + offset);
   if (!want.empty()) std::memset(static_cast<void*>(want.data()), poison, want.size() * sizeof(To));
-  OnGpu<From> in(v);
-  OnGpu<To> out(n + offset);
+  GpuArray<From> in(v);
+  GpuArray<To> out(n + offset);
   for (std::size_t i = offset; i < n + offset; ++i) want[i] = To(accumulator_t<From>(v[i]));
   ops::convert(gpu, n, in.view() + offset, out.data() + offset);
   CHECK(same_bits(out.get(), want));
@@ -44,8 +44,8 @@ TEST_CASE_TEMPLATE("convert_scaled on a GPU: the CPU's bits", T, float, bf16, fp
   Gpu gpu;
   const auto v = normal<float>(1031, 1);
   std::vector<T> want(v.size());
-  OnGpu<float> in(v);
-  OnGpu<T> out(v.size());
+  GpuArray<float> in(v);
+  GpuArray<T> out(v.size());
   ops::convert_scaled(cpu, v.size(), 0.3f, v.data(), want.data());
   ops::convert_scaled(gpu, v.size(), 0.3f, in.view(), out.data());
   CHECK(same_bits(out.get(), want));
@@ -58,8 +58,8 @@ TEST_CASE("convert_at_random on a GPU: the CPU's bits, from any element of the s
       auto v = normal<float>(n, 1);
       if (n > 3) v[0] = INFINITY, v[1] = -INFINITY, v[2] = 0;
       std::vector<bf16> want(n), nearest(n);
-      OnGpu<float> in(v);
-      OnGpu<bf16> out(n);
+      GpuArray<float> in(v);
+      GpuArray<bf16> out(n);
       ops::convert_at_random(cpu, n, v.data(), want.data(), 42, 7, first);
       ops::convert_at_random(gpu, n, in.view(), out.data(), 42, 7, first);
       CHECK(same_bits(out.get(), want));

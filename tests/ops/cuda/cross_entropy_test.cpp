@@ -46,9 +46,9 @@ template <int V, class T, int K = V> void check(int rows, double deviation) {
   for (std::size_t i = 0; i < n; ++i)
     if (i % V >= K) x[i] = T(i % 2 == 0 ? NAN : 3e4f);
   const Exact want = exact<V, K>(as<double>(x), targets, 0.25);
-  OnGpu<T> logits(x), gradient(n);
-  OnGpu<std::int32_t> labels(targets);
-  OnGpu<float> scale(std::vector<float>{0.25f});
+  GpuArray<T> logits(x), gradient(n);
+  GpuArray<std::int32_t> labels(targets);
+  GpuArray<float> scale(std::vector<float>{0.25f});
   const double tolerance = relative<A>(V) * rows * 100;
 
   ops::cross_entropy<V, K>(gpu, rows, logits.view(), labels.view());
@@ -101,8 +101,8 @@ TEST_CASE("cross_entropy on a GPU: one row of GPT-2's padded vocabulary") {
 
 TEST_CASE("cross_entropy on a GPU: a target in the padding is reported") {
   Gpu gpu;
-  OnGpu<float> logits(normal<float>(2 * 12, 1));
-  OnGpu<std::int32_t> labels(std::vector<std::int32_t>{9, 10});
+  GpuArray<float> logits(normal<float>(2 * 12, 1));
+  GpuArray<std::int32_t> labels(std::vector<std::int32_t>{9, 10});
   ops::cross_entropy_gradient<12, 10>(gpu, 2, logits.view(), labels.view(), logits.data());
   const cuda::Fault fault = gpu.fault();
   CHECK(fault.kind == cuda::Fault::target);
@@ -118,8 +118,8 @@ TEST_CASE("cross_entropy on a GPU: far logits neither overflow nor lose the othe
   for (std::size_t c = 0; c < V; ++c) x[2 * V + c] = -1e4f;  // all far below 0
   for (std::size_t c = 0; c < V; ++c) x[3 * V + c] = c % 2 == 0 ? -INFINITY : 3e4f;
   const std::vector<std::int32_t> targets = {5, 3, 0, 1};
-  OnGpu<float> logits(x), gradient(4 * V);
-  OnGpu<std::int32_t> labels(targets);
+  GpuArray<float> logits(x), gradient(4 * V);
+  GpuArray<std::int32_t> labels(targets);
   ops::cross_entropy_gradient<V>(gpu, 4, logits.view(), labels.view(), gradient.data());
   CHECK(gpu.loss()[0] == doctest::Approx(std::log(40.0) + std::log(20.0)).epsilon(1e-6));
   const auto g = gradient.get();
@@ -135,8 +135,8 @@ TEST_CASE("cross_entropy on a GPU: NaN and infinity reach the loss") {
     Gpu gpu;
     auto x = normal<float>(300, 1);
     x[37] = bad;
-    OnGpu<float> logits(x);
-    OnGpu<std::int32_t> labels(std::vector<std::int32_t>{3});
+    GpuArray<float> logits(x);
+    GpuArray<std::int32_t> labels(std::vector<std::int32_t>{3});
     ops::cross_entropy<300>(gpu, 1, logits.view(), labels.view());
     CHECK(std::isnan(gpu.loss()[0]));
   }
@@ -146,8 +146,8 @@ TEST_CASE("cross_entropy on a GPU: a bad target is reported, and memory outside 
   constexpr int V = 12;
   for (const std::int32_t bad : {-1, V, 2147483647}) {
     Gpu gpu;
-    OnGpu<float> logits(normal<float>(3 * V, 1));
-    OnGpu<std::int32_t> labels(std::vector<std::int32_t>{1, bad, 2});
+    GpuArray<float> logits(normal<float>(3 * V, 1));
+    GpuArray<std::int32_t> labels(std::vector<std::int32_t>{1, bad, 2});
     ops::cross_entropy_gradient<V>(gpu, 3, logits.view(), labels.view(), logits.data());
     const cuda::Fault fault = gpu.fault();
     CHECK(fault.kind == cuda::Fault::target);
@@ -162,8 +162,8 @@ TEST_CASE("cross_entropy on a GPU: the same bits in every order of blocks") {
   constexpr int V = 2000, rows = 50;
   const auto run = [] {
     Gpu gpu;
-    OnGpu<bf16> logits(normal<bf16>(V * rows, 1));
-    OnGpu<std::int32_t> labels(integers(rows, V, 2));
+    GpuArray<bf16> logits(normal<bf16>(V * rows, 1));
+    GpuArray<std::int32_t> labels(integers(rows, V, 2));
     ops::cross_entropy_gradient<V>(gpu, rows, logits.view(), labels.view(), logits.data());
     return std::pair(gpu.loss(), logits.get());
   };

@@ -36,10 +36,10 @@ template <bool TA, bool TB, class T, class O> void check_product(int m, int n, i
   const auto a = normal<T>(std::size_t(TA ? k : m) * lda, 1),
              b = normal<T>(std::size_t(TB ? n : k) * ldb, 2);
   const Exact exact(TA, TB, m, n, k, a, lda, b, ldb);
-  OnGpu<T> a_there(a), b_there(b);
+  GpuArray<T> a_there(a), b_there(b);
   for (const int beta : {0, 1}) {
     const auto c = before<O>(std::size_t(m) * ldc, beta == 0);
-    OnGpu<O> c_there(c);
+    GpuArray<O> c_there(c);
     CHECK(cuda::multiply<TA, TB>(blas.device(), m, n, k, a_there.view(), lda, b_there.view(), ldb,
                                  accumulator_t<T>(beta), c_there.data(), ldc));
     const auto got = c_there.get();
@@ -75,8 +75,8 @@ TEST_CASE("cublaslt: a shape met before asks for no heuristic and makes no descr
   {
     Blas blas;
     const int n = 16;
-    OnGpu<bf16> a(normal<bf16>(n * n, 1)), b(normal<bf16>(n * n, 2)), c(n * n);
-    OnGpu<float> sums(n);
+    GpuArray<bf16> a(normal<bf16>(n * n, 1)), b(normal<bf16>(n * n, 2)), c(n * n);
+    GpuArray<float> sums(n);
     const auto go = [&](int rows) {
       cuda::multiply<false, true>(blas.device(), rows, n, n, a.view(), n, b.view(), n, 0.0f,
                                   c.data(), n);
@@ -96,7 +96,7 @@ TEST_CASE("cublaslt: a shape met before asks for no heuristic and makes no descr
     CHECK(asked() == 4);
     CHECK(blas.context.kept<cuda::GemmPlans>().size() == 4);
     // Less aligned operands are another product: an algorithm may rely on what it was chosen for.
-    OnGpu<bf16> odd(n * n + 1);
+    GpuArray<bf16> odd(n * n + 1);
     cuda::multiply<false, true>(blas.device(), 8, n, n, a.view(), n, b.view(), n, 0.0f,
                                 odd.data() + 1, n);
     cuda::multiply<false, true>(blas.device(), 8, n, n - 2, odd.view() + 1, n, b.view(), n, 0.0f,
@@ -115,9 +115,9 @@ TEST_CASE_TEMPLATE("cublaslt: epilogues fuse what they say", T, float, bf16, fp1
   const auto a = normal<T>(m * k, 1), b = normal<T>(k * n, 2), bias = normal<T>(n, 3),
              aux = normal<T>(m * n, 4);
   const Exact exact(false, false, m, n, k, a, k, b, n);
-  OnGpu<T> a_there(a), b_there(b), vector(bias), aux_there(aux);
+  GpuArray<T> a_there(a), b_there(b), vector(bias), aux_there(aux);
   const auto run = [&](Epilogue what, bool with_vector, T* aux_at) {
-    OnGpu<T> c(m * n);
+    GpuArray<T> c(m * n);
     const cuda::Fused fused{what, with_vector ? vector.data() : nullptr, aux_at, aux_at ? n : 0};
     CHECK(cuda::multiply<false, false>(blas.device(), m, n, k, a_there.view(), k, b_there.view(), n,
                                        0.0f, c.data(), n, fused));
@@ -138,7 +138,7 @@ TEST_CASE_TEMPLATE("cublaslt: epilogues fuse what they say", T, float, bf16, fp1
   CHECK(near(run(Epilogue::bias, true, nullptr), biased));
   CHECK(near(run(Epilogue::gelu, false, nullptr), [&](int i) { return gelu(exact.z[i]); }));
   CHECK(near(run(Epilogue::gelu_bias, true, nullptr), [&](int i) { return gelu(biased(i)); }));
-  OnGpu<T> kept(m * n);
+  GpuArray<T> kept(m * n);
   CHECK(near(run(Epilogue::gelu_aux, false, kept.data()), [&](int i) { return gelu(exact.z[i]); }));
   CHECK(near(kept.get(), [&](int i) { return exact.z[i]; }));
   CHECK(near(run(Epilogue::gelu_aux_bias, true, kept.data()),
@@ -161,8 +161,8 @@ TEST_CASE_TEMPLATE("cublaslt: sums over k of either factor come with the product
   Blas blas;
   const int m = 5, n = 7, k = 12;
   const auto a = normal<T>(k * m, 1), b = normal<T>(k * n, 2);
-  OnGpu<T> a_there(a), b_there(b);
-  OnGpu<float> c(m * n), of_a(m), of_b(n);
+  GpuArray<T> a_there(a), b_there(b);
+  GpuArray<float> c(m * n), of_a(m), of_b(n);
   const auto run = [&](Epilogue what, float* to) {
     return cuda::multiply<true, false>(blas.device(), m, n, k, a_there.view(), m, b_there.view(), n,
                                        0.0f, c.data(), n, cuda::Fused{.what = what, .vector = to});
@@ -183,7 +183,7 @@ TEST_CASE_TEMPLATE("cublaslt: sums over k of either factor come with the product
 
 TEST_CASE("cublaslt: TF32 is asked for by name and rounds inputs to 11 bits") {
   Blas blas;
-  OnGpu<float> one(std::vector<float>{1.0f + 0x1p-12f}), by(std::vector<float>{1.0f}), c(1);
+  GpuArray<float> one(std::vector<float>{1.0f + 0x1p-12f}), by(std::vector<float>{1.0f}), c(1);
   const auto run = [&](bool tf32) {
     Cuda device = blas.device();
     device.tf32 = tf32;
@@ -198,11 +198,11 @@ TEST_CASE(
     "cublaslt: what the library lacks is false with an epilogue, else an error that says what") {
   cuda_double::reset();
   Blas blas;
-  OnGpu<double> a(normal<double>(4, 1)), c(4);
+  GpuArray<double> a(normal<double>(4, 1)), c(4);
   CHECK(!cuda::multiply<false, false>(blas.device(), 2, 2, 2, a.view(), 2, a.view(), 2, 0.0,
                                       c.data(), 2,
                                       {.what = Epilogue::sums_of_a, .vector = nullptr}));
-  OnGpu<bf16> x(normal<bf16>(4, 1)), y(4);
+  GpuArray<bf16> x(normal<bf16>(4, 1)), y(4);
   cuda_double::fail("cublasLtMatmulAlgoGetHeuristic", 1, CUBLAS_STATUS_NOT_SUPPORTED);
   const auto go = [&] {
     return cuda::multiply<false, true>(blas.device(), 2, 2, 2, x.view(), 2, x.view(), 2, 0.0f,

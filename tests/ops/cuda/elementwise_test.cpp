@@ -21,9 +21,9 @@ TEST_CASE_TEMPLATE("elementwise on a GPU: the CPU's bits, also in place and from
       CAPTURE(n);
       const auto a = normal<T>(n + offset, 1), b = normal<T>(n + offset, 2);
       auto want = a;
-      OnGpu<T> x(a), y(b), z(n + offset);
+      GpuArray<T> x(a), y(b), z(n + offset);
       const T* from = b.data() + offset;
-      const auto agrees = [&](OnGpu<T>& got) {
+      const auto agrees = [&](GpuArray<T>& got) {
         const auto values = got.get();
         return same_bits(values.data() + offset, want.data() + offset, n);
       };
@@ -45,7 +45,7 @@ TEST_CASE_TEMPLATE("elementwise on a GPU: fill and zero write n elements", T, do
                    fp16) {
   Gpu gpu;
   for (const std::size_t n : sizes) {
-    OnGpu<T> a(n + 3), b(n + 3);
+    GpuArray<T> a(n + 3), b(n + 3);
     ops::fill(gpu, n, a.data(), T(2));
     gpu.device().zero(b.data(), n * sizeof(T));
     const auto filled = a.get(), zeroed = b.get();
@@ -63,8 +63,8 @@ TEST_CASE_TEMPLATE(
   for (const std::size_t n : sizes) {
     auto want = normal<float>(n, 1);
     const auto b = normal<T>(n, 2);
-    OnGpu<float> a(want);
-    OnGpu<T> from(b);
+    GpuArray<float> a(want);
+    GpuArray<T> from(b);
     ops::add_to(cpu, n, want.data(), b.data());
     ops::add_to(gpu, n, a.data(), from.view());
     CHECK(same_bits(a.get(), want));

@@ -42,15 +42,15 @@ template <int V, int C, class T> void check(const std::vector<std::int32_t>& tok
   const auto rows = static_cast<int>(tokens.size());
   Gpu gpu;
   const auto vw = normal<T>(V * C, 1), vdy = normal<T>(tokens.size() * C, 2);
-  OnGpu<std::int32_t> ids(tokens);
-  OnGpu<T> w(vw), dy(vdy), y(tokens.size() * C);
+  GpuArray<std::int32_t> ids(tokens);
+  GpuArray<T> w(vw), dy(vdy), y(tokens.size() * C);
   std::vector<T> want_y(tokens.size() * C);
   ops::embedding_forward<V, C>(cpu, rows, tokens.data(), vw.data(), want_y.data());
   ops::embedding_forward<V, C>(gpu, rows, ids.view(), w.view(), y.data());
   CHECK(same_bits(y.get(), want_y));
   for (const bool first : {true, false}) {
     const auto start = before<A>(V * C, first);
-    OnGpu<A> dw(start);
+    GpuArray<A> dw(start);
     ops::embedding_backward<V, C>(gpu, rows, ids.view(), dy.view(), dw.data(), first);
     CHECK(same_bits(dw.get(), in_chunks<V, C>(tokens, vdy, start, first)));
   }
@@ -87,9 +87,9 @@ TEST_CASE("embedding on a GPU: up to 64 rows of a token give the CPU's bits") {
   const auto tokens = integers(400, V, 1);
   const auto vdy = normal<bf16>(tokens.size() * C, 2);
   std::vector<float> want(V * C);
-  OnGpu<std::int32_t> ids(tokens);
-  OnGpu<bf16> dy(vdy);
-  OnGpu<float> dw(V * C);
+  GpuArray<std::int32_t> ids(tokens);
+  GpuArray<bf16> dy(vdy);
+  GpuArray<float> dw(V * C);
   ops::embedding_backward<V, C>(cpu, 400, tokens.data(), vdy.data(), want.data(), true);
   ops::embedding_backward<V, C>(gpu, 400, ids.view(), dy.view(), dw.data(), true);
   CHECK(same_bits(dw.get(), want));
@@ -100,11 +100,11 @@ TEST_CASE("embedding on a GPU: the other tokens change no bit of a token's gradi
   Gpu gpu;
   auto tokens = integers(rows, V, 1);
   for (std::size_t i = 0; i < rows; i += 3) tokens[i] = 17;
-  OnGpu<float> dy(normal<float>(rows * C, 2)), a(V * C), b(V * C);
-  OnGpu<std::int32_t> one(tokens);
+  GpuArray<float> dy(normal<float>(rows * C, 2)), a(V * C), b(V * C);
+  GpuArray<std::int32_t> one(tokens);
   for (std::size_t i = 0; i < rows; ++i)
     if (tokens[i] != 17) tokens[i] = (tokens[i] + 5) % 16;
-  OnGpu<std::int32_t> two(tokens);
+  GpuArray<std::int32_t> two(tokens);
   ops::embedding_backward<V, C>(gpu, rows, one.view(), dy.view(), a.data(), true);
   ops::embedding_backward<V, C>(gpu, rows, two.view(), dy.view(), b.data(), true);
   const auto left = a.get(), right = b.get();
@@ -119,8 +119,8 @@ TEST_CASE(
     Gpu gpu;
     std::vector<std::int32_t> tokens = {3, 1, bad, 2};
     const auto vw = normal<float>(V * C, 1);
-    OnGpu<std::int32_t> ids(tokens);
-    OnGpu<float> w(vw), y(4 * C), dw(V * C);
+    GpuArray<std::int32_t> ids(tokens);
+    GpuArray<float> w(vw), y(4 * C), dw(V * C);
     ops::embedding_forward<V, C>(gpu, 4, ids.view(), w.view(), y.data());
     ops::embedding_backward<V, C>(gpu, 4, ids.view(), y.view(), dw.data(), true);
     const cuda::Fault fault = gpu.fault();

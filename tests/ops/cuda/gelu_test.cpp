@@ -18,7 +18,7 @@ template <class How, class T> void check(std::size_t n, std::size_t offset) {
   std::vector<double> want(size), want_slope(size), want_dx(size);
   ops::gelu_forward<How>(cpu, size, wide.data(), want.data(), want_slope.data());
   ops::gelu_backward<How>(cpu, size, wide.data(), wide_dy.data(), want_dx.data());
-  OnGpu<T> x(v), dy(dv), y(size), both(size), slope(size);
+  GpuArray<T> x(v), dy(dv), y(size), both(size), slope(size);
   ops::gelu_forward<How>(gpu, n, x.view() + offset, y.data() + offset);
   ops::gelu_forward<How>(gpu, n, x.view() + offset, both.data() + offset, slope.data() + offset);
   ops::gelu_backward<How>(gpu, n, x.view() + offset, dy.view() + offset, dy.data() + offset);
@@ -54,7 +54,8 @@ TEST_CASE_TEMPLATE("gelu on a GPU: near fp64 in both forms, at every size and al
 TEST_CASE_TEMPLATE("gelu on a GPU: far from zero it is x or 0, and NaN stays", How, ops::GeluErf,
                    ops::GeluTanh) {
   Gpu gpu;
-  OnGpu<float> x(std::vector<float>{40.0f, -40.0f, 0.0f, NAN, 1000.0f, -1000.0f}), y(6), slope(6);
+  GpuArray<float> x(std::vector<float>{40.0f, -40.0f, 0.0f, NAN, 1000.0f, -1000.0f}), y(6),
+      slope(6);
   ops::gelu_forward<How>(gpu, 6, x.view(), y.data(), slope.data());
   const auto v = y.get(), s = slope.get();
   CHECK(v[0] == 40);

@@ -16,8 +16,8 @@ template <class T> void check(const std::vector<T>& v) {
   Gpu gpu;
   ops::ExactSum want;
   want.add(1.5);  // something is there before
-  OnGpu<std::int64_t> limbs(Limbs(want.limbs().begin(), want.limbs().end()));
-  OnGpu<T> g(v);
+  GpuArray<std::int64_t> limbs(Limbs(want.limbs().begin(), want.limbs().end()));
+  GpuArray<T> g(v);
   ops::add_square_sum(cpu, v.size(), v.data(), want);
   ops::add_square_sum(gpu, v.size(), g.view(), limbs.data());
   CHECK(limbs.get() == Limbs(want.limbs().begin(), want.limbs().end()));
@@ -54,8 +54,8 @@ TEST_CASE_TEMPLATE("grad_norm on a GPU: NaN and infinities are counted", T, doub
 TEST_CASE("grad_norm on a GPU: an array in pieces of whole chunks gives the same limbs") {
   Gpu gpu;
   const auto v = normal<float>(64 * 50, 1);
-  OnGpu<float> g(v);
-  OnGpu<std::int64_t> whole(Limbs(ops::ExactSum::num_limbs)),
+  GpuArray<float> g(v);
+  GpuArray<std::int64_t> whole(Limbs(ops::ExactSum::num_limbs)),
       pieces(Limbs(ops::ExactSum::num_limbs));
   ops::add_square_sum(gpu, v.size(), g.view(), whole.data());
   ops::add_square_sum(gpu, 64 * 7, g.view(), pieces.data());
@@ -71,9 +71,9 @@ TEST_CASE_TEMPLATE("grad_norm on a GPU: a thread's window moves with the sizes a
     v[i] = T(std::ldexp(value(v[i]), static_cast<int>(i / 64 * 29 % 90) - 60));
   ops::ExactSum want;
   ops::add_square_sum(cpu, v.size(), v.data(), want);
-  OnGpu<T> g(v);
+  GpuArray<T> g(v);
   for (const int blocks : {1, 2, 5}) {  // each thread has many chunks
-    OnGpu<unsigned long long> limbs(std::vector<unsigned long long>(ops::ExactSum::num_limbs));
+    GpuArray<unsigned long long> limbs(std::vector<unsigned long long>(ops::ExactSum::num_limbs));
     cuda::launch(gpu, blocks, ops::kernels::SquareSum<T>{v.size(), g.view(), limbs.data()});
     const auto got = limbs.get();
     CHECK(Limbs(got.begin(), got.end()) == Limbs(want.limbs().begin(), want.limbs().end()));

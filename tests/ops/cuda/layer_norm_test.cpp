@@ -42,8 +42,8 @@ template <int C, class T> void check(int rows, bool with_bias, bool first) {
   const Exact<C> want(rows, as<double>(vx), as<double>(vw), with_bias ? &wide_b : nullptr,
                       as<double>(vdy));
   const auto start_w = before<A>(C, first, 5), start_b = before<A>(C, first, 6);
-  OnGpu<T> x(vx), w(vw), b(vb), dy(vdy), y(n);
-  OnGpu<A> mean(r), rstd(r), dw(start_w), db(start_b);
+  GpuArray<T> x(vx), w(vw), b(vb), dy(vdy), y(n);
+  GpuArray<A> mean(r), rstd(r), dw(start_w), db(start_b);
   const T* bias = with_bias ? b.view() : nullptr;
   ops::layer_norm_forward<C>(gpu, rows, x.view(), w.view(), bias, y.data(), mean.data(),
                              rstd.data());
@@ -93,8 +93,8 @@ TEST_CASE("layer_norm on a GPU: a row's bits do not depend on the other rows; y 
   constexpr int C = 100, rows = 9;
   Gpu gpu;
   const auto v = normal<bf16>(C * rows, 1), vw = normal<bf16>(C, 2);
-  OnGpu<bf16> x(v), w(vw), all(C * rows);
-  OnGpu<float> mean(rows), rstd(rows);
+  GpuArray<bf16> x(v), w(vw), all(C * rows);
+  GpuArray<float> mean(rows), rstd(rows);
   ops::layer_norm_forward<C>(gpu, rows, x.view(), w.view(), w.view(), all.data(), mean.data(),
                              rstd.data());
   const auto together = all.get();
@@ -107,7 +107,7 @@ TEST_CASE("layer_norm on a GPU: a row's bits do not depend on the other rows; y 
 TEST_CASE("layer_norm on a GPU: no rows leave gradients that are zero, or as they were") {
   Gpu gpu;
   const auto start = normal<float>(24, 1);
-  OnGpu<float> x(24), dw(24), db(start);
+  GpuArray<float> x(24), dw(24), db(start);
   ops::layer_norm_backward<24>(gpu, 0, x.view(), x.view(), x.view(), x.view(), x.view(), x.data(),
                                dw.data(), dw.data(), true);
   ops::layer_norm_backward<24>(gpu, 0, x.view(), x.view(), x.view(), x.view(), x.view(), x.data(),
@@ -121,9 +121,10 @@ TEST_CASE_TEMPLATE("residual_layer_norm: the bits of add and then layer_norm", T
   constexpr int C = 72, rows = 13;
   using A = accumulator_t<T>;
   Gpu gpu;
-  OnGpu<T> a(normal<T>(C * rows, 1)), b(normal<T>(C * rows, 2)), w(normal<T>(C, 3)), sum(C * rows);
-  OnGpu<T> y(C * rows), fused_y(C * rows);
-  OnGpu<A> mean(rows), rstd(rows), fused_mean(rows), fused_rstd(rows);
+  GpuArray<T> a(normal<T>(C * rows, 1)), b(normal<T>(C * rows, 2)), w(normal<T>(C, 3)),
+      sum(C * rows);
+  GpuArray<T> y(C * rows), fused_y(C * rows);
+  GpuArray<A> mean(rows), rstd(rows), fused_mean(rows), fused_rstd(rows);
   ops::add(gpu, C * rows, a.view(), b.view(), sum.data());
   ops::layer_norm_forward<C>(gpu, rows, sum.view(), w.view(), w.view(), y.data(), mean.data(),
                              rstd.data());

@@ -25,7 +25,7 @@ template <int In, int Out, class T> struct Case {
   using D = accumulator_t<T>;
   int rows;
   std::vector<T> x, w, bias, dy;
-  OnGpu<T> x_there, w_there, bias_there, dy_there;
+  GpuArray<T> x_there, w_there, bias_there, dy_there;
   Sums z, dx, dw, db;  // z: before gelu
 
   explicit Case(int rows)
@@ -77,14 +77,14 @@ template <int In, int Out, class T> void check_linear(int rows) {
   using D = accumulator_t<T>;
   Case<In, Out, T> c(rows);
   Blas blas;
-  OnGpu<T> y(c.dy.size());
+  GpuArray<T> y(c.dy.size());
   ops::linear_forward<In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                c.bias_there.view(), y.data());
   CHECK(near<D>(y.get(), c.z, In + 1));
   for (const bool first : {true, false}) {
     const auto dw_old = before<D>(c.w.size(), first), db_old = before<D>(Out, first, 78);
-    OnGpu<D> dw(dw_old), db(db_old), db_alone(db_old);
-    OnGpu<T> dx(c.x.size()), dx_alone(c.x.size());
+    GpuArray<D> dw(dw_old), db(db_old), db_alone(db_old);
+    GpuArray<T> dx(c.x.size()), dx_alone(c.x.size());
     ops::linear_backward<In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                   c.dy_there.view(), dw.data(), db.data(), first, dx.data());
     CHECK(near<D>(dx.get(), c.dx, Out));
@@ -104,7 +104,7 @@ template <class How, int In, int Out, class T> void check_gelu(int rows) {
   Case<In, Out, T> c(rows);
   Blas blas;
   const std::size_t n = c.dy.size();
-  OnGpu<T> y(n), z(n), y_alone(n), scratch(ops::linear_gelu_scratch_on_cuda<Out>(rows));
+  GpuArray<T> y(n), z(n), y_alone(n), scratch(ops::linear_gelu_scratch_on_cuda<Out>(rows));
   ops::linear_gelu_forward<How, In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                          c.bias_there.view(), y.data(), z.data());
   T* const none = nullptr;
@@ -119,8 +119,8 @@ template <class How, int In, int Out, class T> void check_gelu(int rows) {
   CHECK(near<D>(y.get(), want, 2 * In, relative));
   CHECK(near<D>(y_alone.get(), want, 2 * In, relative));
   // Backward: gelu's own gradient of what was kept, and linear_backward of that.
-  OnGpu<D> dw(c.w.size()), db(Out);
-  OnGpu<T> dx(c.x.size()), dz(n);
+  GpuArray<D> dw(c.w.size()), db(Out);
+  GpuArray<T> dx(c.x.size()), dz(n);
   ops::linear_gelu_backward<How, In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                           z.view(), c.dy_there.view(), dw.data(), db.data(), true,
                                           dx.data(), scratch.data());
@@ -165,8 +165,8 @@ TEST_CASE("linear on a GPU: what is fused takes no kernel of its own") {
   cuda_double::reset();
   Case<8, 24, bf16> c(32);
   Blas blas;
-  OnGpu<bf16> y(c.dy.size()), z(c.dy.size()), dx(c.x.size());
-  OnGpu<float> dw(c.w.size()), db(24);
+  GpuArray<bf16> y(c.dy.size()), z(c.dy.size()), dx(c.x.size());
+  GpuArray<float> dw(c.w.size()), db(24);
   const auto work = [&](auto f) {
     cuda_double::record(true);
     f();
@@ -205,7 +205,7 @@ TEST_CASE("linear on a GPU: what is fused takes no kernel of its own") {
 
 TEST_CASE("linear on a GPU: no rows give gradients of zero, or leave them") {
   Blas blas;
-  OnGpu<float> dw(std::vector<float>(6, 9.0f)), db(std::vector<float>(3, 9.0f)), one(6);
+  GpuArray<float> dw(std::vector<float>(6, 9.0f)), db(std::vector<float>(3, 9.0f)), one(6);
   const auto go = [&](bool first) {
     ops::linear_backward<2, 3>(blas.device(), 0, one.view(), one.view(), one.view(), dw.data(),
                                db.data(), first, one.data());

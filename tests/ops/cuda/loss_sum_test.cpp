@@ -40,7 +40,7 @@ TEST_CASE("loss_sum: the stated order, added to what is there") {
   double sum = 0, weight = 0;
   for (const int rows : {0, 1, 31, 1024, 3001}) {
     const auto v = normal<double>(static_cast<std::size_t>(rows), rows);
-    OnGpu<double> of_row(v);
+    GpuArray<double> of_row(v);
     cuda::launch(gpu, 1,
                  ops::kernels::SumLosses{rows, of_row.view(), nullptr, 0, 3.0, gpu.device().loss});
     sum += in_order(v), weight += 3.0 * rows;
@@ -50,8 +50,8 @@ TEST_CASE("loss_sum: the stated order, added to what is there") {
 
 TEST_CASE("loss_sum: ignored rows are not read and weigh nothing") {
   Gpu gpu;
-  OnGpu<double> of_row(std::vector<double>{1, NAN, 4, NAN});
-  OnGpu<std::int32_t> targets(std::vector<std::int32_t>{0, -100, 7, -100});
+  GpuArray<double> of_row(std::vector<double>{1, NAN, 4, NAN});
+  GpuArray<std::int32_t> targets(std::vector<std::int32_t>{0, -100, 7, -100});
   cuda::launch(
       gpu, 1,
       ops::kernels::SumLosses{4, of_row.view(), targets.view(), -100, 1.0, gpu.device().loss});
@@ -60,8 +60,8 @@ TEST_CASE("loss_sum: ignored rows are not read and weigh nothing") {
 
 TEST_CASE("loss_sum: a scale is a number, a number in the GPU's memory, or 1") {
   Gpu gpu;
-  OnGpu<float> scale(std::vector<float>{0.25f});
-  OnGpu<double> out(3);
+  GpuArray<float> scale(std::vector<float>{0.25f});
+  GpuArray<double> out(3);
   cuda::launch(gpu, 1, Scales{scale.view(), out.data()});
   CHECK(out.get() == std::vector<double>{3, 0.25, 1});
 }

@@ -32,7 +32,7 @@ TEST_CASE("GpuMaths: exponentials and reciprocals within the stated errors") {
   const std::size_t special = v.size();
   for (int i = -8700; i <= 8800; i += 7) v.push_back(static_cast<float>(i) * 0.01f);
   const auto n = static_cast<int>(v.size());
-  OnGpu<float> x(v), exps(v.size()), reciprocals(v.size());
+  GpuArray<float> x(v), exps(v.size()), reciprocals(v.size());
   cuda::launch(gpu, (n + 127) / 128, Evaluate{n, x.view(), exps.data(), reciprocals.data()});
   const auto e = exps.get(), r = reciprocals.get();
   for (std::size_t i = special; i < v.size(); ++i) {

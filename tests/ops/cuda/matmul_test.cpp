@@ -17,7 +17,7 @@ template <bool TA, bool TB, class T, class O> void check(int m, int n, int k) {
   const int lda = TA ? m : k, ldb = TB ? k : n;
   const auto a = normal<T>(std::size_t(m) * k, 1), b = normal<T>(std::size_t(k) * n, 2),
              bias = normal<T>(n, 3);
-  OnGpu<T> a_there(a), b_there(b), bias_there(bias);
+  GpuArray<T> a_there(a), b_there(b), bias_there(bias);
   // Both sum k terms below 25 and round once.
   const double error = 2 * (k + 2) * unit<accumulator_t<T>> * 25 * (k + 1);
   const auto near = [&](const std::vector<O>& got, const std::vector<O>& want) {
@@ -29,7 +29,7 @@ template <bool TA, bool TB, class T, class O> void check(int m, int n, int k) {
   };
   for (const bool first : {true, false}) {
     auto c = before<O>(std::size_t(m) * n, first);
-    OnGpu<O> c_there(c);
+    GpuArray<O> c_there(c);
     const accumulator_t<T> beta = first ? 0 : 1;
     ops::matmul<TA, TB>(blas.device(), m, n, k, a_there.view(), lda, b_there.view(), ldb, beta,
                         c_there.data(), n);
@@ -42,7 +42,7 @@ template <bool TA, bool TB, class T, class O> void check(int m, int n, int k) {
   for (const bool fused : {true, false}) {
     cuda_double::support_epilogues(fused);
     Blas other;
-    OnGpu<O> c_there(c.size());
+    GpuArray<O> c_there(c.size());
     int calls = 0;
     ops::matmul_then<TA, TB>(other.device(), m, n, k, a_there.view(), lda, b_there.view(), ldb,
                              bias_there.view(), c_there.data(), n,
@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("matmul on a GPU: what the CPU gives, with a bias fused or no
 TEST_CASE("matmul on a GPU: no rows or columns do nothing, not even ask cuBLASLt") {
   cuda_double::reset();
   Blas blas;
-  OnGpu<float> c(1);
+  GpuArray<float> c(1);
   ops::matmul<false, true>(blas.device(), 0, 4, 4, c.view(), 4, c.view(), 4, 0.0f, c.data(), 4);
   ops::matmul_bias<false, true>(blas.device(), 4, 0, 4, c.view(), 4, c.view(), 4, c.view(),
                                 c.data(), 1);

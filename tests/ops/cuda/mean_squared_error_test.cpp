@@ -19,9 +19,9 @@ template <int C, class T> void check(int rows) {
   std::vector<T> want(n);
   const auto total =
       ops::mean_squared_error_gradient<C>(cpu, rows, vy.data(), vt.data(), want.data(), A(0.3));
-  OnGpu<T> y(vy);
-  OnGpu<A> target(vt);
-  OnGpu<float> scale(std::vector<float>{0.3f});
+  GpuArray<T> y(vy);
+  GpuArray<A> target(vt);
+  GpuArray<float> scale(std::vector<float>{0.3f});
   ops::mean_squared_error<C>(gpu, rows, y.view(), target.view());
   // n squares in another order of additions: n units of the sum, twice over.
   const double tolerance = 2 * unit<double> * double(n + 1) * total.sum;

@@ -15,7 +15,7 @@ template <int C> std::vector<float> sums(const std::vector<float>& of_row) {
   const std::size_t rows = of_row.size();
   std::vector<float> spread(rows * C);
   for (std::size_t i = 0; i < spread.size(); ++i) spread[i] = of_row[i / C];
-  OnGpu<float> ones(std::vector<float>(rows * C, 1.0f)), dy(spread), dw(C);
+  GpuArray<float> ones(std::vector<float>(rows * C, 1.0f)), dy(spread), dw(C);
   ops::kernels::norm_backward<C, false, float, float>(
       gpu, static_cast<int>(rows), ones.view(), ones.view(), nullptr, ones.view(), dy.view(),
       dy.data(), dw.data(), nullptr, true, "norm_backward");

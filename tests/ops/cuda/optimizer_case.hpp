@@ -56,12 +56,12 @@ template <class T> struct OptimizerCase {
   void compare(const S& step, Cpu run_cpu, Gpu_ run_gpu, ops::RandomRounding* random = nullptr) {
     CAPTURE(n);
     Gpu gpu;
-    OnGpu<T> gp(p);
-    OnGpu<D> gg(g), gm(m), gv(v);
-    OnGpu<std::uint8_t> gdecay(decay);
-    OnGpu<std::uint32_t> gnumbers(numbers);
-    OnGpu<bf16> copies(n);
-    OnGpu<ops::DeviceStep<S>> state(std::vector<ops::DeviceStep<S>>{{step, 9, 0}});
+    GpuArray<T> gp(p);
+    GpuArray<D> gg(g), gm(m), gv(v);
+    GpuArray<std::uint8_t> gdecay(decay);
+    GpuArray<std::uint32_t> gnumbers(numbers);
+    GpuArray<bf16> copies(n);
+    GpuArray<ops::DeviceStep<S>> state(std::vector<ops::DeviceStep<S>>{{step, 9, 0}});
     const auto go = [&](auto rounding) {
       run_gpu(gpu, gp.data(), gg.view(), gm.data(), gv.data(), gdecay.view(), state.view(),
               copies.data(), rounding);

@@ -37,7 +37,7 @@ TEST_CASE_TEMPLATE("partials: added in the stated order, overwriting or adding t
         CAPTURE(count);
         const auto v = normal<A>(static_cast<std::size_t>(count * width), 1);
         const auto start = before<A>(static_cast<std::size_t>(width), first);
-        OnGpu<A> partials(v), to(start);
+        GpuArray<A> partials(v), to(start);
         sum_partials(gpu, count, width, partials.view(), to.data(), first);
         const auto got = to.get();
         for (int c = 0; c < width; ++c) {
@@ -52,7 +52,7 @@ TEST_CASE("partials: halves of the columns go to two vectors, of which one may b
   Gpu gpu;
   const int count = 5, half = 33;
   const auto v = normal<float>(static_cast<std::size_t>(count * 2 * half), 1);
-  OnGpu<float> partials(v), a(half), b(half), c(half);
+  GpuArray<float> partials(v), a(half), b(half), c(half);
   sum_two_partials(gpu, count, half, partials.view(), a.data(), b.data(), true);
   sum_two_partials(gpu, count, half, partials.view(), c.data(), static_cast<float*>(nullptr), true);
   const auto left = a.get(), right = b.get();

@@ -17,10 +17,10 @@ template <int C, class T> void check(int samples, int tokens) {
   Gpu gpu;
   const auto n = static_cast<std::size_t>(samples * tokens * C);
   const auto vx = normal<T>(n, 1), vw = normal<T>(most * C, 2);
-  OnGpu<T> x(vx), w(vw);
+  GpuArray<T> x(vx), w(vw);
   for (const bool first : {true, false}) {
     auto want = before<A>(most * C, first, 3);
-    OnGpu<A> dw(want);
+    GpuArray<A> dw(want);
     ops::position_backward<most, C>(cpu, samples, tokens, vx.data(), want.data(), first);
     ops::position_backward<most, C>(gpu, samples, tokens, x.view(), dw.data(), first);
     CHECK(same_bits(dw.get(), want));

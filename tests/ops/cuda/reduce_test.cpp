@@ -46,7 +46,7 @@ template <int C, int N> void check_cover() {
   Gpu gpu;
   using K = Cover<C, N>;
   const int rows = 2 * K::Row::rows + 1;
-  OnGpu<int> times(std::vector<int>(static_cast<std::size_t>(rows * C), 0));
+  GpuArray<int> times(std::vector<int>(static_cast<std::size_t>(rows * C), 0));
   cuda::launch(gpu, ceil_div(rows, K::Row::rows), K{rows, times.data()});
   CHECK(times.get() == std::vector<int>(static_cast<std::size_t>(rows * C), 1));
 }
@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE("reduce: every thread gets the same sum and maximum, in a fix
   Gpu gpu;
   const int blocks = 3, n = blocks * 128;
   const auto x = normal<A>(n, 1);
-  OnGpu<A> in(x), sums(n), tops(n);
+  GpuArray<A> in(x), sums(n), tops(n);
   cuda::launch(gpu, blocks, OverBlock<A>{in.view(), sums.data(), tops.data()});
   const auto sum = sums.get(), top = tops.get();
   for (int b = 0; b < blocks; ++b) {

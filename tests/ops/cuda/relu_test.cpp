@@ -18,7 +18,7 @@ TEST_CASE_TEMPLATE("relu on a GPU: the CPU's bits, zeros and NaN included", T, d
     std::vector<T> y(n), dx(n);
     ops::relu_forward(cpu, n, v.data(), y.data());
     ops::relu_backward(cpu, n, v.data(), dv.data(), dx.data());
-    OnGpu<T> x(v), dy(dv);
+    GpuArray<T> x(v), dy(dv);
     ops::relu_backward(gpu, n, x.view(), dy.view(), dy.data());
     ops::relu_forward(gpu, n, x.view(), x.data());
     CHECK(same_bits(x.get(), y));

@@ -29,8 +29,8 @@ template <int C, class T> void check(int rows, bool first) {
   ops::rms_norm_backward<C>(cpu, rows, wide_x.data(), wide_w.data(), want_rstd.data(),
                             wide_dy.data(), want_dx.data(), want_dw.data(), true);
   const auto start = before<A>(C, first, 5);
-  OnGpu<T> x(vx), w(vw), dy(vdy), y(n);
-  OnGpu<A> rstd(r), dw(start);
+  GpuArray<T> x(vx), w(vw), dy(vdy), y(n);
+  GpuArray<A> rstd(r), dw(start);
   ops::rms_norm_forward<C>(gpu, rows, x.view(), w.view(), y.data(), rstd.data());
   ops::rms_norm_backward<C>(gpu, rows, x.view(), w.view(), rstd.data(), dy.view(), dy.data(),
                             dw.data(), first);
@@ -60,7 +60,7 @@ TEST_CASE("rms_norm on a GPU: a row's bits do not depend on the other rows; y ma
   constexpr int C = 100, rows = 9;
   Gpu gpu;
   const auto v = normal<float>(C * rows, 1);
-  OnGpu<float> x(v), w(normal<float>(C, 2)), all(C * rows), rstd(rows);
+  GpuArray<float> x(v), w(normal<float>(C, 2)), all(C * rows), rstd(rows);
   ops::rms_norm_forward<C>(gpu, rows, x.view(), w.view(), all.data(), rstd.data());
   for (int r = 0; r < rows; ++r)
     ops::rms_norm_forward<C>(gpu, 1, x.view() + r * C, w.view(), x.data() + r * C, rstd.data() + r);

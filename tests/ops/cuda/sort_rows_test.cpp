@@ -16,7 +16,7 @@ template <int V> void check(std::vector<std::int32_t> tokens) {
   CAPTURE(tokens.size());
   const auto rows = static_cast<int>(tokens.size());
   Gpu gpu;
-  OnGpu<std::int32_t> in(tokens), scratch(ops::kernels::sort_rows_integers(rows));
+  GpuArray<std::int32_t> in(tokens), scratch(ops::kernels::sort_rows_integers(rows));
   const auto sorted = ops::kernels::sort_rows<V>(gpu, rows, in.view(), scratch.data());
   const auto memory = scratch.get();
   const std::int32_t* got_tokens = memory.data() + (sorted.tokens - scratch.view());

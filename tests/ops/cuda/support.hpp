@@ -17,12 +17,12 @@ namespace cohort::testing {
 inline constexpr int poison = 0xff;
 
 /// An array in the GPU's memory; beyond its end, and before anything is written, it is poisoned.
-template <class T> class OnGpu {
+template <class T> class GpuArray {
  public:
-  explicit OnGpu(std::size_t n) : size_(n), memory_(n * sizeof(T) + guard) {
+  explicit GpuArray(std::size_t n) : size_(n), memory_(n * sizeof(T) + guard) {
     cudaMemset(memory_.as<void>(), poison, n * sizeof(T) + guard);
   }
-  OnGpu(const std::vector<T>& values) : OnGpu(values.size()) {
+  GpuArray(const std::vector<T>& values) : GpuArray(values.size()) {
     cudaMemcpy(data(), values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice);
   }
   T* data() { return memory_.template as<T>(); }
@@ -70,8 +70,8 @@ class Gpu {
  private:
   Cuda device_;
   cuda::Memory workspace_;
-  OnGpu<double> loss_;
-  OnGpu<cuda::Fault> fault_;
+  GpuArray<double> loss_;
+  GpuArray<cuda::Fault> fault_;
 };
 
 /// A device whose ops multiply matrices.

@@ -25,13 +25,13 @@ using State = ops::DeviceStep<Simple::Step>;
 struct Shard {
   std::size_t n;
   OptimizerCase<float> start{n};
-  OnGpu<float> p{start.p}, g{start.g}, m{std::vector<float>(n)}, v{std::vector<float>(n)};
-  OnGpu<std::uint8_t> decay{start.decay};
-  OnGpu<bf16> copies{n};
-  OnGpu<State> state{std::vector<State>(1)};
+  GpuArray<float> p{start.p}, g{start.g}, m{std::vector<float>(n)}, v{std::vector<float>(n)};
+  GpuArray<std::uint8_t> decay{start.decay};
+  GpuArray<bf16> copies{n};
+  GpuArray<State> state{std::vector<State>(1)};
 
   explicit Shard(std::size_t n, int skip = 0) : n(n) {
-    state = OnGpu<State>(std::vector<State>{{{2.0f}, 1, skip}});
+    state = GpuArray<State>(std::vector<State>{{{2.0f}, 1, skip}});
   }
   void run(const Cuda& gpu, std::size_t from, std::size_t to) {
     ops::kernels::update<Simple>(gpu, to - from, p.data() + from, g.view() + from, m.data() + from,

@@ -71,7 +71,7 @@ TEST_CASE("Inputs: result() is the host's copy of what the GPU computed") {
     cuda::Memory memory(64);
     machine.compute().upload(memory.as<float>(), values.data(), 6 * sizeof(float));
     const Tensor<const float, 3> y =
-        inputs.result(Tensor<const float, 3>{memory.as<float>(), {2, 1}});
+        inputs.result(Tensor<const float, 3, OnGpu>{memory.as<float>(), {2, 1}});
     CHECK(y.data != memory.as<float>());
     CHECK(std::vector<float>(y.data, y.data + 6) == values);
   });

@@ -23,11 +23,11 @@ constexpr Run::options options{.batch = 1,
                                .clip = {.max_norm = 2.0}};
 
 /// A state in the GPU's memory, changed and read by the host between kernels.
-struct OnGpu {
+struct StateOnGpu {
   cuda::Stream stream;
   cuda::Memory memory{sizeof(State)};
   Cuda device{.stream = stream.native()};
-  OnGpu() {  // as run/cuda/finish.hpp begins
+  StateOnGpu() {  // as run/cuda/finish.hpp begins
     State s = read();
     s.scaler = detail::LossScaler<Plan>(1, 1);
     write(s);
@@ -52,7 +52,7 @@ void put(State& s, double loss, double weight, double squares) {
 static_assert(std::is_trivially_copyable_v<State> && sizeof(State) <= state_bytes<Cuda>);
 
 TEST_CASE("ConcludeStep: the report and the optimizer's constants are the host's") {
-  const OnGpu gpu;
+  const StateOnGpu gpu;
   State s = gpu.read();
   put(s, 30, 10, 2500);
   s.steps = 4;
@@ -72,7 +72,7 @@ TEST_CASE("ConcludeStep: the report and the optimizer's constants are the host's
 
 TEST_CASE(
     "ConcludeStep: after a step that is not finite nothing is updated until the host has heard") {
-  const OnGpu gpu;
+  const StateOnGpu gpu;
   State s = gpu.read();
   put(s, std::numeric_limits<double>::infinity(), 10, 1);
   gpu.write(s);
@@ -88,7 +88,7 @@ TEST_CASE(
 }
 
 TEST_CASE("ConcludeStep: bad data that a kernel found holds the update back") {
-  const OnGpu gpu;
+  const StateOnGpu gpu;
   State s = gpu.read();
   put(s, 1, 10, 1);
   s.outcome.fault = {cuda::Fault::token, 3, 99};
@@ -99,7 +99,7 @@ TEST_CASE("ConcludeStep: bad data that a kernel found holds the update back") {
 }
 
 TEST_CASE("BeginStep: sums begin at zero, everything else stays") {
-  const OnGpu gpu;
+  const StateOnGpu gpu;
   State s = gpu.read();
   put(s, 30, 10, 2500);
   s.evaluated[0] = 7;

@@ -57,10 +57,10 @@ struct Machine {
 };
 
 /// An array of this rank's GPU.
-template <class T> class OnGpu {
+template <class T> class GpuArray {
  public:
-  explicit OnGpu(std::size_t count) : memory_(count * sizeof(T)), count_(count) {}
-  OnGpu(const std::vector<T>& values, cudaStream_t stream) : OnGpu(values.size()) {
+  explicit GpuArray(std::size_t count) : memory_(count * sizeof(T)), count_(count) {}
+  GpuArray(const std::vector<T>& values, cudaStream_t stream) : GpuArray(values.size()) {
     put(values, stream);
   }
   T* data() const { return memory_.template as<T>(); }

@@ -26,19 +26,19 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
         memory_(bytes_),
         pinned_(slots * bytes_) {}
 
-  template <class In, class Target> std::pair<In, Target> operator()(In x, Target y) {
+  template <class In, class Target> auto operator()(In x, Target y) {
     take_slot();
-    const auto staged = std::pair<In, Target>{queue(x, 0), queue(y, target_at_)};
+    const std::pair staged{queue(x, 0), queue(y, target_at_)};
     copied_[slot_].record(device().stream);
     return staged;
   }
-  template <class In> In operator()(In x) {
+  template <class In> auto operator()(In x) {
     take_slot();
-    const In staged = queue(x, 0);
+    const auto staged = queue(x, 0);
     copied_[slot_].record(device().stream);
     return staged;
   }
-  template <class T, int C> Tensor<const T, C> result(Tensor<const T, C> y) {
+  template <class T, int C> Tensor<const T, C> result(Tensor<const T, C, OnGpu> y) {
     const std::size_t bytes = y.size() * sizeof(T);
     if (result_.bytes() < bytes) result_ = HostMemory(bytes);
     machine_.settle();
@@ -54,16 +54,21 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
     machine_.wait(copied_[slot_]);
   }
   /// A caller's rows may change when this returns; the GPU reads them at `at` in its own memory.
-  template <class V> V queue(V rows, std::size_t at) {
-    const std::size_t bytes = rows.size() * sizeof(*rows.data);
+  template <class T, int C>
+  Tensor<const T, C, OnGpu> queue(Tensor<const T, C> rows, std::size_t at) {
+    return {static_cast<const T*>(copied(rows.data, rows.size() * sizeof(T), at)), rows.rows};
+  }
+  TokensIn<OnGpu> queue(Tokens rows, std::size_t at) {
+    return {static_cast<const int*>(copied(rows.data, rows.size() * sizeof(int), at)), rows.rows};
+  }
+  const void* copied(const void* data, std::size_t bytes, std::size_t at) {
     std::byte* from = pinned_.as<std::byte>() + slot_ * bytes_ + at;
     std::byte* to = memory_.as<std::byte>() + at;
     if (bytes > 0) {
-      std::memcpy(from, rows.data, bytes);
+      std::memcpy(from, data, bytes);
       cuda::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device().stream));
     }
-    rows.data = reinterpret_cast<decltype(rows.data)>(to);
-    return rows;
+    return to;
   }
 
   const Machine& machine_;

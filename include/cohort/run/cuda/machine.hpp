@@ -17,6 +17,8 @@
 
 namespace cohort::detail {
 
+template <> inline constexpr bool runs_on<Cuda> = true;
+
 /// How steps of a world communicate on a GPU: by the world's own collectives bound to a stream, or, for
 /// ranks that are threads, by kernels on the GPU that they share.
 template <class World> auto bound_to(World& world, const Cuda& device) {
@@ -41,7 +43,6 @@ template <class World> int gpu_of(const World& world) {
 template <class World> class Machine<World, Cuda> {
  public:
   using Comm = decltype(bound_to(std::declval<World&>(), std::declval<const Cuda&>()));
-  template <class D> using GradCursorOf = DeviceGradCursor<D, Cuda>;
   template <class Plan, class Executor> using Stream = CudaStream<Plan, Executor>;
 
   Machine(World& world, const auto&, bool tf32)

@@ -100,6 +100,9 @@ template <class Plan> class Timeline<Plan, Nvtx> {
   template <Activity A> auto span(int unit = -1) {
     return Range(names_.domain(), names_.of(A, unit), 0);
   }
+  template <Activity A, class Number> auto between_steps(Number) {
+    return Range(names_.domain(), names_.of(A, -1), begun_);
+  }
   static Unwatched wait(int, bool) { return {}; }
   static Unwatched wait_for_all(bool) { return {}; }
   auto operation(const Op& op, bool) {
