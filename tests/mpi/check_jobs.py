@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
 # tests/mpi/check_jobs.py: runs whole jobs with faults: exit code, words, time.
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -9,12 +10,16 @@ import sys
 import time
 
 mpirun, job = sys.argv[1:3]
-failures = 0
+pool = concurrent.futures.ThreadPoolExecutor(2)  # jobs mostly wait: to start, for a rank that is late
+jobs = []
 
 
-def run(name, command, says, code=None, within=10.0, environment=None, silent=()):
-    """Each pattern of `says` must appear exactly once, `silent` ones never."""
-    global failures
+def run(*arguments, **options):
+    jobs.append(pool.submit(outcome, *arguments, **options))
+
+
+def outcome(name, command, says, code=None, within=10.0, environment=None, silent=()):
+    """Is it right, and in what words? Each pattern of `says` must appear exactly once, `silent` ones never."""
     code = failed if code is None else code
     env = dict(os.environ, **(environment or {}))
     start = time.monotonic()
@@ -36,10 +41,10 @@ def run(name, command, says, code=None, within=10.0, environment=None, silent=()
             wrong.append(f"'{text}' appears")
     if seconds > within:
         wrong.append(f"took {seconds:.1f} s, not {within}")
-    print(f"{'FAILED' if wrong else 'passed'}: {name} ({seconds:.2f} s)")
+    words = f"{'FAILED' if wrong else 'passed'}: {name} ({seconds:.2f} s)"
     if wrong:
-        failures += 1
-        print("  " + "\n  ".join(wrong) + "\n" + output)
+        words += "\n  " + "\n  ".join(wrong) + "\n" + output
+    return not wrong, words
 
 
 def processes(n, *arguments):
@@ -93,5 +98,9 @@ if survives:
             code=dead)
 else:
     print("skipped: an MPI that goes on after a death (mpirun --with-ft ulfm) is not here")
+failures = 0
+for right, words in (done.result() for done in jobs):
+    print(words)
+    failures += not right
 print(f"{failures} failed")
 sys.exit(1 if failures else 0)
