@@ -142,9 +142,8 @@ template <class Loss> struct NoLossOn {
     static_assert(
         never<Loss>,
         "cohort: the loss has no body for this device. For both write Tensor<const T, C, Where>; "
-        "on "
-        "a GPU dy is a Tensor<T, C, OnGpu>, totals are ops::LossOnDevice, and the scale of "
-        "DynamicLossScale is a const float*. [docs/gpu.md]");
+        "a GPU's dy is a Tensor<T, C, OnGpu>, its totals are ops::LossOnDevice, and the scale of "
+        "DynamicLossScale is a const float* there. [docs/gpu.md]");
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <cohort/io/safetensors_index.hpp>
 #include <cohort/io/safetensors_writer.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -138,4 +139,20 @@ TEST_CASE("SafetensorsSet: an index above 100 MB is refused unread") {
   CHECK(message<MalformedFile>([&] {
           SafetensorsSet set(files.index);
         }).ends_with("an index has at most 100000000 bytes, this one 100000001"));
+}
+
+TEST_CASE("files_named_by: what an index names; nothing where there is none, or no index") {
+  const TemporaryDirectory dir;
+  const auto named = [&](const std::string& text) {
+    put_bytes(dir / "i.json", text);
+    return cohort::io::files_named_by(dir / "i.json");
+  };
+  CHECK(cohort::io::files_named_by(dir / "i.json").empty());
+  using Names = std::set<std::string>;
+  CHECK(named(R"({"metadata": {"a": [1]}, "weight_map": {"x": "b", "y": "a", "z": "b"}})") ==
+        Names{"a", "b"});
+  CHECK(named(R"({"weight_map": {"x": "b", "y": 3}})").empty());
+  CHECK(named(R"({"weight_map": {"x": "b")").empty());
+  CHECK(named("{}").empty());
+  CHECK(named("").empty());
 }

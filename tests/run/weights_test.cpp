@@ -14,6 +14,8 @@
 #include <csignal>
 
 #include "../io/files.hpp"
+#include "../support/child.hpp"
+#include "../support/failing_files.hpp"
 #include "../support/models.hpp"
 
 using namespace cohort;
@@ -191,6 +193,70 @@ TEST_CASE("save_full: numbered files that hold no more than asked, and an index 
                              "    \"1.bias\": \"model-00002-of-00003.safetensors\",\n"
                              "    \"3.weight\": \"model-00003-of-00003.safetensors\"\n  }\n}\n");
   CHECK(io::Safetensors(dir / "model-00002-of-00003.safetensors").size() == 2);
+}
+
+/// Saves over an older save until no call on files is left at which it was stopped; what a directory has
+/// then loads as the old values or the new ones.
+void check_stopped_saves(const FullOptions& older, const FullOptions& newer, auto stop) {
+  for (int k = 1; k < 1000; ++k) {
+    CAPTURE(k);
+    const TemporaryDirectory dir;
+    const fs::path path = dir / "model.safetensors";
+    save<Replicate>(1, path, older);
+    save<Replicate>(1, path, older);  // names as they are after a second save
+    cohort::test::Child child([&](const cohort::test::Child& self) {
+      FailingFiles files(dir.path());
+      stop(files, k);
+      save<Replicate>(1, path, newer, 3);
+      self.say("saved");
+    });
+    const std::string said = child.wait();
+    const bool is_new = loads<Replicate>(
+        1, dir.path(), {}, [](std::size_t i, std::size_t n) { return value(i, n) + 3; });
+    CHECK((is_new || loads<Replicate>(1, dir.path(), {}, value)));
+    if (said == "saved") CHECK(is_new);
+    if (child.killed()) continue;
+    CHECK(said == "saved");
+    CHECK(k > 10);
+    const std::size_t files = contents(dir.path()).size();
+    CHECK(files == (newer.max_file_bytes == 0 ? 1 : 4));  // nothing of the old save
+    break;
+  }
+}
+TEST_CASE("save_full: stopped at any call on files, the old save or the new one is whole") {
+  FullOptions one, several;
+  several.max_file_bytes = 1500;
+  const auto killed = [](FailingFiles& files, int k) { files.kill_before(k); };
+  const auto dark = [](FailingFiles& files, int k) {
+    files.lose_power_before(k, FailingFiles::everything);
+  };
+  const auto renames = [](FailingFiles& files, int k) {
+    files.lose_power_before(k, FailingFiles::last_rename | FailingFiles::bytes);
+  };
+  for (const auto& [older, newer] : {std::pair{several, several}, std::pair{one, several},
+                                     std::pair{several, one}, std::pair{one, one}}) {
+    CAPTURE(older.max_file_bytes);
+    CAPTURE(newer.max_file_bytes);
+    check_stopped_saves(older, newer, killed);
+    check_stopped_saves(older, newer, dark);
+    check_stopped_saves(older, newer, renames);
+  }
+}
+TEST_CASE("save_full: of files beside its own none is touched, whatever an index says") {
+  const TemporaryDirectory dir;
+  FullOptions several;
+  several.max_file_bytes = 1500;
+  save<Replicate>(1, dir / "model.safetensors", several);
+  put_bytes(dir / "notes.txt", "mine");
+  put_bytes(dir / "other-00001-of-00003.safetensors", "mine too");
+  put_bytes(
+      dir / "model.safetensors.index.json",
+      R"({"weight_map": {"a": "notes.txt", "b": "../x-of-y", "c": "other-00001-of-00003.safetensors"}})");
+  save<Replicate>(1, dir / "model.safetensors", several, 3);
+  CHECK(bytes_of(dir / "notes.txt") == "mine");
+  CHECK(bytes_of(dir / "other-00001-of-00003.safetensors") == "mine too");
+  CHECK(loads<Replicate>(1, dir.path(), {},
+                         [](std::size_t i, std::size_t n) { return value(i, n) + 3; }));
 }
 
 // ---------------------------------------------------------------- loads

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -142,5 +143,22 @@ class SafetensorsSet {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places_;  // file, tensor in it
   NameIndex names_;
 };
+
+/// The files that an index names, as it names them; none where it cannot be read.
+inline std::set<std::string> files_named_by(const std::filesystem::path& index) {
+  std::set<std::string> names;
+  try {
+    const MappedFile mapped(index);
+    JsonReader json(mapped.text(), mapped.path());
+    json.object([&](JsonString key) {
+      json.peek();
+      if (key != "weight_map") return json.skip_value();
+      json.object([&](JsonString) { names.insert(json.string("a file's name in quotes").text()); });
+    });
+  } catch (const Error&) {
+    return {};
+  }
+  return names;
+}
 
 }  // namespace cohort::io

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/weights.hpp: values as whole tensors in files of other tools, each rank writing and reading its own elements.
 #pragma once
+#include <algorithm>
 #include <cohort/io/safetensors_index.hpp>
 #include <cohort/io/stored_name.hpp>
 #include <cohort/run/agreement.hpp>
@@ -129,25 +130,42 @@ struct FullFiles {
       file.resize(layouts[k].file_bytes());
     }
   }
-  /// Rank 0, when all ranks have written: durable, then under their names, the index last.
+  /// Rank 0, when all ranks have written: durable, then under their names, the index last. What they take
+  /// the place of lies beside them, whole, until one step puts them there: the renaming of the index, or of
+  /// a single file. Then it is removed.
   void publish(const std::filesystem::path& path,
                const std::vector<StoredParameter>& parameters) const {
-    for (const auto& each : paths) {
-      io::File::to_change(temporary(each)).sync();  // its header
-      io::move_to(temporary(each), each);
+    const std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
+    const std::set<std::string> before = io::files_named_by(index(path));
+    const std::vector<std::filesystem::path> last = unused(path, before);
+    for (std::size_t k = 0; k < paths.size(); ++k) {
+      io::File::to_change(temporary(paths[k])).sync();  // its header
+      io::move_to(temporary(paths[k]), last[k]);
     }
-    io::sync_directory(path.parent_path().empty() ? "." : path.parent_path());
-    if (paths.size() > 1) io::write_atomically(index(path), index_json(parameters));
+    io::sync_directory(folder);
+    std::error_code ignored;  // all is there: nobody reads what cannot be removed
+    if (paths.size() > 1) {
+      io::write_atomically(index(path), index_json(parameters, last));
+      if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
+    } else {
+      std::filesystem::remove(index(path), ignored);
+      io::sync_directory(folder);  // before what it names is gone
+    }
+    for (const std::string& name : before)
+      if (is_numbered(path, name) &&
+          std::find(last.begin(), last.end(), path.parent_path() / name) == last.end())
+        std::filesystem::remove(path.parent_path() / name, ignored);
   }
   /// The text of the index of numbered files.
-  std::string index_json(const std::vector<StoredParameter>& parameters) const {
+  std::string index_json(const std::vector<StoredParameter>& parameters,
+                         const std::vector<std::filesystem::path>& last) const {
     std::string text =
         "{\n  \"metadata\": {\"total_size\": " + std::to_string(bytes) + "},\n  \"weight_map\": {";
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       text += i ? ",\n    " : "\n    ";
       io::append_json(text, parameters[i].name.name);
       text += ": ";
-      io::append_json(text, paths[place[i].first].filename().string());
+      io::append_json(text, last[place[i].first].filename().string());
     }
     return text + "\n  }\n}\n";
   }
@@ -158,10 +176,29 @@ struct FullFiles {
   }
 
  private:
+  /// The names that the files get: the usual ones, or with a letter where the index names those.
+  std::vector<std::filesystem::path> unused(const std::filesystem::path& path,
+                                            const std::set<std::string>& taken) const {
+    std::vector<std::filesystem::path> names = paths;
+    const auto is_taken = [&](const auto& name) {
+      return taken.contains(name.filename().string());
+    };
+    for (char letter = 'b'; names.size() > 1 && std::any_of(names.begin(), names.end(), is_taken);
+         ++letter)
+      for (std::size_t k = 0; k < names.size(); ++k)
+        names[k] = numbered(path, k + 1, names.size(), std::string("-") + letter);
+    return names;
+  }
+  /// Is it a name that numbered() makes?
+  static bool is_numbered(const std::filesystem::path& path, const std::string& name) {
+    const std::string stem = path.stem().string() + "-";
+    return name.find('/') == name.npos && name.starts_with(stem) &&
+           name.ends_with(path.extension().string()) && name.find("-of-") != name.npos;
+  }
   static std::filesystem::path numbered(const std::filesystem::path& path, std::size_t k,
-                                        std::size_t count) {
-    char part[40];
-    std::snprintf(part, sizeof part, "-%05zu-of-%05zu", k, count);
+                                        std::size_t count, const std::string& series = "") {
+    char part[60];
+    std::snprintf(part, sizeof part, "%s-%05zu-of-%05zu", series.c_str(), k, count);
     std::filesystem::path out = path.parent_path() / path.stem();
     out += part;
     return out += path.extension();
