@@ -39,8 +39,8 @@ int full(const tools::Arguments& arguments) {
   tools::Full full(cohort::io::CheckpointDirectory::resolve(arguments.directory), arguments.file,
                    options);
   full.write(percent("writing"));
-  for (const auto& path : full.files().paths) std::printf("%s\n", path.c_str());
-  if (full.files().paths.size() > 1) std::printf("%s.index.json\n", arguments.file.c_str());
+  for (const auto& path : full.written()) std::printf("%s\n", path.c_str());
+  if (full.written().size() > 1) std::printf("%s.index.json\n", arguments.file.c_str());
   std::printf("%zu parameters, %s bytes\n", full.num_parameters(),
               tools::grouped(full.files().bytes).c_str());
   return 0;

@@ -142,21 +142,17 @@ class Full {
     files_.emplace(parameters_, types_, file, options.max_file_bytes);
   }
   const detail::FullFiles& files() const { return *files_; }
+  /// What write() has made.
+  const std::vector<fs::path>& written() const { return written_; }
   std::size_t num_parameters() const { return parameters_.size(); }
 
   /// Under temporary names first; the index last. What was there under the names is replaced.
   void write(const Progress& progress = {}) {
     try {
       for (std::size_t k = 0; k < files_->paths.size(); ++k) write_file(k, progress);
-      for (const fs::path& each : files_->paths)
-        io::move_to(detail::FullFiles::temporary(each), each);
-      io::sync_directory(path_.parent_path().empty() ? "." : path_.parent_path());
-      if (files_->paths.size() > 1)
-        io::write_atomically(detail::FullFiles::index(path_), files_->index_json(parameters_));
+      written_ = files_->publish(path_, parameters_);
     } catch (const Error&) {
-      std::error_code ignored;
-      for (const fs::path& each : files_->paths)
-        fs::remove(detail::FullFiles::temporary(each), ignored);
+      files_->discard(path_);
       throw;
     }
   }
@@ -200,6 +196,7 @@ class Full {
   std::vector<detail::StoredParameter> parameters_;
   std::vector<io::StoredType> types_;
   std::optional<detail::FullFiles> files_;
+  std::vector<fs::path> written_;
   std::vector<float> floats_;
   std::vector<std::byte> out_;
   std::uint64_t done_ = 0;

@@ -132,9 +132,9 @@ struct FullFiles {
   }
   /// Rank 0, when all ranks have written: durable, then under their names, the index last. What they take
   /// the place of lies beside them, whole, until one step puts them there: the renaming of the index, or of
-  /// a single file. Then it is removed.
-  void publish(const std::filesystem::path& path,
-               const std::vector<StoredParameter>& parameters) const {
+  /// a single file. Then it is removed. Returns the names.
+  std::vector<std::filesystem::path> publish(const std::filesystem::path& path,
+                                             const std::vector<StoredParameter>& parameters) const {
     const std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
     const std::set<std::string> before = io::files_named_by(index(path));
     const std::vector<std::filesystem::path> last = unused(path, before);
@@ -155,6 +155,7 @@ struct FullFiles {
       if (is_numbered(path, name) &&
           std::find(last.begin(), last.end(), path.parent_path() / name) == last.end())
         std::filesystem::remove(path.parent_path() / name, ignored);
+    return last;
   }
   /// The text of the index of numbered files.
   std::string index_json(const std::vector<StoredParameter>& parameters,
