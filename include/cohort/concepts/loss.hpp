@@ -68,8 +68,9 @@ concept ScalableLoss = LossFor<Loss, Model, D, T> &&
 };
 
 /// Specialise it as true for a loss that may write its gradient over the model's output: its forward then
-/// also takes y as Tensor<T, C>, not const, and returns dy in y's place; gradient_bytes
-/// stays as it is, evaluate finds no memory for a gradient. Losses derived from such a one are none themselves, unless they are named too.
+/// also takes y as Tensor<T, C>, not const, and returns dy in y's place; gradient_bytes stays as it is,
+/// evaluate finds no memory for a gradient. Losses derived from such a one are none themselves, unless
+/// they are named too.
 ///
 ///   template <> inline constexpr bool cohort::overwrites_output<MyLoss> = true;
 template <class Loss> inline constexpr bool overwrites_output = false;

@@ -26,10 +26,9 @@ struct PersistentBytes {
 /// Bytes on one rank by class; each class is one arena of exactly this size.
 struct MemoryBytes {
   std::size_t parameters = 0, gradients = 0, optimizer = 0;
-  std::size_t tables = 0;  // of chunks: decay flags, places in the layout
-  std::size_t activations =
-      0;  // results and kept values of forward; the loss's gradient, if not in place
-  std::size_t backward = 0;  // gradients of activations
+  std::size_t tables = 0;       // of chunks: decay flags, places in the layout
+  std::size_t activations = 0;  // of forward; the loss's gradient too where it is not in place
+  std::size_t backward = 0;     // gradients of activations
   std::size_t scratch = 0;
   std::size_t gathered =
       0;  // whole parameters and gradients of groups, of strategies that shard them
