@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cohort/core/bits.hpp>
 #include <cohort/core/host_device.hpp>
 #include <cstdint>
 #include <limits>
@@ -80,7 +81,7 @@ class ExactSum {
     for (int j = 0; j < i - 2; ++j) sticky |= limbs_[j] != 0;
     const auto head = std::uint64_t(limbs_[i]);  // < 2^32, or the top limb below 2^63
     if (head >> 32) return std::numeric_limits<double>::infinity();
-    const int zeros = std::countl_zero(head) - 32;
+    const int zeros = leading_zeros(head) - 32;
     const std::uint64_t middle =
         (std::uint64_t(limbs_[i - 1]) << 32) | std::uint64_t(limbs_[i - 2]);
     const std::uint64_t bits = zeros == 0 ? (head << 32) | (middle >> 32)
@@ -92,7 +93,7 @@ class ExactSum {
   /// bits * 2^(shift - 1074), sticky when something non-zero lies below.
   static constexpr double small(std::uint64_t bits, int shift, bool sticky) {
     if (bits == 0) return 0.0;
-    const int excess = 64 - std::countl_zero(bits) - 53;  // bits that do not fit
+    const int excess = 64 - leading_zeros(bits) - 53;  // bits that do not fit
     if (excess <= 0) return encode(bits, shift);
     const std::uint64_t rest = bits & ((std::uint64_t{1} << excess) - 1);
     const std::uint64_t half = std::uint64_t{1} << (excess - 1);

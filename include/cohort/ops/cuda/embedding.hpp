@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/cuda/embedding.hpp: rows of a table chosen by token on a GPU, and their scatter-add in order.
 #pragma once
-#include <bit>
+#include <cohort/core/bits.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/sort_rows.hpp>
 #include <cohort/ops/embedding.hpp>
@@ -79,7 +79,7 @@ template <int C, class T, class D> struct TokenRows {
     static_assert(chunk == 2 * warp_size);
     const unsigned low = block.ballot(same(at + block.lane(), token));
     const unsigned high = block.ballot(same(at + warp_size + block.lane(), token));
-    return low == ~0u ? warp_size + std::countr_one(high) : std::countr_one(low);
+    return low == ~0u ? warp_size + trailing_ones(high) : trailing_ones(low);
   }
   /// Adds `count` rows from the sorted row `at` on; four rows are in flight.
   COHORT_DEVICE void add_rows(int lane, int strip_number, int at, int count, Sums& sums) const {

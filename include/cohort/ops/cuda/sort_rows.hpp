@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/cuda/sort_rows.hpp: rows ordered by their token, those of one token in their own order.
 #pragma once
-#include <bit>
+#include <cohort/core/bits.hpp>
 #include <cohort/ops/cuda/fault.hpp>
 #include <cohort/ops/cuda/reduce.hpp>
 #include <cstddef>
@@ -120,11 +120,11 @@ struct PlaceRows : SortPass {
       const unsigned ones = block.ballot((bin >> bit & 1) != 0);
       equal &= (bin >> bit & 1) != 0 ? ones : ~ones;
     }
-    const auto below = static_cast<unsigned>(std::popcount(equal & ((1u << block.lane()) - 1)));
+    const auto below = static_cast<unsigned>(ones(equal & ((1u << block.lane()) - 1)));
     const unsigned before = counted[bin];
     block.sync_warp();
     if (takes_part && below == 0)
-      counted[bin] = before + static_cast<unsigned>(std::popcount(equal));
+      counted[bin] = before + static_cast<unsigned>(ones(equal));
     block.sync_warp();
     return before + below;
   }
