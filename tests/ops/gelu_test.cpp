@@ -44,6 +44,29 @@ TEST_CASE_TEMPLATE("gelu: forward and backward agree with fp64 and finite differ
   check_form<ops::GeluTanh, T>();
 }
 
+namespace {
+/// As far off as a GPU's instructions may be: two units for e^x, one for the quotient.
+struct Erring {
+  static float exp(float x) {
+    return std::nextafter(std::nextafter(ops::OwnMaths::exp(x), 0.0f), 0.0f);
+  }
+  static float reciprocal(float x) { return std::nextafter(1.0f / x, 0.0f); }
+};
+}  // namespace
+
+// s (1 - s) computed from s alone would be off by a hundred times the error of s at x = 7.
+TEST_CASE("gelu: the tanh form's slope is as good far out as near 0") {
+  for (float x = -12; x < 12; x += 0.0013f) {
+    const double u = std::sqrt(2 / M_PI) * (x + 0.044715 * double(x) * x * x);
+    const double du = std::sqrt(2 / M_PI) * (1 + 3 * 0.044715 * double(x) * x);
+    const double e = std::exp(-2 * std::fabs(u)), near_1 = 1 / (1 + e), spread = near_1 * near_1 * e;
+    const double want = (u < 0 ? e * near_1 : near_1) + 2 * x * du * spread;
+    // u rounds 3 times and is at most 2 where the slope bends; e, s and the sum add the rest.
+    REQUIRE(std::fabs(ops::GeluTanh::slope(x) - want) <= 5 * unit<float>);
+    REQUIRE(std::fabs(ops::GeluTanh::slope(x, Erring{}) - want) <= 7 * unit<float>);
+  }
+}
+
 // Python 3.11 at x = 1.5: x * 0.5 * (1 + math.erf(x / 2**0.5)), and the tanh form.
 TEST_CASE("gelu: published values") {
   const double x = 1.5;
