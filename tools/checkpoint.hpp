@@ -3,6 +3,7 @@
 // tools/checkpoint.hpp: what cohort-checkpoint does: tells what a checkpoint holds, reads all of it, makes weights of it.
 #pragma once
 #include <cohort/io/checkpoint_index.hpp>
+#include <cohort/run/full_files.hpp>
 #include <cohort/run/weights.hpp>
 #include <cstdint>
 #include <cstdio>

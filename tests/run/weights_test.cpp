@@ -6,76 +6,19 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
-#include <cohort/checkpoint.hpp>
 #include <cohort/comm/delayed.hpp>
 #include <cohort/comm/threads.hpp>
-#include <cohort/launch.hpp>
 #include <cohort/trainer.hpp>
 #include <csignal>
 
 #include "../io/files.hpp"
-#include "../support/child.hpp"
-#include "../support/failing_files.hpp"
-#include "../support/models.hpp"
+#include "whole_files.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
 using io::StoredType;
-namespace fs = std::filesystem;
 
 namespace {
-
-// Parameters of several chunks, so that ranks share them; one that is frozen.
-using Head = nn::Linear<30, 23, nn::NoBias>;
-using Model =
-    nn::Sequential<nn::Embedding<23, 10>, nn::Frozen<nn::Linear<10, 30>>, nn::Gelu<30>, Head>;
-template <class How, class... Ps>
-using PlanFor = typename Trainer<Model, nn::CrossEntropy, DataParallel<How>, Groups<Each<Head>>,
-                                 Ps...>::plan_type;
-
-/// Element k of parameter i: exact in bf16.
-float value(std::size_t i, std::size_t k) { return static_cast<float>((37 * i + 5 * k) % 253); }
-
-template <class Plan, class Storage> void fill(Storage& storage, float more) {
-  storage.edit([&] {
-    for (std::size_t i = 0; i < Plan::layout.params.size(); ++i)
-      for (std::size_t k = 0; k < Plan::layout.params[i].numel; ++k)
-        storage.write(Plan::layout.params[i], k, more < 0 ? more : value(i, k) + more);
-  });
-}
-template <class How, class... Ps, class F> void on(int ranks, F f) {
-  using Plan = PlanFor<How, Ps...>;
-  launch<Threads>({.ranks = ranks}, [&](Threads& world) {
-    typename How::template Storage<Plan, Threads> storage(world, {});
-    f.template operator()<Plan>(world, storage);
-  });
-}
-template <class How, class... Ps>
-void save(int ranks, const fs::path& path, const FullOptions& options = {}, float more = 0) {
-  on<How, Ps...>(ranks, [&]<class Plan>(Threads& world, auto& storage) {
-    fill<Plan>(storage, more);
-    detail::save_full<Plan>(world, DefaultCpu{}, storage, path, options);
-  });
-}
-/// Loads into a run whose elements are all -1; is each held element now what `expected` says?
-template <class How, class... Ps, class F>
-bool loads(int ranks, const fs::path& path, const FullOptions& options, F expected) {
-  std::atomic<int> wrong{0}, seen{0};
-  on<How, Ps...>(ranks, [&]<class Plan>(Threads&, auto& storage) {
-    fill<Plan>(storage, -1);
-    detail::FullLoad<Plan> load;
-    load.open(path, options);
-    load.read(DefaultCpu{}, storage);
-    detail::for_each_state<Plan>(storage, false, [&](int kind, const HeldRun& run, auto* at) {
-      if (kind != detail::state_value) return;
-      seen += static_cast<int>(run.count);
-      for (std::size_t k = 0; k < run.count; ++k)
-        wrong += static_cast<float>(at[k]) !=
-                 expected(static_cast<std::size_t>(run.param), run.first + k);
-    });
-  });
-  return wrong == 0 && seen >= 230 + 330 + 690;
-}
 
 /// The names of another library: matrices transposed, a token table without its last rows.
 FullOptions other_names() {
@@ -93,15 +36,6 @@ float beyond_rows_stay(std::size_t i, std::size_t k) {
 }
 
 // ---------------------------------------------------------------- saves
-
-/// All files of a directory, names and bytes.
-std::vector<std::pair<std::string, std::string>> contents(const fs::path& dir) {
-  std::vector<std::pair<std::string, std::string>> all;
-  for (const auto& entry : fs::directory_iterator(dir))
-    all.emplace_back(entry.path().filename().string(), bytes_of(entry.path()));
-  std::sort(all.begin(), all.end());
-  return all;
-}
 
 TEST_CASE("save_full: every strategy on any number of ranks writes the same bytes") {
   FullOptions in_parts = other_names(), narrow = other_names();
@@ -173,90 +107,6 @@ TEST_CASE(
     for (std::size_t i = 0; i < file.size(); ++i) CHECK(file[i].type == type);
     CHECK(loads<Replicate>(1, dir / "x.safetensors", {}, value));
   }
-}
-
-TEST_CASE("save_full: numbered files that hold no more than asked, and an index that names them") {
-  const TemporaryDirectory dir;
-  FullOptions options;
-  options.max_file_bytes = 1500;
-  save<FullShard>(2, dir / "model.safetensors", options);
-  const auto all = contents(dir.path());
-  REQUIRE(all.size() == 4);
-  for (std::size_t k = 0; k < 3; ++k)
-    CHECK(all[k].first == "model-0000" + std::to_string(k + 1) + "-of-00003.safetensors");
-  CHECK(all[3].first == "model.safetensors.index.json");
-  const std::string total = std::to_string(4 * (230 + 300 + 30 + 690));
-  CHECK(all[3].second == "{\n  \"metadata\": {\"total_size\": " + total +
-                             "},\n  \"weight_map\": {\n"
-                             "    \"0.weight\": \"model-00001-of-00003.safetensors\",\n"
-                             "    \"1.weight\": \"model-00002-of-00003.safetensors\",\n"
-                             "    \"1.bias\": \"model-00002-of-00003.safetensors\",\n"
-                             "    \"3.weight\": \"model-00003-of-00003.safetensors\"\n  }\n}\n");
-  CHECK(io::Safetensors(dir / "model-00002-of-00003.safetensors").size() == 2);
-}
-
-/// Saves over an older save until no call on files is left at which it was stopped; what a directory has
-/// then loads as the old values or the new ones.
-void check_stopped_saves(const FullOptions& older, const FullOptions& newer, auto stop) {
-  for (int k = 1; k < 1000; ++k) {
-    CAPTURE(k);
-    const TemporaryDirectory dir;
-    const fs::path path = dir / "model.safetensors";
-    save<Replicate>(1, path, older);
-    save<Replicate>(1, path, older);  // names as they are after a second save
-    cohort::test::Child child([&](const cohort::test::Child& self) {
-      FailingFiles files(dir.path());
-      stop(files, k);
-      save<Replicate>(1, path, newer, 3);
-      self.say("saved");
-    });
-    const std::string said = child.wait();
-    const bool is_new = loads<Replicate>(
-        1, dir.path(), {}, [](std::size_t i, std::size_t n) { return value(i, n) + 3; });
-    CHECK((is_new || loads<Replicate>(1, dir.path(), {}, value)));
-    if (said == "saved") CHECK(is_new);
-    if (child.killed()) continue;
-    CHECK(said == "saved");
-    CHECK(k > 10);
-    const std::size_t files = contents(dir.path()).size();
-    CHECK(files == (newer.max_file_bytes == 0 ? 1 : 4));  // nothing of the old save
-    break;
-  }
-}
-TEST_CASE("save_full: stopped at any call on files, the old save or the new one is whole") {
-  FullOptions one, several;
-  several.max_file_bytes = 1500;
-  const auto killed = [](FailingFiles& files, int k) { files.kill_before(k); };
-  const auto dark = [](FailingFiles& files, int k) {
-    files.lose_power_before(k, FailingFiles::everything);
-  };
-  const auto renames = [](FailingFiles& files, int k) {
-    files.lose_power_before(k, FailingFiles::last_rename | FailingFiles::bytes);
-  };
-  for (const auto& [older, newer] : {std::pair{several, several}, std::pair{one, several},
-                                     std::pair{several, one}, std::pair{one, one}}) {
-    CAPTURE(older.max_file_bytes);
-    CAPTURE(newer.max_file_bytes);
-    check_stopped_saves(older, newer, killed);
-    check_stopped_saves(older, newer, dark);
-    check_stopped_saves(older, newer, renames);
-  }
-}
-TEST_CASE("save_full: of files beside its own none is touched, whatever an index says") {
-  const TemporaryDirectory dir;
-  FullOptions several;
-  several.max_file_bytes = 1500;
-  save<Replicate>(1, dir / "model.safetensors", several);
-  put_bytes(dir / "notes.txt", "mine");
-  put_bytes(dir / "other-00001-of-00003.safetensors", "mine too");
-  put_bytes(
-      dir / "model.safetensors.index.json",
-      R"({"weight_map": {"a": "notes.txt", "b": "../x-of-y", "c": "other-00001-of-00003.safetensors"}})");
-  save<Replicate>(1, dir / "model.safetensors", several, 3);
-  CHECK(bytes_of(dir / "notes.txt") == "mine");
-  CHECK(bytes_of(dir / "other-00001-of-00003.safetensors") == "mine too");
-  CHECK(loads<Replicate>(1, dir.path(), {},
-                         [](std::size_t i, std::size_t n) { return value(i, n) + 3; }));
 }
 
 // ---------------------------------------------------------------- loads
