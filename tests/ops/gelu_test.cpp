@@ -59,7 +59,8 @@ TEST_CASE("gelu: the tanh form's slope is as good far out as near 0") {
   for (float x = -12; x < 12; x += 0.0013f) {
     const double u = std::sqrt(2 / M_PI) * (x + 0.044715 * double(x) * x * x);
     const double du = std::sqrt(2 / M_PI) * (1 + 3 * 0.044715 * double(x) * x);
-    const double e = std::exp(-2 * std::fabs(u)), near_1 = 1 / (1 + e), spread = near_1 * near_1 * e;
+    const double e = std::exp(-2 * std::fabs(u)), near_1 = 1 / (1 + e),
+                 spread = near_1 * near_1 * e;
     const double want = (u < 0 ? e * near_1 : near_1) + 2 * x * du * spread;
     // u rounds 3 times and is at most 2 where the slope bends; e, s and the sum add the rest.
     REQUIRE(std::fabs(ops::GeluTanh::slope(x) - want) <= 5 * unit<float>);

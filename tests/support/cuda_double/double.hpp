@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// A link-time double of the CUDA runtime and of cublasLt: memory is host memory, a stream is a worker
@@ -68,6 +69,8 @@ void reset_peaks();
 void limit_memory(std::size_t bytes);
 /// Is [p, p + bytes) within one live allocation of a GPU?
 bool on_device(const void* p, std::size_t bytes = 1);
+/// The live allocation around an address, of a GPU or pinned: its begin and bytes (0: there is none).
+std::pair<const void*, std::size_t> allocation(const void* p);
 
 // ---- the machine ---------------------------------------------------------------------------------
 /// How many GPUs there are (1 by default); 0: cudaErrorNoDevice.
@@ -122,5 +125,9 @@ struct KernelType {
 };
 /// Copies the kernel and queues it.
 cudaError_t launch(cudaStream_t stream, int blocks, const KernelType& type, const void* kernel);
+/// Logs a kernel and queues what does its work on its stream.
+cudaError_t launch(Record what, std::function<void()> work);
+/// What cudaFuncSetAttribute allows `function` of shared memory: 48 KiB by default.
+std::size_t shared_limit(const void* function);
 
 }  // namespace cohort::cuda_double

@@ -139,6 +139,15 @@ bool on_device(const void* p, std::size_t bytes) {
   int where = 0;
   return find(p, bytes, where) && where >= 0;
 }
+std::pair<const void*, std::size_t> allocation(const void* p) {
+  Heap& all = heap();
+  const std::lock_guard lock(all.mutex);
+  const auto after = all.live.upper_bound(static_cast<const char*>(p));
+  if (after == all.live.begin()) return {nullptr, 0};
+  const auto& [start, found] = *std::prev(after);
+  if (static_cast<const char*>(p) >= start + found.bytes) return {nullptr, 0};
+  return {start, found.bytes};
+}
 static Memory count(auto&& belongs) {
   Heap& all = heap();
   const std::lock_guard lock(all.mutex);

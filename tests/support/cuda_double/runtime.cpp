@@ -23,6 +23,11 @@ struct Machine {
   std::atomic<bool> peers{true};
 } machine;
 
+struct SharedLimits {
+  std::mutex mutex;
+  std::map<const void*, std::size_t> bytes;
+} shared_limits;
+
 /// A mistake on a stream that no test asked for must not go unseen.
 struct Failure {
   ~Failure() {
@@ -153,24 +158,34 @@ cudaError_t returned(cudaError_t error) {
   return error;
 }
 
-cudaError_t launch(cudaStream_t stream, int blocks, const KernelType& type, const void* kernel) {
+cudaError_t launch(Record what, std::function<void()> work) {
   if (const int error = entered("launch")) return returned(static_cast<cudaError_t>(error));
+  const cudaStream_t stream = what.stream;
   {
     const std::lock_guard lock(state().mutex);
     if (named(stream) != nullptr && (!is_alive(stream) || stream->device != device_of_thread)) {
       return returned(cudaErrorInvalidResourceHandle);
     }
   }
-  log({Record::kernel, stream, demangled(type.mangled_name), blocks, type.threads,
-       type.shared_bytes, false, false});
-  if (!executes()) return cudaSuccess;
+  log(std::move(what));
+  return executes() ? enqueue(stream, std::move(work)) : cudaSuccess;
+}
+cudaError_t launch(cudaStream_t stream, int blocks, const KernelType& type, const void* kernel) {
   const std::align_val_t alignment{type.alignment};
   std::shared_ptr<void> copy(std::memcpy(::operator new(type.bytes, alignment), kernel, type.bytes),
                              [=](void* p) { ::operator delete(p, alignment); });
-  return enqueue(stream, [=, &type] {
-    thread_local Team watched(true), plain(false);
-    (watch_threads.load(std::memory_order_relaxed) ? watched : plain).run(type, copy.get(), blocks);
-  });
+  return launch({Record::kernel, stream, demangled(type.mangled_name), blocks, type.threads,
+                 type.shared_bytes, false, false},
+                [=, &type] {
+                  thread_local Team watched(true), plain(false);
+                  const bool watch = watch_threads.load(std::memory_order_relaxed);
+                  (watch ? watched : plain).run(type, copy.get(), blocks);
+                });
+}
+std::size_t shared_limit(const void* function) {
+  const std::lock_guard lock(shared_limits.mutex);
+  const auto found = shared_limits.bytes.find(function);
+  return found == shared_limits.bytes.end() ? std::size_t{48} << 10 : found->second;
 }
 
 }  // namespace cohort::cuda_double
@@ -246,8 +261,12 @@ cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
   *can = machine.peers && device != peer ? 1 : 0;
   return cudaSuccess;
 }
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
   COHORT_DOUBLE_ENTER();
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
+  if (value < 0 || value > 227 << 10) return returned(cudaErrorInvalidValue);
+  const std::lock_guard lock(shared_limits.mutex);
+  shared_limits.bytes[function] = static_cast<std::size_t>(value);
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {

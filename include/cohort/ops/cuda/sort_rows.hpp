@@ -123,8 +123,7 @@ struct PlaceRows : SortPass {
     const auto below = static_cast<unsigned>(ones(equal & ((1u << block.lane()) - 1)));
     const unsigned before = counted[bin];
     block.sync_warp();
-    if (takes_part && below == 0)
-      counted[bin] = before + static_cast<unsigned>(ones(equal));
+    if (takes_part && below == 0) counted[bin] = before + static_cast<unsigned>(ones(equal));
     block.sync_warp();
     return before + below;
   }
