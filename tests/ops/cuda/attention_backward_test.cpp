@@ -17,16 +17,17 @@ std::vector<T> run(int samples, int tokens, const std::vector<T>& qkv, const std
   using Keys = ops::kernels::TiledAttentionKeyGradients<H, D, Causal, T>;
   using Queries = ops::kernels::TiledAttentionQueryGradients<H, D, Causal, T>;
   const BareStream stream;
-  auto dqkv = poisoned<T>(qkv.size());
+  GpuArray<T> in(qkv), out(dy), dqkv(qkv.size());
+  GpuArray<float> sums(lse), products(delta);
   const auto blocks = [&](int rows) {
     return ops::kernels::HeadTile::count(samples, H, tokens, rows);
   };
   cuda::launch(stream.device, blocks(Keys::rows),
-               Keys{{}, tokens, qkv.data(), dy.data(), lse.data(), delta.data(), dqkv.data()});
-  cuda::launch(stream.device, blocks(Queries::rows),
-               Queries{{}, tokens, qkv.data(), dy.data(), lse.data(), delta.data(), dqkv.data()});
-  stream.wait();
-  return dqkv;
+               Keys{{}, tokens, in.view(), out.view(), sums.view(), products.view(), dqkv.data()});
+  cuda::launch(
+      stream.device, blocks(Queries::rows),
+      Queries{{}, tokens, in.view(), out.view(), sums.view(), products.view(), dqkv.data()});
+  return dqkv.get();
 }
 
 template <int H, int D, bool Causal, class T> void check(int samples, int tokens) {

@@ -2,9 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/ops/cuda/attention_case.hpp: attention in fp64 from its definition, with what roundings may move.
 #pragma once
-#include <cohort/device/cuda/launch.hpp>
-
-#include "../support.hpp"
+#include "support.hpp"
 
 namespace cohort::testing {
 
@@ -125,14 +123,6 @@ struct BareStream {
   ~BareStream() { cudaStreamDestroy(device.stream); }
   BareStream(const BareStream&) = delete;
   BareStream& operator=(const BareStream&) = delete;
-  void wait() const { cuda::check(cudaStreamSynchronize(device.stream)); }
 };
-
-/// What kernels must overwrite.
-template <class T> std::vector<T> poisoned(std::size_t n) {
-  std::vector<T> v(n);
-  std::memset(static_cast<void*>(v.data()), 0xff, n * sizeof(T));
-  return v;
-}
 
 }  // namespace cohort::testing

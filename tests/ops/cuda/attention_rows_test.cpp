@@ -22,21 +22,20 @@ template <int H, int D, bool Causal, class T> void check(int samples, int tokens
   using Queries = ops::kernels::AttentionBackwardRows<H, D, Causal, false, T>;
   const std::size_t rows = static_cast<std::size_t>(samples) * tokens, n = rows * H * D;
   const auto qkv = normal<T>(3 * n, tokens), dy = normal<T>(n, 2);
-  auto y = poisoned<T>(n), dqkv = poisoned<T>(3 * n);
-  auto lse = poisoned<A>(rows * H), delta = poisoned<A>(rows * H);
+  GpuArray<T> in(qkv), out(dy), y(n), dqkv(3 * n);
+  GpuArray<A> lse(rows * H), delta(rows * H);
   const BareStream stream;
   const int blocks = Forward::Row::blocks(samples, tokens);
   const auto both = [&](auto kernel) { cuda::launch(stream.device, blocks, kernel); };
-  both(Forward{samples, tokens, qkv.data(), y.data(), lse.data()});
+  both(Forward{samples, tokens, in.view(), y.data(), lse.data()});
   cuda::launch(stream.device, Delta::blocks(samples, tokens),
-               Delta{samples, tokens, y.data(), dy.data(), delta.data()});
-  both(Keys{samples, tokens, qkv.data(), dy.data(), lse.data(), delta.data(), dqkv.data()});
-  both(Queries{samples, tokens, qkv.data(), dy.data(), lse.data(), delta.data(), dqkv.data()});
-  stream.wait();
+               Delta{samples, tokens, y.view(), out.view(), delta.data()});
+  both(Keys{samples, tokens, in.view(), out.view(), lse.view(), delta.view(), dqkv.data()});
+  both(Queries{samples, tokens, in.view(), out.view(), lse.view(), delta.view(), dqkv.data()});
   const ExactAttention<H, D, Causal, T> exact(samples, tokens, 0, qkv, dy);
-  CHECK(exact.y.share(y) <= 1);
-  CHECK(exact.lse.share(lse) <= 1);
-  CHECK(exact.dqkv.share(dqkv) <= 1);
+  CHECK(exact.y.share(y.get()) <= 1);
+  CHECK(exact.lse.share(lse.get()) <= 1);
+  CHECK(exact.dqkv.share(dqkv.get()) <= 1);
 }
 }  // namespace
 

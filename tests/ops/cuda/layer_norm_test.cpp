@@ -107,9 +107,9 @@ TEST_CASE("layer_norm on a GPU: a row's bits do not depend on the other rows; y 
 TEST_CASE("layer_norm on a GPU: no rows leave gradients that are zero, or as they were") {
   Gpu gpu;
   const auto start = normal<float>(24, 1);
-  GpuArray<float> x(24), dw(24), db(start);
+  GpuArray<float> x(24), dw(24), db(start), other(24);
   ops::layer_norm_backward<24>(gpu, 0, x.view(), x.view(), x.view(), x.view(), x.view(), x.data(),
-                               dw.data(), dw.data(), true);
+                               dw.data(), other.data(), true);
   ops::layer_norm_backward<24>(gpu, 0, x.view(), x.view(), x.view(), x.view(), x.view(), x.data(),
                                db.data(), static_cast<float*>(nullptr), false);
   CHECK(dw.get() == std::vector<float>(24, 0.0f));

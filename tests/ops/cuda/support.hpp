@@ -8,6 +8,7 @@
 #include <cohort/device/cuda/launch.hpp>
 #include <cohort/device/cuda/memory.hpp>
 #include <string>
+#include <support/cuda_double/double.hpp>
 
 #include "../support.hpp"
 

@@ -17,7 +17,7 @@ template <class T> struct Times {
   int n;
   const T *a, *b;
   T* y;
-  template <class Block> void operator()(const Block& block, Shared&) const {
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
     const int i = block.index() * threads + block.thread();
     if (i < n) y[i] = T(a[i] * b[i]);
   }

@@ -243,16 +243,21 @@ template <class T> void floating(Table& t, const std::string& type, Pipe p) {
 float without_subnormals(float x) {
   return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
 }
-/// As far from the exact value as `ulps` allow, on a side that depends on the argument.
+/// A float whose distance from the exact value is at most `ulps`, on a side that depends on the argument; the
+/// value itself where a float has it, as chips do for powers of two.
 float erring(double exact, float argument, int ulps) {
-  float y = static_cast<float>(exact);
-  if (y == 0 || !std::isfinite(y)) return y;
+  const float nearest = static_cast<float>(exact);
+  if (double(nearest) == exact || nearest == 0 || !std::isfinite(nearest)) return nearest;
   const u32 h = std::bit_cast<u32>(argument) * 2654435761u;
-  const int steps = static_cast<int>((h >> 16) % static_cast<u32>(2 * ulps + 1)) - ulps;
-  for (int n = 0; n < std::abs(steps); ++n)
-    y = std::nextafter(y, steps > 0 ? std::numeric_limits<float>::infinity()
-                                    : -std::numeric_limits<float>::infinity());
-  return y;
+  const float towards = (h >> 31) != 0 ? std::numeric_limits<float>::infinity()
+                                       : -std::numeric_limits<float>::infinity();
+  const double most = ulps * std::ldexp(1.0, std::ilogb(nearest) - 23);
+  float y = nearest;
+  for (;;) {
+    const float next = std::nextafter(y, towards);
+    if (!(std::fabs(double(next) - exact) <= most)) return y;
+    y = next;
+  }
 }
 void floats(Table& t) {
   floating<float>(t, "f32", Pipe::fp32);
