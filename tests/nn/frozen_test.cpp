@@ -51,7 +51,7 @@ struct Curious : zoo::Scale<3> {
 };
 static_assert(Layer<Curious> && Layer<Frozen<Curious>>);
 
-// A place to write to is planned only for a layer that does not ask: its largest parameter.
+// Places to write to are planned only for a layer that does not ask.
 static_assert(scratch_bytes<Frozen<Plain>, float>({1, 1}) == 64 * sizeof(float));
 static_assert(scratch_bytes<Frozen<Curious>, float>({1, 1}) == 0);
 static_assert(scratch_bytes<Frozen<Dense>, float>({1, 1}) == scratch_bytes<Dense, float>({1, 1}));
@@ -105,7 +105,7 @@ TEST_CASE("frozen: finite differences of what is left: dx, and what is trained b
 TEST_CASE_TEMPLATE("frozen: in 16 bits the place that nobody reads has fp32 elements", T, bf16,
                    fp16) {
   using L = nn::LayerNorm<70>;
-  static_assert(scratch_bytes<Frozen<L>, T>({1, 1}) == 128 * sizeof(float));
+  static_assert(scratch_bytes<Frozen<L>, T>({1, 1}) == 2 * 128 * sizeof(float));
   zoo::OneLayer<L, T> free({2, 3});
   zoo::OneLayer<Frozen<L>, T> frozen({2, 3});
   free.draw(3);

@@ -73,6 +73,26 @@ template <class T, class P, class Device> class Unread : public Borrowed {
   const Device* device_;
 };
 
+/// Does L's backward leave out what nobody wants? Then it needs no place to write it to.
+template <class L>
+concept AsksWhatIsWanted = requires {
+  requires L::asks_what_is_wanted;
+};
+
+/// Where the place of L's own parameter i begins, in elements. Each has one: a kernel may write several
+/// gradients at a time.
+template <class L> consteval std::size_t sink_offset(int parameter) {
+  std::size_t sum = 0;
+  for_each_index<params_of<L>::count>([&](auto i) {
+    if (i < parameter) sum += params_of<L>::template at<i>::padded;
+  });
+  return sum;
+}
+/// Elements of these places.
+template <class L> consteval std::size_t sink_size() {
+  return AsksWhatIsWanted<L> ? 0 : sink_offset<L>(params_of<L>::count);
+}
+
 /// The gradients that a frozen layer's backward sees: its own are not kept, its children's are the
 /// children's matter.
 template <class T, class G, class Device> class UnreadGradients : public Borrowed {
@@ -83,7 +103,8 @@ template <class T, class G, class Device> class UnreadGradients : public Borrowe
   template <class N> auto operator[](N name) const {
     constexpr int i = params_of<layer>::template find<N>;
     if constexpr (i >= 0)
-      return Unread<T, typename params_of<layer>::template at<i>, Device>(sink_, *device_);
+      return Unread<T, typename params_of<layer>::template at<i>, Device>(
+          sink_ + sink_offset<layer>(i), *device_);
     else
       return (*g_)[name];
   }
@@ -95,22 +116,6 @@ template <class T, class G, class Device> class UnreadGradients : public Borrowe
   T* sink_;
   const Device* device_;
 };
-
-/// Does L's backward leave out what nobody wants? Then it needs no place to write it to.
-template <class L>
-concept AsksWhatIsWanted = requires {
-  requires L::asks_what_is_wanted;
-};
-
-/// Elements of that place: of the largest own parameter of L.
-template <class L> consteval std::size_t sink_size() {
-  std::size_t most = 0;
-  if constexpr (!AsksWhatIsWanted<L>) {
-    for_each_index<params_of<L>::count>(
-        [&](auto i) { most = std::max(most, params_of<L>::template at<i>::padded); });
-  }
-  return most;
-}
 }  // namespace detail
 
 /// L with parameters that stay as they are: no gradient, no gradient traffic, no optimizer state, no
@@ -123,7 +128,7 @@ template <class L> consteval std::size_t sink_size() {
 /// Comm     FullShard and HybridShard gather them for forward and for backward, apart from what is
 ///          trained in the same group; no strategy reduces them.
 /// Cost     L's forward and dx. A backward that asks wants<G, name> computes no gradient of them; one
-///          that does not ask writes it to scratch of the size of the layer's largest parameter, fp32
+///          that does not ask writes it to scratch of the size of the layer's own parameters, fp32
 ///          when T has 16 bits.
 /// Errors   compile time: L is no layer; a model of frozen layers only (Trainer says so).
 /// Laws     what is trained has the bits of the thawed model whose frozen parameters are put back after

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // support/ptx/decode.cpp: registers get places, names get operations, labels become numbers.
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <optional>
+#include <support/ptx/contract.hpp>
 #include <support/ptx/decode.hpp>
 #include <support/ptx/module.hpp>
 #include <support/ptx/operations.hpp>
@@ -65,12 +67,17 @@ class Decoder {
     out_->parameters = function.parameters;
     out_->most_threads = function.most_threads;
     out_->files = tokens_.files();
+    for (const auto& [name, variable] : module.variables())
+      if (variable.memory)
+        out_->variables.emplace_back(reinterpret_cast<std::uintptr_t>(variable.memory.get()),
+                                     variable.bytes);
     for (const Parameter& p : function.parameters) out_->parameter_bytes = p.offset + p.bytes;
     for (const Parameter& p : function.parameters) kernel_parameters_[p.name] = p.offset;
     body(function, {}, 0);
   }
   std::unique_ptr<Program> finished() {
     out_->frame_bytes = (out_->frame_bytes + 63) / 64 * 64;
+    if (std::getenv("COHORT_PTX_CONTRACT") != nullptr) contract(*out_);
     return std::move(out_);
   }
 
@@ -150,12 +157,11 @@ class Decoder {
     }
     at = tokens_.expect(at, ";");
     alignment = std::max(alignment, element);
-    if (space == ".param") {
-      if (bytes != 2 && bytes != 4 && bytes != 8)
-        tokens_.refuse(at - 1, "a call's argument is no scalar");
+    if (space == ".param" && bytes == element && bytes > 1) {
       names[name] = {Symbol::What::call_parameter, place(bytes)};
       return;
     }
+    if (space == ".param") space = ".local";  // a structure lies in each lane's own memory
     std::size_t& end = space == ".local" ? out_->local_bytes : out_->shared_bytes;
     end = (end + alignment - 1) / alignment * alignment;
     names[name] = {space == ".local" ? Symbol::What::local : Symbol::What::shared, {}, end};
@@ -503,6 +509,8 @@ class Decoder {
       values(at, frame, made.element, true, made.from, made.inputs);
       if (parameter != nullptr) moved(made, parameter->reg, made.from[0], at);
     }
+    const bool of_lane = made.base.constant == nullptr && made.base.offset == Fixed::local;
+    if (made.space == Space::param && of_lane) made.space = Space::local;  // a structure of a call
     const int taken = loads ? made.outputs : made.inputs;
     if (made.kind != Kind::compute && taken != made.vector)
       tokens_.refuse(at, "another number of registers");
@@ -628,14 +636,15 @@ class Decoder {
 
   /// call.uni (results), function, (arguments);
   void call(std::size_t& at, Frame& frame, int depth) {
-    std::vector<Operand> results, arguments;
-    const auto list = [&](std::vector<Operand>& into) {
+    std::vector<Symbol> results, arguments;
+    const auto list = [&](std::vector<Symbol>& into) {
       for (++at; tokens_[at].text != ")"; ++at) {
         if (tokens_[at].text == ",") continue;
         const Symbol* s = symbol(frame.names, tokens_[at].text);
-        if (s == nullptr || s->what != Symbol::What::call_parameter)
+        if (s == nullptr ||
+            (s->what != Symbol::What::call_parameter && s->what != Symbol::What::local))
           tokens_.refuse(at, "an argument of a call is no .param");
-        into.push_back(s->reg);
+        into.push_back(*s);
       }
       ++at;
     };
@@ -651,9 +660,8 @@ class Decoder {
       tokens_.refuse(at, "a call with another number of arguments");
     Names given;
     for (std::size_t i = 0; i < arguments.size(); ++i)
-      given[callee.parameters[i].name] = {Symbol::What::call_parameter, arguments[i]};
-    for (std::size_t i = 0; i < results.size(); ++i)
-      given[callee.results[i].name] = {Symbol::What::call_parameter, results[i]};
+      given[callee.parameters[i].name] = arguments[i];
+    for (std::size_t i = 0; i < results.size(); ++i) given[callee.results[i].name] = results[i];
     body(callee, given, depth + 1);
   }
 

@@ -87,8 +87,10 @@ std::byte* Block::memory(const Warp& warp, int lane, Space space, std::uint64_t 
     return shared(warp, lane, address - shared_window, bytes, how);
   if (address < allocation_.first ||
       address + static_cast<unsigned>(bytes) > allocation_.first + allocation_.second) {
-    allocation_ = launch_.allocation ? launch_.allocation(address)
-                                     : std::pair<std::uint64_t, std::uint64_t>{};
+    allocation_ = {};
+    for (const auto& variable : program_.variables)
+      if (address - variable.first < variable.second) allocation_ = variable;
+    if (allocation_.second == 0 && launch_.allocation) allocation_ = launch_.allocation(address);
     if (allocation_.second == 0 ||
         address + static_cast<unsigned>(bytes) > allocation_.first + allocation_.second)
       throw Mistake(std::string(how == Accesses::How::read ? "reads " : "writes ") +

@@ -168,7 +168,54 @@ u32 looked_up(u32 a, u32 b, u32 c, u32 table) {
     out |= (table >> ((a >> i & 1u) << 2 | (b >> i & 1u) << 1 | (c >> i & 1u)) & 1u) << i;
   return out;
 }
+
+/// Additions that take a carry, leave one, or both: mad's product is the lower or upper half of a b.
+enum class Product { none, low, high };
+template <class U, Product P, bool Subtracts, bool Takes, bool Leaves>
+void carried(Warp& warp, const Instruction& i, Mask mask) {
+  constexpr Operand flag{Fixed::carry, 0, nullptr};
+  const Mask before = warp.predicate(flag);
+  Mask after = 0;
+  for (Mask left = mask; left != 0; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const auto value = [&](std::size_t k) { return U(warp.word(i.from[k], lane)); };
+    U a = value(0), b = value(1);
+    if constexpr (P != Product::none) {
+      const u128 product = u128(a) * b;
+      a = U(P == Product::low ? product : product >> (8 * sizeof(U)));
+      b = value(2);
+    }
+    const U carry = Takes && (before >> lane & 1u) != 0 ? 1 : 0;
+    const u128 sum = Subtracts ? u128(a) - b - carry : u128(a) + b + carry;
+    warp.set_word(i.to[0], lane, U(sum));
+    if ((sum >> (8 * sizeof(U))) != 0) after |= Mask{1} << lane;
+  }
+  if constexpr (Leaves) warp.set_predicate(flag, after, mask);
+}
+template <class U, Product P, bool Subtracts>
+void with_carry(Table& t, const std::string& name, const std::string& half,
+                const std::string& type) {
+  const std::vector<std::uint8_t> from(P == Product::none ? 2 : 3, width<U>);
+  const auto put = [&](const std::string& full, Execute execute) {
+    t[full] = {.execute = execute, .pipe = Pipe::integer, .to = {width<U>}, .from = from};
+  };
+  put(name + half + ".cc." + type, &carried<U, P, Subtracts, false, true>);
+  put(name + "c" + half + ".cc." + type, &carried<U, P, Subtracts, true, true>);
+  put(name + "c" + half + "." + type, &carried<U, P, Subtracts, true, false>);
+}
+template <class U> void carries(Table& t, const std::string& type) {
+  with_carry<U, Product::none, false>(t, "add", "", type);
+  with_carry<U, Product::none, true>(t, "sub", "", type);
+  with_carry<U, Product::low, false>(t, "mad", ".lo", type);
+  with_carry<U, Product::high, false>(t, "mad", ".hi", type);
+}
+
 void integers(Table& t) {
+  carries<u32>(t, "u32"), carries<u64>(t, "u64");
+  // A sum's bits and carry are the same with a sign; those of a product's upper half are not.
+  with_carry<u32, Product::none, false>(t, "add", "", "s32"),
+      with_carry<u32, Product::none, true>(t, "sub", "", "s32");
+
   whole<s16>(t, "s16"), whole<u16>(t, "u16"), whole<s32>(t, "s32");
   whole<u32>(t, "u32"), whole<s64>(t, "s64"), whole<u64>(t, "u64");
   bits<u16>(t, "b16"), bits<u32>(t, "b32"), bits<u64>(t, "b64");
@@ -215,11 +262,16 @@ template <class T> void floating(Table& t, const std::string& type, Pipe p) {
   add<[](T a, T b, T c) { return fused(FE_DOWNWARD, a, b, c); }>(t, "fma.rm." + type, p);
   add<[](T a, T b, T c) { return fused(FE_UPWARD, a, b, c); }>(t, "fma.rp." + type, p);
   add<[](T a, T b, T c) { return fused(FE_TOWARDZERO, a, b, c); }>(t, "fma.rz." + type, p);
+  add<[](T a, T b, T c) { return std::fma(a, b, -c); }>(t, "(fms)." + type, p);  // of contract()
+  add<[](T a, T b, T c) { return std::fma(-a, b, c); }>(t, "(fnma)." + type, p);
   add<[](T a, T b) { return a / b; }>(t, "div.rn." + type, p);
   add<[](T a) { return T(1) / a; }>(t, "rcp.rn." + type, p);
   add<[](T a) { return std::sqrt(a); }>(t, "sqrt.rn." + type, p);
-  add<[](T a, T b) { return std::fmin(a, b); }>(t, "min." + type, p);  // the one that is a number
-  add<[](T a, T b) { return std::fmax(a, b); }>(t, "max." + type, p);
+  // Of a NaN and a number the number, and -0 below 0, of which C says nothing.
+  add<[](T a, T b) { return a == b ? (std::signbit(a) ? a : b) : std::fmin(a, b); }>(
+      t, "min." + type, p);
+  add<[](T a, T b) { return a == b ? (std::signbit(a) ? b : a) : std::fmax(a, b); }>(
+      t, "max." + type, p);
   add<[](T a) { return -a; }>(t, "neg." + type, p);
   add<[](T a) { return std::fabs(a); }>(t, "abs." + type, p);
   add<[](T sign, T a) { return std::copysign(a, sign); }>(t, "copysign." + type, p);
@@ -271,12 +323,16 @@ void floats(Table& t) {
     return without_subnormals(erring(1.0 / double(without_subnormals(x)), x, 1));
   }>(t, "rcp.approx.ftz.f32", p);
   add<[](float x) {
-    return without_subnormals(erring(1.0 / std::sqrt(double(without_subnormals(x))), x, 2));
+    return without_subnormals(erring(1.0 / std::sqrt(double(without_subnormals(x))), x, 1));
   }>(t, "rsqrt.approx.ftz.f32", p);
   add<[](double x) {  // the upper half of the bits, right to 20 of them
+    const auto without_subnormals = [](double v) {
+      return std::fabs(v) < std::numeric_limits<double>::min() ? std::copysign(0.0, v) : v;
+    };
+    x = without_subnormals(x);
     u64 y = std::bit_cast<u64>(1.0 / x) & ~u64{0xffffffff};
     if (std::isfinite(1.0 / x) && (std::bit_cast<u64>(x) >> 33 & 1u) != 0) y ^= u64{1} << 32;
-    return std::bit_cast<double>(y);
+    return without_subnormals(std::bit_cast<double>(y));
   }>(t, "rcp.approx.ftz.f64", p);
 }
 
@@ -316,8 +372,9 @@ template <class T> u64 lowered(T value) {
 template <class T> constexpr bool is_half = std::is_same_v<T, fp16> || std::is_same_v<T, bf16>;
 template <class T> constexpr bool is_float = is_half<T> || std::is_floating_point_v<T>;
 
-template <class D> D whole_of(double x) {  // saturates, NaN is 0
-  if (std::isnan(x)) return 0;
+template <class D, class S> D whole_of(double x) {  // saturates
+  if (std::isnan(x))  // 0, or where one of the types has 64 bits the highest bit alone
+    return sizeof(D) == 8 || sizeof(S) == 8 ? D(u64{1} << (8 * sizeof(D) - 1)) : D(0);
   const double low = double(std::numeric_limits<D>::min());
   const double high = std::ldexp(1.0, std::numeric_limits<D>::digits);
   if (x < low) return std::numeric_limits<D>::min();
@@ -350,9 +407,9 @@ template <class D, class S, Rounding R, bool Saturates> D converted(S value) {
     return y;
   } else if constexpr (is_float<S>) {
     if constexpr (is_half<S>)
-      return whole_of<D>(rounded(double(float(value)), R));
+      return whole_of<D, S>(rounded(double(float(value)), R));
     else
-      return whole_of<D>(rounded(double(value), R));
+      return whole_of<D, S>(rounded(double(value), R));
   } else if constexpr (is_half<D>) {
     return D(static_cast<float>(value));
   } else {
@@ -513,14 +570,24 @@ template <Shuffle How> void shuffle(Warp& warp, const Instruction& i, Mask mask)
   }
   if (i.outputs == 2) warp.set_predicate(i.to[1], in_range, mask);
 }
+// Votes are counted among the lanes that a lane names: others may be at the same instruction with a vote
+// of their own.
 void ballot(Warp& warp, const Instruction& i, Mask mask) {
   const Mask votes = warp.predicate(i.from[0]) & mask;
-  for (Mask left = mask; left != 0; left &= left - 1)
-    warp.set_word(i.to[0], std::countr_zero(left), votes);
+  for (Mask left = mask; left != 0; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    warp.set_word(i.to[0], lane, votes & warp.word(i.from[1], lane));
+  }
 }
 template <bool All> void vote(Warp& warp, const Instruction& i, Mask mask) {
   const Mask votes = warp.predicate(i.from[0]) & mask;
-  warp.set_predicate(i.to[0], (All ? votes == mask : votes != 0) ? all_lanes : 0, mask);
+  Mask results = 0;
+  for (Mask left = mask; left != 0; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const Mask named = static_cast<Mask>(warp.word(i.from[1], lane)) & mask;
+    if (All ? (votes & named) == named : (votes & named) != 0) results |= Mask{1} << lane;
+  }
+  warp.set_predicate(i.to[0], results, mask);
 }
 void exchanges(Table& t) {
   const auto add_shuffle = [&](const std::string& name, Execute execute) {

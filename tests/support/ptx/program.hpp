@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace cohort::ptx {
@@ -98,7 +99,8 @@ struct Fixed {
   static constexpr std::uint32_t warpid = 13 * 128;
   static constexpr std::uint32_t params = 14 * 128;     // 64 bits: where the arguments lie
   static constexpr std::uint32_t local = params + 256;  // 64 bits: each lane's own memory
-  static constexpr std::uint32_t bytes = local + 256;
+  static constexpr std::uint32_t carry = local + 256;   // a predicate: the condition code
+  static constexpr std::uint32_t bytes = carry + 64;
 };
 
 struct Parameter {
@@ -116,7 +118,8 @@ struct Program {
   int most_threads = 1024;
   std::vector<Instruction> code;
   std::deque<std::array<std::byte, 256>> constants;
-  std::map<int, std::string> files;  // of the source
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> variables;  // of the module: begin, bytes
+  std::map<int, std::string> files;                                // of the source
 };
 
 }  // namespace cohort::ptx
