@@ -6,16 +6,19 @@
 #include <doctest/doctest.h>
 
 #include "../golden/parity.hpp"
+#include "support.hpp"
 
 using namespace cohort;
 
 namespace {
 
 TEST_CASE("golden: biases, tanh GELU, a head of its own, on 1 to 3 ranks of one GPU") {
-  golden::check_parity<golden::Untied, 1, Cuda>();
+  for (int ranks = 1; ranks <= gpu_test::size(3, 1); ++ranks)
+    golden::check_parity<golden::Untied, 1, Cuda>({ranks});
 }
 TEST_CASE("golden: no biases, exact GELU, tied head, two micro-batches") {
-  golden::check_parity<golden::Tied, 2, Cuda>();
+  for (int ranks = 1; ranks <= gpu_test::size(3, 1); ++ranks)
+    golden::check_parity<golden::Tied, 2, Cuda>({ranks});
 }
 
 }  // namespace

@@ -6,9 +6,10 @@
 
 namespace cohort::ptx {
 
-/// The newest PTX of what __cudaRegisterFatBinary is given (nvcc --no-compress, with a virtual architecture).
+/// The newest PTX that a GPU of `architecture` (90: compute capability 9.0) can run, of what
+/// __cudaRegisterFatBinary is given (nvcc --no-compress, with a virtual architecture).
 ///
-/// Errors   Mistake: no fat binary, none of its parts is PTX, or that is compressed.
-std::string text_of(const void* wrapper);
+/// Errors   Mistake: no fat binary, none of its parts is such PTX, or that is compressed.
+std::string text_of(const void* wrapper, unsigned architecture);
 
 }  // namespace cohort::ptx

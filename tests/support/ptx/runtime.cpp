@@ -54,6 +54,10 @@ Registry::~Registry() {
   std::fclose(file);
 }
 
+unsigned architecture() {
+  const char* given = std::getenv("COHORT_PTX_ARCHITECTURE");
+  return given == nullptr ? 90 : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+}
 const Program& program_of(const void* host) {
   Registry& all = registry();
   Module* module = nullptr;
@@ -63,7 +67,7 @@ const Program& program_of(const void* host) {
     const auto found = all.kernels.find(host);
     if (found == all.kernels.end()) throw Mistake("a kernel that nobody registered is launched");
     auto& known = all.modules[found->second.binary];
-    if (!known) known = std::make_unique<Module>(text_of(found->second.binary));
+    if (!known) known = std::make_unique<Module>(text_of(found->second.binary, architecture()));
     module = known.get();
     name = found->second.name;
   }
@@ -145,6 +149,8 @@ extern "C" {
 
 void** __cudaRegisterFatBinary(void* binary) {
   registry();
+  cohort::cuda_double::set_properties(132, static_cast<int>(architecture() / 10),
+                                      static_cast<int>(architecture() % 10));
   return new void*(binary);
 }
 void __cudaRegisterFatBinaryEnd(void**) {}

@@ -11,6 +11,7 @@
 /// from the object and runs it as work of the stream. What cuda_double says of order, delays, failures and
 /// execution holds for these kernels too; a Mistake is a failure of the stream.
 ///
+/// COHORT_PTX_ARCHITECTURE=75   the GPU's compute capability, 90 by default
 /// COHORT_PTX_CONTRACT=1    products and sums are fused wherever ptxas may (contract.hpp)
 /// COHORT_PTX_COUNTS=FILE   at the end of the process a line of JSON for each kernel is added to FILE
 namespace cohort::ptx {
