@@ -29,7 +29,11 @@ std::size_t type_bytes(std::string_view type) {
   if (type == "pred") return 0;
   std::uint64_t bits = 0;
   if (type.size() < 2 || !number(type.substr(1), bits)) return 0;
-  return bits / 8;
+  return bits == 8 || bits == 16 || bits == 32 || bits == 64 ? bits / 8 : 0;
+}
+/// Is it a number that is written as the bits of a float?
+bool has_point(std::string_view text) {
+  return text.size() > 1 && text[0] == '0' && std::string_view("fFdD").find(text[1]) != text.npos;
 }
 /// mov of several registers into a wider one, the first lowest, and back.
 void pack(Warp& warp, const Instruction& i, Mask mask) {
@@ -82,6 +86,31 @@ class Decoder {
   }
 
  private:
+  struct Frame {
+    Names names;
+    std::vector<std::pair<std::string_view, std::optional<Symbol>>> hidden;  // by inner blocks
+    std::vector<std::size_t> blocks;                                         // sizes of `hidden`
+    std::unordered_map<std::string_view, int> labels;
+    std::vector<std::pair<std::size_t, std::pair<std::string_view, std::size_t>>> branches;
+    std::vector<std::size_t> returns;  // instructions that leave an inlined function
+    bool inlined = false;
+
+    void name(std::string_view text, Symbol what) {
+      const auto found = names.find(text);
+      hidden.emplace_back(text, found == names.end() ? std::nullopt : std::optional(found->second));
+      names[text] = what;
+    }
+    void end_block() {
+      for (; hidden.size() > blocks.back(); hidden.pop_back()) {
+        if (hidden.back().second)
+          names[hidden.back().first] = *hidden.back().second;
+        else
+          names.erase(hidden.back().first);
+      }
+      blocks.pop_back();
+    }
+  };
+
   // ---- names ----
   Operand place(std::size_t bytes) {
     Operand made{out_->frame_bytes, static_cast<std::uint8_t>(bytes), nullptr};
@@ -117,9 +146,11 @@ class Decoder {
     if (found == known.end()) return std::nullopt;
     return found->second;
   }
-  void declare(std::size_t& at, Names& names) {  // after .reg
+  void declare(std::size_t& at, Frame& frame) {  // after .reg
     const std::string_view type = tokens_[at].text;
-    const std::size_t bytes = type == ".pred" ? 0 : type_bytes(type.substr(1));
+    const bool scalar =
+        type.size() >= 3 && type.size() <= 4 && std::string_view("bfsu").find(type[1]) != type.npos;
+    const std::size_t bytes = scalar ? type_bytes(type.substr(1)) : 0;
     if (bytes == 0 && type != ".pred") tokens_.refuse(at, "a register's type is expected");
     for (++at;; ++at) {
       const std::string_view name = tokens_[at++].text;
@@ -127,16 +158,17 @@ class Decoder {
         std::uint64_t n = 0;
         number(tokens_[at + 1].text, n);
         for (std::uint64_t i = 0; i < n; ++i)
-          names[kept(std::string(name) + std::to_string(i))] = {Symbol::What::reg, place(bytes)};
+          frame.name(kept(std::string(name) + std::to_string(i)),
+                     {Symbol::What::reg, place(bytes)});
         at = tokens_.expect(at + 2, ">");
       } else {
-        names[name] = {Symbol::What::reg, place(bytes)};
+        frame.name(name, {Symbol::What::reg, place(bytes)});
       }
       if (tokens_[at].text != ",") break;
     }
     at = tokens_.expect(at, ";");
   }
-  void memory(std::size_t& at, Names& names, std::string_view space) {
+  void memory(std::size_t& at, Frame& frame, std::string_view space) {
     std::size_t alignment = 1, element = 0;
     for (; element == 0; ++at) {
       if (tokens_[at].text == ".align") {
@@ -158,13 +190,15 @@ class Decoder {
     at = tokens_.expect(at, ";");
     alignment = std::max(alignment, element);
     if (space == ".param" && bytes == element && bytes > 1) {
-      names[name] = {Symbol::What::call_parameter, place(bytes)};
+      frame.name(name, {Symbol::What::call_parameter, place(bytes)});
       return;
     }
     if (space == ".param") space = ".local";  // a structure lies in each lane's own memory
+    if (space == ".shared" && dynamic_used_)
+      tokens_.refuse(at - 1, "shared memory after a use of the launch's own, which follows it");
     std::size_t& end = space == ".local" ? out_->local_bytes : out_->shared_bytes;
     end = (end + alignment - 1) / alignment * alignment;
-    names[name] = {space == ".local" ? Symbol::What::local : Symbol::What::shared, {}, end};
+    frame.name(name, {space == ".local" ? Symbol::What::local : Symbol::What::shared, {}, end});
     end += bytes;
   }
   std::string_view kept(std::string text) { return names_.emplace_back(std::move(text)); }
@@ -175,14 +209,6 @@ class Decoder {
   }
 
   // ---- bodies ----
-  struct Frame {
-    Names names;
-    std::unordered_map<std::string_view, int> labels;
-    std::vector<std::pair<std::size_t, std::pair<std::string_view, std::size_t>>> branches;
-    std::vector<std::size_t> returns;  // instructions that leave an inlined function
-    bool inlined = false;
-  };
-
   /// Decodes a function's instructions at the end of the program. `given`: its parameters and results by name.
   void body(const Function& function, const Names& given, int depth) {
     if (depth > 8) tokens_.refuse(function.body, "calls are nested too deep, or recursive");
@@ -208,16 +234,23 @@ class Decoder {
 
   void statement(std::size_t& at, Frame& frame, int depth) {
     const std::string_view word = tokens_[at].text;
-    if (word == "{" || word == "}" || word == ";") {
+    if (word == "{") {
+      frame.blocks.push_back(frame.hidden.size());
+      ++at;
+    } else if (word == "}") {
+      frame.end_block();
+      ++at;
+    } else if (word == ";") {
       ++at;
     } else if (word == ".reg") {
-      declare(++at, frame.names);
+      declare(++at, frame);
     } else if (word == ".local" || word == ".shared" || word == ".param") {
-      memory(++at, frame.names, word);
+      memory(++at, frame, word);
     } else if (word == ".pragma") {
       at += 3;
     } else if (tokens_[at + 1].text == ":") {
-      frame.labels[word] = static_cast<int>(out_->code.size());
+      if (!frame.labels.emplace(word, static_cast<int>(out_->code.size())).second)
+        tokens_.refuse(at, "the label " + std::string(word) + " is there twice");
       at += 2;
     } else {
       instruction(at, frame, depth);
@@ -230,16 +263,14 @@ class Decoder {
     Operand found;
     if (word == "-" || word == "!") {
       std::uint64_t bits = 0;
-      if (word == "!" || !number(tokens_[at + 1].text, bits))
-        tokens_.refuse(at, "the sign stands before something that is no number");
+      if (word == "!" || !number(tokens_[at + 1].text, bits) || has_point(tokens_[at + 1].text))
+        tokens_.refuse(at, "the sign stands before something that is no whole number");
       at += 2;
       return constant(-bits, bytes);
     }
     std::uint64_t bits = 0;
     if (number(word, bits)) {
-      const bool half = word.size() == 10 && (word[1] == 'f' || word[1] == 'F');
-      const bool full = word.size() == 18 && (word[1] == 'd' || word[1] == 'D');
-      if ((half && bytes != 4) || (full && bytes != 8))
+      if (has_point(word) && word.size() != 2 + 2 * bytes)
         tokens_.refuse(at, "a number of another width");
       ++at;
       return constant(bits, bytes);
@@ -275,9 +306,17 @@ class Decoder {
                                  " bytes where " + std::to_string(bytes) + " are expected");
     return found;
   }
+  /// A register that may be written.
+  Operand result(std::size_t& at, const Frame& frame, std::size_t bytes, bool flexible = false) {
+    const std::string_view word = tokens_[at].text;
+    std::uint64_t bits = 0;
+    if (fixed(word) || number(word, bits) || word == "-")
+      tokens_.refuse(at, "'" + std::string(word) + "' is no register to write");
+    return value(at, frame, bytes, flexible);
+  }
   /// The register that a variable's address is relative to (0 bytes: none), and the rest.
   std::optional<std::pair<Operand, std::int64_t>> address_of(std::string_view name,
-                                                             const Frame& frame) const {
+                                                             const Frame& frame) {
     if (const Symbol* s = symbol(frame.names, name)) {
       if (s->what == Symbol::What::local)
         return std::pair{Operand{Fixed::local, 8, nullptr}, static_cast<std::int64_t>(s->offset)};
@@ -292,6 +331,7 @@ class Decoder {
     if (v->second.space == Space::shared) {
       if (v->second.bytes != 0)
         throw Mistake("shared memory outside kernels has no place in this machine");
+      dynamic_used_ = true;
       return std::pair{Operand{}, static_cast<std::int64_t>(
                                       shared_begin + (out_->shared_bytes + 127) / 128 * 128)};
     }
@@ -305,6 +345,11 @@ class Decoder {
     std::uint64_t bits = 0;
     if (const Symbol* s = symbol(frame.names, word);
         s != nullptr && s->what != Symbol::What::local && s->what != Symbol::What::shared) {
+      if (s->what == Symbol::What::reg && s->reg.bytes != 4 && s->reg.bytes != 8)
+        tokens_.refuse(at,
+                       "an address in a register of " + std::to_string(s->reg.bytes) + " bytes");
+      if (s->what == Symbol::What::call_parameter && made.space != Space::param)
+        tokens_.refuse(at, "a call's argument has no address");
       made.base = s->reg;
     } else if (const auto found = address_of(word, frame)) {
       made.base = found->first.bytes == 0 ? constant(0, 8) : found->first;
@@ -333,7 +378,9 @@ class Decoder {
     if (list) ++at;
     for (;;) {
       if (count >= to.size()) tokens_.refuse(at, "more operands than the machine has places for");
-      to[count++] = value(at, frame, bytes, flexible);
+      to[count++] = std::is_same_v<Array, decltype(Instruction::to)>
+                        ? result(at, frame, bytes, flexible)
+                        : value(at, frame, bytes, flexible);
       if (!list || tokens_[at].text != ",") break;
       ++at;
     }
@@ -403,7 +450,7 @@ class Decoder {
     } else if (op == "mov" && tokens_[at + 2].text == "{") {
       made.execute = &pack;
       const std::size_t whole = type_bytes(parts.back());
-      made.to[made.outputs++] = value(at, frame, whole);
+      made.to[made.outputs++] = result(at, frame, whole);
       at = tokens_.expect(at, ",");
       pieces(at, frame, whole, made.from, made.inputs);
     } else {
@@ -440,7 +487,7 @@ class Decoder {
       if (in_list())
         values(at, frame, known->to[i], known->flexible, made.to, made.outputs);
       else
-        made.to[made.outputs++] = value(at, frame, known->to[i], known->flexible);
+        made.to[made.outputs++] = result(at, frame, known->to[i], known->flexible);
       i += static_cast<std::size_t>(made.outputs - before);
       if (tokens_[at].text == "|") {
         ++at;
@@ -450,8 +497,16 @@ class Decoder {
         if (i < known->to.size()) at = tokens_.expect(at, ",");
       }
     }
+    const std::string_view type = name.substr(std::min(name.rfind('.'), name.size() - 1) + 1);
     for (i = 0; i < known->from.size();) {
       at = tokens_.expect(at, ",");
+      const std::string_view word = tokens_[at].text;
+      if (std::uint64_t bits = 0; number(word, bits) && known->from[i] != 0) {
+        if (type[0] == 'f' && !has_point(word))
+          tokens_.refuse(at, "a whole number where one with a point is expected");
+        if ((type[0] == 's' || type[0] == 'u') && has_point(word))
+          tokens_.refuse(at, "a number with a point where a whole one is expected");
+      }
       const std::uint8_t before = made.inputs;
       values(at, frame, known->from[i], known->flexible, made.from, made.inputs);
       i += static_cast<std::size_t>(made.inputs - before);
@@ -550,7 +605,7 @@ class Decoder {
     if (made.number < 0 || type[0] == 'f' || (made.element != 4 && made.element != 8))
       tokens_.refuse(at - 1, "the machine does not know this atomic (floats add in no order)");
     if (parts[0] == "atom") {
-      made.to[made.outputs++] = value(at, frame, made.element);
+      made.to[made.outputs++] = result(at, frame, made.element);
       at = tokens_.expect(at, ",");
     }
     address(at, frame, made);
@@ -565,7 +620,7 @@ class Decoder {
     const bool to = parts.size() > 1 && parts[1] == "to";
     const std::string_view space = parts.size() > 2 ? parts[to ? 2 : 1] : "";
     if (parts.back() != "u64") tokens_.refuse(name_at, "an address of other than 64 bits");
-    made.to[made.outputs++] = value(at, frame, 8);
+    made.to[made.outputs++] = result(at, frame, 8);
     at = tokens_.expect(at, ",");
     made.from[made.inputs++] = value(at, frame, 8);
     if (space == "shared") {
@@ -670,6 +725,7 @@ class Decoder {
   std::unique_ptr<Program> out_;
   std::unordered_map<std::string_view, std::size_t> kernel_parameters_;
   std::deque<std::string> names_;
+  bool dynamic_used_ = false;  // the launch's shared memory, whose place is behind the kernel's own
 };
 
 }  // namespace

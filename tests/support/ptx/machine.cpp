@@ -68,6 +68,7 @@ std::byte* Block::shared(const Warp& warp, int lane, std::uint64_t offset, int b
     if (how == Accesses::How::read && !shared_accesses_[i].written())
       throw Mistake("reads byte " + std::to_string(2 * i) +
                     " of shared memory, which nothing wrote");
+    if (bytes == 1 && how != Accesses::How::read) shared_accesses_[i].wrote(now);
     if (bytes > 1)
       if (const char* wrong = shared_accesses_[i].note(how, now))
         throw Mistake(std::string("in shared memory, at byte ") + std::to_string(2 * i) + ", " +

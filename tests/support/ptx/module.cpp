@@ -93,6 +93,7 @@ void Module::variable(std::size_t& at, Space space) {
     std::memset(made.memory.get(), 0, made.bytes);
   }
   if (tokens_[at].text == "=") {
+    if (space == Space::shared) tokens_.refuse(at, "shared memory has no first value");
     ++at;
     std::size_t written = 0;
     const bool list = tokens_[at].text == "{";

@@ -44,6 +44,8 @@ class Accesses {
     return nullptr;
   }
   bool written() const { return write_ != 0; }
+  /// One of the two bytes, which is too little to find races by.
+  void wrote(Moment now) { write_ = packed(now, one); }
 
  private:
   // syncs: 16 bits, barriers: 16, thread: 10, block: 18, everyone: 1, atomic: 1, kind: 2

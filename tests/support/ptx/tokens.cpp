@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // support/ptx/tokens.cpp: where words end, and what is no part of the program.
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <support/ptx/program.hpp>
@@ -46,7 +47,8 @@ Tokens::Tokens(std::string_view text) {
       i = end + 1;
     } else if (in_word(c)) {
       const std::size_t begin = i;
-      while (i < text.size() && in_word(text[i])) ++i;
+      while (i < text.size() && (in_word(text[i]) || text.compare(i, 2, "::") == 0))
+        i += text[i] == ':' ? 2 : 1;
       const std::string_view word = text.substr(begin, i - begin);
       if (word == ".version" || word == ".target" || word == ".address_size") {
         rest_of_line();
@@ -61,7 +63,11 @@ Tokens::Tokens(std::string_view text) {
         file = static_cast<std::uint16_t>(decimal(rest));
         source = static_cast<std::uint32_t>(decimal(rest));
       } else if (word == ".section") {
-        i = std::min(text.find('}', i), text.size() - 1) + 1;
+        const std::size_t end = std::min(text.find('}', i), text.size() - 1) + 1;
+        line += static_cast<std::uint32_t>(
+            std::count(text.begin() + static_cast<std::ptrdiff_t>(i),
+                       text.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+        i = end;
       } else {
         all_.push_back({word, line, file, source});
       }
@@ -98,10 +104,14 @@ bool number(std::string_view text, std::uint64_t& bits) {
   if (text.size() > 2 && text[0] == '0') {
     const char kind = text[1];
     const bool floating = kind == 'f' || kind == 'F' || kind == 'd' || kind == 'D';
+    if (floating && text.size() != (kind == 'f' || kind == 'F' ? 10u : 18u)) return false;
     if (floating || kind == 'x' || kind == 'X') base = 16, from = 2;
   }
+  if (from == 0 && text.size() > 1 && text[0] == '0') base = 8;
   std::string_view digits = text.substr(from);
-  if (!digits.empty() && (digits.back() == 'U' || digits.back() == 'u')) digits.remove_suffix(1);
+  const bool digits_of_float = from == 2 && text[1] != 'x' && text[1] != 'X';
+  if (!digits_of_float && !digits.empty() && (digits.back() == 'U' || digits.back() == 'u'))
+    digits.remove_suffix(1);
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), bits, base);
   return error == std::errc{} && end == digits.data() + digits.size() && !digits.empty();

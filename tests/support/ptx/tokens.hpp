@@ -40,7 +40,8 @@ class Tokens {
   Token end_;
 };
 
-/// A number as PTX writes it: decimal, 0x, 0f (32 bits), 0d (64 bits), each as its bits. False where it is none.
+/// A number as PTX writes it: decimal, 0x, octal after a 0, 0f (32 bits), 0d (64 bits), each as its bits.
+/// False where it is none.
 bool number(std::string_view text, std::uint64_t& bits);
 
 }  // namespace cohort::ptx

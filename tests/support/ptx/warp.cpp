@@ -20,6 +20,15 @@ struct Addresses {
   std::size_t n = 0;
   void add(std::uint64_t address) { all[n++] = address; }
   operator std::span<const std::uint64_t>() const { return {all.data(), n}; }
+  void count(Block& block, Space space, int bytes, bool store) const {
+    const bool window = space == Space::generic && n > 0 && all[0] >= shared_window;
+    if (space == Space::shared || window)
+      block.count_shared(*this, bytes);
+    else if (space == Space::global || space == Space::generic)
+      block.count_global(*this, bytes, store);
+    else if (space == Space::local)
+      block.counts().local_bytes += n * static_cast<unsigned>(bytes);
+  }
 };
 }  // namespace
 
@@ -115,18 +124,21 @@ void Warp::run() {
         std::memcpy(&guard, frame_.data() + i.guard, sizeof guard);
         mask &= i.negated ? ~guard : guard;
       }
-      Counts& counts = block_->counts();
-      ++counts.instructions[static_cast<std::size_t>(i.pipe)];
-      counts.lanes += static_cast<unsigned>(std::popcount(mask));
+      const auto count = [&] {  // once, however often a group that waits comes back to it
+        Counts& counts = block_->counts();
+        ++counts.instructions[static_cast<std::size_t>(i.pipe)];
+        counts.lanes += static_cast<unsigned>(std::popcount(mask));
+      };
       try {
-        if (i.kind == Kind::barrier) {
-          if (group.lanes != live_) {
-            if (chosen + 1 < groups_.size()) {  // others may still come here
+        if (i.kind == Kind::barrier && mask != 0) {
+          if (mask != live_) {
+            if (mask == group.lanes && chosen + 1 < groups_.size()) {  // others may still come here
               blocked = chosen + 1;
               break;
             }
             throw Mistake("a part of the warp waits at a barrier that the others do not come to");
           }
+          count();
           ++group.at;
           waits_ = true;
           return;
@@ -145,6 +157,7 @@ void Warp::run() {
             if (i.kind == Kind::warp_barrier && named == live_) ++syncs_;
           }
         }
+        count();
         if (i.kind == Kind::branch || i.kind == Kind::exit) {
           blocked = 0;
           if (i.kind == Kind::branch) {
@@ -248,11 +261,7 @@ void Warp::load(const Instruction& i, Mask mask) {
                i.by_signed ? extended(value, i.element) : value);
     }
   });
-  Counts& counts = block_->counts();
-  if (i.space == Space::shared) block_->count_shared(addresses, bytes);
-  if (i.space == Space::global || i.space == Space::generic)
-    block_->count_global(addresses, bytes, false);
-  if (i.space == Space::local) counts.local_bytes += addresses.n * static_cast<unsigned>(bytes);
+  addresses.count(*block_, i.space, bytes, false);
 }
 
 void Warp::store(const Instruction& i, Mask mask) {
@@ -278,11 +287,7 @@ void Warp::store(const Instruction& i, Mask mask) {
       std::memcpy(to + v * i.element, &value, i.element);
     }
   });
-  Counts& counts = block_->counts();
-  if (i.space == Space::shared) block_->count_shared(addresses, bytes);
-  if (i.space == Space::global || i.space == Space::generic)
-    block_->count_global(addresses, bytes, true);
-  if (i.space == Space::local) counts.local_bytes += addresses.n * static_cast<unsigned>(bytes);
+  addresses.count(*block_, i.space, bytes, true);
 }
 
 void Warp::atomic(const Instruction& i, Mask mask) {
