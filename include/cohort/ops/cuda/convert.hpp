@@ -36,9 +36,9 @@ COHORT_DEVICE inline Pack<std::uint32_t, N> random_halves(std::uint64_t seed, st
   return bits;
 }
 
-/// Four elements a thread.
+/// Eight elements a thread: one block of Philox where `first` is a multiple of eight.
 struct ConvertAtRandom {
-  static constexpr int threads = 256, N = 4;
+  static constexpr int threads = 256, N = pack_size<64, bf16>();
   struct Shared {};
   std::size_t n;
   const float* in;
@@ -76,7 +76,7 @@ void convert_scaled(const Cuda& device, std::size_t n, float factor, const float
   kernels::map(device, n, kernels::ScaledBy<float>{factor}, out, in);
 }
 
-/// Cost     one read, one write; a block of Philox for four elements.
+/// Cost     one read, one write; a block of Philox for eight elements.
 /// Laws     bit for bit the CPU's.
 inline void convert_at_random(const Cuda& device, std::size_t n, const float* in, bf16* out,
                               std::uint64_t seed, std::uint64_t stream, std::uint64_t first) {

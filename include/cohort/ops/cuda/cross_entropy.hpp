@@ -81,9 +81,9 @@ template <int V, int K, class T, bool Gradient, class Scale> struct CrossEntropy
       });
     }
   }
-  /// Of a pack from column c on, columns that are none of the K become `other`.
+  /// Of a pack from column c on, columns that are none of the K become `other`: some of the last one's.
   template <class P> COHORT_DEVICE static void set_others(int c, P& v, A other) {
-    if constexpr (K % N != 0) unrolled<N>([&](auto i) { v[i] = c + i < K ? v[i] : other; });
+    if (K % N != 0 && c + N > K) unrolled<N>([&](auto i) { v[i] = i < K % N ? v[i] : other; });
   }
   /// Online softmax: `sum` is relative to `top`, and scaled down when `top` grows.
   COHORT_DEVICE static void add_exponentials(int thread, const T* x, A& top, A& sum) {
@@ -91,7 +91,7 @@ template <int V, int K, class T, bool Gradient, class Scale> struct CrossEntropy
       auto v = widen(pack);
       set_others(c, v, lowest);
       A most = v[0];
-      unrolled<N>([&](auto i) { most = Max{}(most, v[i]); });
+      unrolled<N>([&](auto i) { most = std::fmax(most, v[i]); });
       if (top < most) {
         sum *= GpuMaths::exp(top - most);
         top = most;

@@ -105,8 +105,9 @@ struct Same {
 };
 
 /// Fill writes only: a pack a thread.
-template <class T> struct Fill {
-  static constexpr int threads = 256, N = pack_size<64, T>();
+template <int N, class T> struct Fill {
+  static constexpr int threads = 256;
+  static constexpr std::size_t tile = std::size_t{threads} * N;
   struct Shared {};
   std::size_t n;
   T* a;
@@ -118,7 +119,10 @@ template <class T> struct Fill {
                           N;
     Pack<T, N> pack;
     unrolled<N>([&](auto k) { pack[k] = value; });
-    if (i < n) cohort::cuda::store_first(a + i, pack, n - i);
+    if (i + N <= n)
+      store(a + i, pack);
+    else if (i < n)
+      cohort::cuda::store_first(a + i, pack, n - i);
   }
 };
 
@@ -146,9 +150,10 @@ template <class T> void scale(const Cuda& device, std::size_t n, T* a, accumulat
 
 /// Every element of a becomes value.
 template <class T> void fill(const Cuda& device, std::size_t n, T* a, T value) {
-  using K = kernels::Fill<T>;
-  const std::size_t blocks = kernels::ceil_div(n, std::size_t{K::threads} * K::N);
-  cohort::cuda::launch(device, static_cast<int>(blocks), K{n, a, value});
+  if (kernels::aligned(16, a))
+    kernels::launch_tiles(device, kernels::Fill<kernels::pack_size<64, T>(), T>{n, a, value});
+  else
+    kernels::launch_tiles(device, kernels::Fill<1, T>{n, a, value});
 }
 
 }  // namespace cohort::ops

@@ -51,9 +51,9 @@ template <int V, int C, class T> struct EmbeddingForward {
 template <int C, class T, class D> struct TokenRows {
   using A = accumulator_t<D>;
   static constexpr int threads = 256, warps = threads / warp_size, chunk = 64, together = 4;
-  static constexpr int N = pack_size<C, T>(),
-                       each = C / N >= 4 * warp_size ? 4 : ceil_div(C / N, warp_size);
-  static constexpr int strip = N * warp_size * each, strips = ceil_div(C, strip);
+  static constexpr int N = pack_size<C, T, D>(), strips = ceil_div(C / N, 4 * warp_size);
+  static constexpr int each = ceil_div(ceil_div(C / N, warp_size), strips);  // up to 4 packs a lane
+  static constexpr int strip = N * warp_size * each;
   using Sums = Pack<A, N>[each];
   int rows;
   SortedRows sorted;
@@ -103,9 +103,12 @@ template <int C, class T, class D> struct TokenRows {
   COHORT_DEVICE void write(int lane, int strip_number, std::int32_t token, const Sums& sums) const {
     D* to = dweight + static_cast<std::size_t>(token) * C;
     for_packs(lane, strip_number, [&](auto k, int c) {
-      unrolled<N>([&](auto e) {
-        to[c + e] = static_cast<D>(first ? sums[k][e] : static_cast<A>(to[c + e]) + sums[k][e]);
-      });
+      auto sum = sums[k];
+      if (!first) {
+        const auto there = widen(load<N>(static_cast<const D*>(to) + c));
+        unrolled<N>([&](auto e) { sum[e] = there[e] + sum[e]; });
+      }
+      store(to + c, narrow<D>(sum));
     });
   }
 };
