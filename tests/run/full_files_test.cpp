@@ -110,6 +110,32 @@ TEST_CASE("save_full: stopped at any call on files, the old save or the new one 
     check_stopped_saves(older, newer, renames);
   }
 }
+TEST_CASE("save_full: a first save that fails leaves nothing, or all of it") {
+  FullOptions several;
+  several.max_file_bytes = 1500;
+  int failed = 0;
+  for (int k = 1; k < 1000; ++k) {
+    CAPTURE(k);
+    const TemporaryDirectory dir;
+    bool saved = true;
+    {
+      FailingFiles files(dir.path());
+      files.fail(k, EIO);
+      try {
+        save<Replicate>(1, dir / "model.safetensors", several);
+      } catch (const Error&) {
+        saved = false;
+        ++failed;
+      }
+      if (files.calls() < k) break;  // there was no such call
+    }
+    const auto left = contents(dir.path());
+    CHECK((left.empty() || left.size() == 4));
+    if (saved) CHECK(left.size() == 4);
+    if (!left.empty()) CHECK(loads<Replicate>(1, dir.path(), {}, value));
+  }
+  CHECK(failed > 10);
+}
 TEST_CASE("save_full: of files beside its own none is touched, whatever an index says") {
   const TemporaryDirectory dir;
   FullOptions several;

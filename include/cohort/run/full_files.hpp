@@ -37,7 +37,8 @@ struct StoredParameter {
 ///
 /// Units    bytes of tensors, without headers; most = 0: one file holds all.
 /// Errors   InvalidInput: two parameters of one name, and what SafetensorsLayout refuses.
-///          WriteFailed: path and reason; discard() then removes the temporary files.
+///          WriteFailed: path and reason; discard() then removes the temporary files, and nothing of this
+///          save is left unless its index is there.
 /// Laws     stopped at any call on files, the old save or the new one is whole; of files beside its own
 ///          none is touched (tests/run/full_files_test.cpp).
 struct FullFiles {
@@ -97,14 +98,22 @@ struct FullFiles {
     const std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
     const std::set<std::string> before = io::files_named_by(index(path));
     const std::vector<std::filesystem::path> last = unused(path, before);
-    for (std::size_t k = 0; k < paths.size(); ++k) {
-      io::File::to_change(temporary(paths[k])).sync();  // its header
-      io::move_to(temporary(paths[k]), last[k]);
+    std::error_code ignored;  // nobody reads what cannot be removed
+    std::size_t moved = 0;
+    try {
+      for (; moved < paths.size(); ++moved) {
+        io::File::to_change(temporary(paths[moved])).sync();  // its header
+        io::move_to(temporary(paths[moved]), last[moved]);
+      }
+      io::sync_directory(folder);
+      if (paths.size() > 1) io::write_atomically(index(path), index_json(parameters, last));
+    } catch (...) {
+      const bool named = io::files_named_by(index(path)).contains(last[0].filename().string());
+      for (std::size_t k = 0; k < moved && paths.size() > 1 && !named; ++k)
+        std::filesystem::remove(last[k], ignored);
+      throw;
     }
-    io::sync_directory(folder);
-    std::error_code ignored;  // all is there: nobody reads what cannot be removed
     if (paths.size() > 1) {
-      io::write_atomically(index(path), index_json(parameters, last));
       if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
     } else {
       std::filesystem::remove(index(path), ignored);
