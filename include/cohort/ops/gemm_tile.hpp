@@ -66,7 +66,7 @@ template <int Rows, int Vectors, class V, class T>
   }
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 1
-    for (int j = 0; j < to.columns; ++j) {
+    for (int j = 0; j < width && j < to.columns; ++j) {
       T out = spilled[i][j];
       if (to.bias) out = to.bias[j] + out;
       T& at = to.c[i * to.ldc + j];
