@@ -59,6 +59,7 @@ template <int Rows, int Vectors, class V, class T>
     return;
   }
   T spilled[Rows][width];
+  const int columns = to.columns < width ? to.columns : width;  // or g++ sees more being read
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 4
@@ -66,7 +67,7 @@ template <int Rows, int Vectors, class V, class T>
   }
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 1
-    for (int j = 0; j < width && j < to.columns; ++j) {
+    for (int j = 0; j < columns; ++j) {
       T out = spilled[i][j];
       if (to.bias) out = to.bias[j] + out;
       T& at = to.c[i * to.ldc + j];
