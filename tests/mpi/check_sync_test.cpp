@@ -5,45 +5,15 @@
 
 #include <doctest/doctest.h>
 
-#include "mpi/support.hpp"
+#include "mpi/in_sync.hpp"
 #include "run/poison.hpp"
-#include "run/sync_support.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
 
 namespace {
 
-using Case = zoo::PartlyFrozenCase;
-template <class How> using RunOf = ShardedRun<Case, How>;
-
-template <class How> void finds_one_element() {
-  on_processes([](Mpi& world) {
-    using Run = RunOf<How>;
-    auto run = Run::on(world, options_of<Run, Case>({.ranks = world.size()}));
-    train_on<Case>(run, 2);
-    CHECK(check_sync(run).in_sync());
-    const int bad = world.size() - 1;
-    if (world.rank() == bad) damage_parameter(run, "7.weight", 40);
-    const SyncReport report = check_sync(run);
-    REQUIRE_FALSE(report.in_sync());
-    CHECK((report.first->name == "7.weight" && report.first->others.size() == 1));
-    CHECK((report.first->others[0].rank == bad && report.first->others[0].first == 40));
-    CHECK_THROWS_AS(require_sync(run), OutOfSync);
-    world.barrier();
-  });
-}
-
-TEST_CASE("check_sync: processes") {
-  finds_one_element<Replicate>();
-  finds_one_element<ShardOptimizer>();
-  on_processes([](Mpi& world) {
-    using Run = RunOf<FullShard>;
-    auto run = Run::on(world, options_of<Run, Case>({.ranks = world.size()}));
-    train_on<Case>(run, 1);
-    CHECK((check_sync(run).in_sync() && check_sync(run).tensors == 0));
-  });
-}
+TEST_CASE("check_sync: processes") { finds_one_element<zoo::LittleFrozenCase, ShardOptimizer>(); }
 
 TEST_CASE("DetectAnomaly: every process says which one it was") {
   std::string words;

@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include "../run/support.hpp"
+#include "tied.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
@@ -16,8 +16,8 @@ static_assert(Buckets<>::first_bytes == 1_MiB && Buckets<>::cap_bytes == 25_MiB)
 
 namespace {
 
-using Case = zoo::TiedGptCase;
-template <class B> using RunOf = Trainer<Case::Model, Case::Loss, B, optim::Sgd>;
+using namespace tied;
+template <class B> using RunOf = BucketsRun<B>;
 
 TEST_CASE("Buckets: every element is in one bucket; limits close a bucket after the append") {
   using Single = RunOf<Buckets<1, 1>>::plan_type;

@@ -5,7 +5,8 @@
 
 #include <doctest/doctest.h>
 
-#include "../run/support.hpp"
+#include "accumulated.hpp"
+#include "tied.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
@@ -13,73 +14,28 @@ using namespace cohort::test;
 static_assert(Policy<GradAccum<1>> && Policy<GradAccum<4>>);
 static_assert(AtLeastOneMicroBatch<1> && !AtLeastOneMicroBatch<0> && !AtLeastOneMicroBatch<-2>);
 
+namespace cohort::test {
+COHORT_TIED_TRAININGS(COHORT_TIED_TRAINING)  // for buckets_test.cpp and groups_test.cpp
+}  // namespace cohort::test
+
 namespace {
 
-template <class Case, int N>
-using RunOf = Trainer<typename Case::Model, typename Case::Loss, GradAccum<N>, Buckets<256, 1024>,
-                      optim::Sgd>;
+using namespace accumulated;
 
-/// The gradient of a step equals the fp64 gradient of the whole batch. Each micro-batch adds once
-/// more to every element.
-template <class Case, int N> void check_gradient(const Trace& trace, const Setup& setup) {
-  const Exact exact = ExactGradient<Case>(trace.start).of(batch_of<Case>(setup, 0));
-  const int rows = setup.ranks * setup.each * Case::tokens;
-  const Worst worst = worst_error(trace.gradients, exact, rows, setup.ranks + N);
-  CAPTURE(worst.name);
-  CHECK(worst.ratio <= 1);
-  CHECK(trace.reports[0].weight == exact.weight);
-}
-
-template <class Case, int N> void check_accumulation(int ranks) {
-  const Setup setup{.ranks = ranks, .each = 6};
-  const auto traces = train<RunOf<Case, N>, Case>(setup);
-  CHECK(all_same(traces, traces[0]));
-  check_gradient<Case, N>(traces[0], setup);
-  CHECK(traces[0].calls == planned_calls<RunOf<Case, N>>());
-}
-
-TEST_CASE("GradAccum: three micro-batches have the gradient of one batch, for every model") {
+TEST_CASE("GradAccum: three micro-batches have the gradient of one batch, a sample of models") {
   int ranks = 0;
-  zoo::for_each_case([&]<class Case>() {
-    INFO(Case::name());
-    check_accumulation<Case, 3>(1 + ranks % 3);
-    ++ranks;
-  });
-}
-TEST_CASE("GradAccum: three micro-batches, every model and number of ranks [full]") {
-  zoo::for_each_case([]<class Case>() {
-    INFO(Case::name());
-    for (int ranks : {1, 2, 3, 4, 5, 7, 8}) check_accumulation<Case, 3>(ranks);
-  });
-}
-
-/// Two runs over the same rows: |a - b| <= |a - exact| + |exact - b|.
-template <class Case, int N> void check_against_one(int ranks) {
-  const Setup setup{.ranks = ranks, .each = 6};
-  const auto many = train<RunOf<Case, N>, Case>(setup), one = train<RunOf<Case, 1>, Case>(setup);
-  REQUIRE(same_bits(many[0].start, one[0].start));
-  const Exact exact = ExactGradient<Case>(one[0].start).of(batch_of<Case>(setup, 0));
-  const int rows = ranks * setup.each * Case::tokens;
-  for (std::size_t i = 0; i < one[0].gradients.size(); ++i) {
-    const double tolerance = exact.tolerance(i, rows, ranks) + exact.tolerance(i, rows, ranks + N);
-    for (std::size_t k = 0; k < one[0].gradients[i].values.size(); ++k) {
-      const double a = many[0].gradients[i].values[k], b = one[0].gradients[i].values[k];
-      CHECK(std::abs(a - b) <= tolerance);
-    }
-  }
-  // The loss: one rounding of fp64 a term, and fp32 outputs that do not depend on the cut
-  // (DefaultGemm gives a row the same bits whatever rows are around it).
-  const double eps = std::numeric_limits<double>::epsilon();
-  CHECK(std::abs(many[0].reports[0].loss - one[0].reports[0].loss) <=
-        rows * eps * std::abs(one[0].reports[0].loss));
-  CHECK(many[0].calls == one[0].calls);  // nothing more goes over the wire, nothing else
+  zoo::for_cases<zoo::TiedGptCase, zoo::SingleParameterCase, zoo::RegressionCase>(
+      [&]<class Case>() {
+        INFO(Case::name());
+        check_accumulation<Case, 3>(1 + ranks % 3);
+        ++ranks;
+      });
 }
 
 TEST_CASE("GradAccum<2>, GradAccum<3> == GradAccum<1> on the same rows; the same exchange") {
   for (int ranks : {1, 3}) {
     check_against_one<zoo::TiedGptCase, 3>(ranks);
     check_against_one<zoo::TiedGptCase, 2>(ranks);
-    check_against_one<zoo::NestedRepeatCase, 3>(ranks);
     check_against_one<zoo::RegressionCase, 3>(ranks);
   }
 }

@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include "../run/support.hpp"
+#include "tied.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
@@ -16,12 +16,8 @@ static_assert(MinNotAboveMax<2, 2> && !MinNotAboveMax<3, 2>);
 
 namespace {
 
-using Case = zoo::TiedGptCase;
-template <class... Ps> using RunOf = Trainer<Case::Model, Case::Loss, Buckets<256, 1024>, Ps...>;
-using Default = RunOf<>;
-using Linears = RunOf<Groups<Each<nn::Linear<8, 32>, nn::Linear<32, 8>>>>;
-using Small = RunOf<Groups<BySize<1, 4_KiB>>>;
-using Root = RunOf<Groups<One>>;
+using namespace tied;
+template <class... Ps> using RunOf = GroupsRun<Ps...>;
 
 TEST_CASE("Groups: a Repeat's elements by default, layer types, sizes, or the root alone") {
   // Units: the table, AddPosition, two blocks, LayerNorm.

@@ -3,6 +3,7 @@
 // tests/policies/looking.hpp: a run that looks for anomalies beside one that does not.
 #pragma once
 #include <cohort/policies/detect_anomaly.hpp>
+#include <optional>
 
 #include "sharding.hpp"
 
@@ -31,6 +32,31 @@ void check_looking_changes_nothing(int ranks) {
     CHECK(same_bits(seen[r], expected[r]));
     CHECK((seen[r].calls == expected[r].calls));
   }
+}
+
+/// Three steps of two ranks take no memory.
+template <class Case> void check_looking_allocates_nothing() {
+  if (!Allocations::available) return;
+  using Run = ShardedRun<Case, FullShard, 3, KeepUnsharded, optim::AdamW, DetectAnomaly>;
+  launch<Threads>({.ranks = 2}, [](Threads& world) {
+    const Setup setup{.ranks = 2};
+    auto run = Run::on(world, options_of<Run, Case>(setup));
+    const auto batch = batch_of<Case>(setup, 0);
+    const auto step = [&] { run.step(batch.x().samples(0, 6), batch.y().samples(0, 6)); };
+    step();
+    static std::optional<Allocations> count;
+    world.barrier();
+    if (world.rank() == 0) count.emplace();
+    world.barrier();
+    for (int i = 0; i < 3; ++i) step();
+    world.barrier();
+    if (world.rank() == 0) {
+      count->stop();
+      CHECK_MESSAGE(count->all_threads().count == 0, count->report());
+      count.reset();
+    }
+    world.barrier();
+  });
 }
 
 }  // namespace cohort::test

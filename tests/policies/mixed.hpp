@@ -34,4 +34,13 @@ void check_mixed(std::initializer_list<int> rank_counts, StreamMode stream) {
                                 std::type_identity<FullShard>{});
 }
 
+inline bool fits_bf16(float x) { return float(bf16(x)) == x; }
+/// The share of values that bf16 holds exactly: of fp32 values without structure 2^-16, beside zeros.
+inline double share_in_bf16(const std::vector<NamedTensor>& tensors) {
+  double fit = 0, all = 0;
+  for (const NamedTensor& t : tensors)
+    for (float x : t.values) fit += fits_bf16(x), ++all;
+  return fit / all;
+}
+
 }  // namespace cohort::test

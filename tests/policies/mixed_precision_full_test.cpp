@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/policies/mixed_precision_full_test.cpp: law 2 in 16-bit types, every model of the zoo.
+// tests/policies/mixed_precision_full_test.cpp: law 2 in 16-bit types, every model of the zoo, and
+// further strategies and sizes.
 #include <doctest/doctest.h>
 
 #include "mixed.hpp"
@@ -30,6 +31,50 @@ TEST_CASE("MixedPrecision<fp16, fp32>: every strategy has the bits of Replicate 
     check_mixed<Case, 2, MixedPrecision<fp16, fp32>, DynamicLossScale<>>({1, 3, 4, 6},
                                                                          both_streams[0]);
   });
+}
+TEST_CASE("MixedPrecision<bf16, fp32>: every strategy has the bits of Replicate, a Gpt [full]") {
+  check_mixed<zoo::GptCase, 1, Half>({1, 3, 4}, both_streams[1]);
+}
+TEST_CASE("MixedPrecision<bf16, fp32>: with micro-batches and inputs of features [full]") {
+  check_mixed<zoo::OddMlpCase, 2, Half>({2, 5}, both_streams[0], std::type_identity<FullShard>{});
+}
+TEST_CASE("MixedPrecision: frozen parameters, under FullShard [full]") {
+  check_mixed<zoo::PartlyFrozenCase, 1, HalfWide>({3}, both_streams[1],
+                                                  std::type_identity<FullShard>{});
+}
+
+TEST_CASE("MixedPrecision: the heap is the planned peak, further strategies [full]") {
+  using Whole = MixedRun<zoo::GptCase, Replicate, 1, Half>;
+  check_heap<Whole, zoo::GptCase>(2);
+  check_steps_allocate_nothing<Whole, zoo::GptCase>(2);
+  check_heap<MixedRun<zoo::GptCase, ShardGradients, 1, Half>, zoo::GptCase>(3);
+  check_heap<MixedRun<zoo::OddMlpCase, Replicate, 2, Half>, zoo::OddMlpCase>(2);
+}
+
+// mixed_precision_test.cpp has Replicate and FullShard.
+using Huge = zoo::TiedGptOf<11000, 1024, 37, 4096, 32>;
+template <class How> constexpr double state_of_huge() {
+  const PersistentBytes p =
+      Trainer<Huge, nn::CrossEntropy, DataParallel<How>, Half>::plan.persistent_bytes(64);
+  return static_cast<double>(p.parameters + p.masters + p.gradients + p.optimizer) / 1e9;
+}
+constexpr bool within_a_percent(double a, double b) { return a > 0.99 * b && a < 1.01 * b; }
+static_assert(within_a_percent(state_of_huge<ShardOptimizer>(), 46.4));
+static_assert(within_a_percent(state_of_huge<ShardGradients>(), 16.9));
+
+TEST_CASE("MixedPrecision: a late update on any rank changes no bit [full]") {
+  check_late_updates<zoo::GptCase, ShardOptimizer, 1, Half>(3);
+}
+
+TEST_CASE("MixedPrecision: sums have the type of Reduce, with masters and without [full]") {
+  using Case = zoo::GptCase;
+  const Setup setup{.ranks = 2, .steps = 4};
+  const auto wide = train_sharded<MixedRun<Case, FullShard, 1, HalfWide>, Case>(setup);
+  CHECK(share_in_bf16(wide[0].gradients) < 0.2);
+  using NoMasters = MixedPrecision<bf16, bf16, fp32>;
+  const auto none = train_sharded<MixedRun<Case, ShardGradients, 1, NoMasters>, Case>(setup);
+  CHECK(share_in_bf16(none[0].parameters) == 1);
+  CHECK(share_in_bf16(none[0].gradients) < 0.2);
 }
 
 }  // namespace

@@ -10,13 +10,21 @@ template <class Case, int N> Seen train_replicated(const Setup& setup) {
 }
 }  // namespace cohort::test
 
-/// X(case) for every case of zoo that the laws of sharding are checked with.
+/// X(case) for the cases that strategies are compared with Replicate over: in the fast tier, and the others.
+#define COHORT_CASES_OF_FAST_TIER(X) \
+  X(TiedGptCase)                     \
+  X(OddMlpCase)                      \
+  X(NestedRepeatCase)                \
+  X(LittleFrozenCase)
+#define COHORT_CASES_OF_FULL_TIER(X) \
+  X(GptCase)                         \
+  X(BranchingCase)                   \
+  X(PartlyFrozenCase)                \
+  X(SingleParameterCase)             \
+  X(HugeAndTinyCase)
+/// The cases of for_each_sharded_case.
 #define COHORT_SHARDED_CASES(X) \
   X(TiedGptCase)                \
-  X(GptCase)                    \
   X(OddMlpCase)                 \
-  X(BranchingCase)              \
   X(NestedRepeatCase)           \
-  X(PartlyFrozenCase)           \
-  X(SingleParameterCase)        \
-  X(HugeAndTinyCase)
+  COHORT_CASES_OF_FULL_TIER(X)

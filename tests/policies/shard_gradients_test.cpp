@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include "sharding.hpp"
+#include "compiled_once.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
@@ -21,9 +21,9 @@ using RunOf = ShardedRun<Case, ShardGradients, N, Mode>;
 template <int N, class Mode = KeepUnsharded> using PlanOf = typename RunOf<N, Mode>::plan_type;
 
 TEST_CASE(
-    "ShardGradients: the bits of Replicate after 20 steps, a diagonal of models, ranks, "
-    "micro-batches") {
-  check_law_2_diagonal<ShardGradients>();
+    "ShardGradients: the bits of Replicate after 20 steps, a sample of models, all numbers of "
+    "ranks") {
+  check_law_2_sample<ShardGradients, Case, zoo::OddMlpCase>();
 }
 
 TEST_CASE("ShardGradients: GradAccum<3, ReduceEach> has the gradient of the whole batch") {
@@ -33,7 +33,6 @@ TEST_CASE("ShardGradients: GradAccum<3, ReduceEach> has the gradient of the whol
 TEST_CASE("ShardGradients: every rank makes the planned calls, and no other") {
   for (int ranks : {1, 2, 3, 5}) {
     check_tape<RunOf<1>, Case>(ranks);
-    check_tape<RunOf<3>, Case>(ranks);
     check_tape<RunOf<3, ReduceEach>, Case>(ranks);
   }
 }
@@ -50,11 +49,7 @@ static_assert(sends_what_it_says<3>(7) && sends_what_it_says<3>(512));
 
 TEST_CASE(
     "ShardGradients: the heap that a run takes is the planned peak, to the byte; steps take none") {
-  for (int ranks : {1, 2, 3, 5, 8}) {
-    check_heap<RunOf<1>, Case>(ranks);
-    check_heap<RunOf<3>, Case>(ranks);
-    check_heap<RunOf<3, ReduceEach>, Case>(ranks);
-  }
+  for (int ranks : {1, 2, 3, 5, 8}) check_heap<RunOf<3, ReduceEach>, Case>(ranks);
   check_steps_allocate_nothing<RunOf<3, ReduceEach>, Case>(3);
 }
 
@@ -74,18 +69,6 @@ TEST_CASE("ShardGradients: a delay of any reduction or gather on any rank change
   for (int ranks : {2, 3}) {
     check_delays<RunOf<1>, Case>(ranks, 2);
     check_delays<RunOf<3, ReduceEach>, Case>(ranks, 2);
-  }
-}
-
-TEST_CASE("ShardGradients: a late update on any rank changes no bit") {
-  check_late_updates<Case, ShardGradients, 3>(3);
-}
-
-TEST_CASE("ShardGradients: calls and heap are as planned where parameters are frozen") {
-  using Frozen = zoo::PartlyFrozenCase;
-  for (int ranks : {1, 3}) {
-    check_tape<ShardedRun<Frozen, ShardGradients, 2>, Frozen>(ranks);
-    check_heap<ShardedRun<Frozen, ShardGradients, 2>, Frozen>(ranks);
   }
 }
 

@@ -11,99 +11,26 @@
 #include <cmath>
 
 #include "../support/overflowing.hpp"
-#include "poison.hpp"
+#include "poisoned.hpp"
 #include "support.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
+using namespace poisoned;
 
 static_assert(std::is_empty_v<detail::Anomalies<PoisonedRun<Replicate>::plan_type, false>>);
 
 namespace {
 
-struct Words {
-  std::vector<std::string> by_rank;  // what each rank's step threw
-  std::vector<bool> non_finite;
-  double seconds = 0;
-};
-/// Two good steps and one for which begin(run, rank) has done something.
-template <class Run, class F> Words fails(int ranks, StreamMode stream, F begin) {
-  Words words{std::vector<std::string>(static_cast<std::size_t>(ranks)),
-              std::vector<bool>(static_cast<std::size_t>(ranks)), 0};
-  std::vector<char> typed(static_cast<std::size_t>(ranks));
-  const auto start = std::chrono::steady_clock::now();
-  try {
-    launch<Threads>({.ranks = ranks}, [&](Threads& world) {
-      Poison::at = {};
-      const auto me = static_cast<std::size_t>(world.rank());
-      auto run = Run::on(world, poisoned_options<Run>(stream));
-      poisoned_step(run);
-      poisoned_step(run);
-      int bad_input = -1;
-      begin(run, world.rank(), bad_input);
-      const auto before = run.gather_parameters();
-      try {
-        poisoned_step(run, bad_input);
-      } catch (const NonFinite& e) {
-        typed[me] = 1;
-        words.by_rank[me] = e.what();
-        Poison::at = {};
-        throw;
-      } catch (const PeerFailed& e) {  // a rank that was faster has ended the world: its words
-        words.by_rank[me] = e.what();
-        Poison::at = {};
-        throw;
-      }
-      Poison::at = {};
-    });
-  } catch (const NonFinite&) {
-  }
-  words.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  for (std::size_t r = 0; r < typed.size(); ++r) words.non_finite[r] = typed[r] != 0;
-  return words;
-}
-/// All ranks threw NonFinite and said this; the words after "rank R: " are the same.
-void all_say(const Words& words, const std::string& text) {
-  const auto tail = [&](std::size_t r) {
-    const std::string& w = words.by_rank[r];
-    return w.substr(std::min(w.size(), w.find("step ")));
-  };
-  for (std::size_t r = 0; r < words.by_rank.size(); ++r) {
-    CHECK_MESSAGE(words.non_finite[r], words.by_rank[r]);
-    CHECK_MESSAGE(words.by_rank[r].find(text) != std::string::npos, words.by_rank[r]);
-    CHECK(tail(r) == tail(0));
-  }
-  CHECK(words.seconds < 20);
-}
-Poison::At at(PoisonAt::Where where, int unit, std::size_t element, int micro_batch = 0) {
-  return {.where = where, .unit = unit, .micro_batch = micro_batch, .element = element};
-}
-
-template <class How, class... More> void a_gradient(int ranks, int bad, StreamMode stream) {
-  CAPTURE(ranks);
-  all_say(fails<PoisonedRun<How, DetectAnomaly, More...>>(ranks, stream,
-                                                          [&](auto&, int rank, int&) {
-                                                            if (rank == bad)
-                                                              Poison::at =
-                                                                  at(PoisonAt::gradient, 1, 6);
-                                                            if (rank == bad) Poison::at.count = 2;
-                                                          }),
-          "rank " + std::to_string(bad) +
-              ": the gradient of '1.1.weight' has 2 NaN of 8 elements, the first at 6. Parameters");
-}
-
 TEST_CASE("DetectAnomaly: a gradient of one rank, under every strategy, inline and on a worker") {
   for (StreamMode stream : {StreamMode::on_compute_thread, StreamMode::worker}) {
     a_gradient<Replicate>(3, 2, stream);
-    a_gradient<Replicate, ClipGradNorm>(2, 0, stream);
     a_gradient<ShardOptimizer>(2, 1, stream);
     a_gradient<ShardGradients>(3, 1, stream);
     a_gradient<FullShard>(3, 0, stream);
-    a_gradient<FullShardKeepForward, ClipGradNorm>(2, 1, stream);
     a_gradient<HybridShard<2>>(4, 3, stream);
   }
   a_gradient<FullShard>(1, 0, StreamMode::automatic);
-  a_gradient<FullShard, MixedPrecision<bf16, fp32>>(2, 1, StreamMode::automatic);
 }
 
 TEST_CASE("DetectAnomaly: the loss is the true one though a gradient stops the step") {
@@ -116,16 +43,8 @@ TEST_CASE("DetectAnomaly: the loss is the true one though a gradient stops the s
 }
 
 TEST_CASE("DetectAnomaly: the first micro-batch in which it appeared") {
-  const auto begin = [](auto&, int rank, int&) {
-    if (rank == 1) Poison::at = at(PoisonAt::gradient, 2, 3, 1);
-  };
-  const std::string text =
-      "rank 1, micro-batch 1: the gradient of '1.2.weight' has 1 NaN of 8 elements, the first at "
-      "3.";
-  all_say(fails<PoisonedRun<Replicate, DetectAnomaly, GradAccum<4>>>(2, {}, begin), text);
-  all_say(fails<PoisonedRun<FullShard, DetectAnomaly, GradAccum<4>>>(2, {}, begin), text);
-  all_say(fails<PoisonedRun<FullShard, DetectAnomaly, GradAccum<4, ReduceEach>>>(2, {}, begin),
-          text);
+  names_the_micro_batch<PoisonedRun<Replicate, DetectAnomaly, GradAccum<4>>>();
+  names_the_micro_batch<PoisonedRun<FullShard, DetectAnomaly, GradAccum<4, ReduceEach>>>();
 }
 
 TEST_CASE("DetectAnomaly: where it began in forward and in backward") {
@@ -152,20 +71,8 @@ TEST_CASE("DetectAnomaly: where it began in forward and in backward") {
 }
 
 TEST_CASE("DetectAnomaly: a parameter that was no number before the step") {
-  const auto begin = [](auto& run, int, int&) {
-    std::vector<float> values(8, 1.0f);
-    values[5] = std::nanf("");
-    run.set_parameter("1.1.weight", values);
-  };
-  const std::string text =
-      "parameter '1.1.weight' had 1 NaN of 8 elements, the first at 5 before the step: look at "
-      "what "
-      "wrote it";
-  all_say(fails<PoisonedRun<Replicate, DetectAnomaly>>(2, {}, begin), text);
-  all_say(fails<PoisonedRun<FullShard, DetectAnomaly>>(3, {}, begin), text);
-  all_say(
-      fails<PoisonedRun<ShardOptimizer, DetectAnomaly, MixedPrecision<bf16, fp32>>>(2, {}, begin),
-      text);
+  names_the_parameter<PoisonedRun<Replicate, DetectAnomaly>>(2);
+  names_the_parameter<PoisonedRun<FullShard, DetectAnomaly>>(3);
   const auto too_large = [](auto& run, int, int&) {  // a finite master, an infinite fp16
     run.set_parameter("1.0.weight", std::vector<float>(8, 70000.0f));
     run.set_loss_scale({0x1p-24, 0});

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "in_place.hpp"
 #include "script.hpp"
 #include "support.hpp"
 
@@ -523,29 +524,8 @@ TEST_CASE("step: units called in declared order pass, out of order they are name
   CHECK_THROWS_AS(step_two_chains<true>(), ContractBroken);
 }
 
-/// Cross entropy whose gradient has memory of its own: that it may overwrite is not inherited.
-struct Beside : nn::CrossEntropy {};
-template <class Case, class Loss, class... Ps>
-using RunWith = Trainer<typename Case::Model, Loss, ClipGradNorm, Ps...>;
-
-template <class Case, class... Ps> void check_in_place() {
-  using InPlace = RunWith<Case, nn::CrossEntropy, Ps...>;
-  using Own = RunWith<Case, Beside, Ps...>;
-  static_assert(InPlace::plan_type::loss_in_place && !Own::plan_type::loss_in_place);
-  static_assert(!RunWith<Case, nn::CrossEntropy, Ps..., DetectAnomaly>::plan_type::loss_in_place);
-  constexpr Sizes sizes{.ranks = 2, .batch = 6, .tokens = Case::tokens};
-  constexpr Rows rows{6 / InPlace::plan_type::micro_batches, Case::tokens};
-  static_assert(
-      InPlace::plan.memory(sizes).activations +
-          Case::Model::Output::template bytes<typename InPlace::plan_type::compute>(rows) ==
-      Own::plan.memory(sizes).activations);
-  const Setup setup{.ranks = 2, .each = 6, .steps = 4};
-  const auto own = train<Own, Case>(setup);
-  CHECK(all_same(train<InPlace, Case>(setup), own[0]));
-}
 TEST_CASE("loss: written over an output that nobody keeps, with the bits of one beside it") {
   check_in_place<zoo::TiedGptCase>();
-  check_in_place<zoo::TiedGptCase, DataParallel<FullShard>, GradAccum<3>, MixedPrecision<bf16>>();
 }
 /// y = x x; keeps y as twice as many rows of half as many features, which no type shows.
 struct KeepsFolded {
