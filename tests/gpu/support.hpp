@@ -20,6 +20,7 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -82,7 +83,7 @@ template <class T> class Array {
 
   explicit Array(const std::vector<T>& values) : count_(values.size()) {
     std::vector<std::byte> bytes(count_ * sizeof(T) + guard_bytes, std::byte{0xa5});
-    if (count_ > 0) std::memcpy(bytes.data(), values.data(), count_ * sizeof(T));
+    std::ranges::copy(std::as_bytes(std::span(values)), bytes.begin());
     memory_ = cuda::Memory(bytes.size());
     gpu().device.upload(memory_.as<std::byte>(), bytes.data(), bytes.size());
     reference_.reserve(count_);

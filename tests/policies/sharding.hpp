@@ -416,4 +416,13 @@ template <class Plan> struct ShardBytes {
         peers(static_cast<std::size_t>(ranks - 1)) {}
 };
 
+/// 7.5 billion parameters, and what 64 ranks hold of each between steps of Adam, in GB.
+using Huge = zoo::TiedGptOf<11000, 1024, 37, 4096, 32>;
+template <class How, class... Ps> constexpr double state_of_huge() {
+  const PersistentBytes p =
+      Trainer<Huge, nn::CrossEntropy, DataParallel<How>, Ps...>::plan.persistent_bytes(64);
+  return static_cast<double>(p.parameters + p.masters + p.gradients + p.optimizer) / 1e9;
+}
+constexpr bool within_a_percent(double a, double b) { return a > 0.99 * b && a < 1.01 * b; }
+
 }  // namespace cohort::test

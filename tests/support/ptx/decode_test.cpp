@@ -163,10 +163,10 @@ TEST_CASE("decode: local memory is each thread's own") {
   for (const char* beyond : {"[%SP+24]", "[%SP+-4]", "[depot+4096]"}) {
     CHECK(has(
         mistake([&] { run_over(kernel(begin + "ld.local.u32 %r1, " + beyond + ";"), {}, out); }),
-        "reads outside a thread's own memory"));
+        "outside the thread's own memory"));
     CHECK(has(
         mistake([&] { run_over(kernel(begin + "st.local.u32 " + beyond + ", %r1;"), {}, out); }),
-        "writes outside a thread's own memory"));
+        "outside the thread's own memory"));
   }
 }
 

@@ -167,7 +167,7 @@ void Warp::run() {
           }
           break;
         }
-        if (mask != 0) step(group, i, mask);
+        if (mask != 0) step(i, mask);
       } catch (const Mistake& mistake) {
         throw Mistake(described(i, mistake.what()));
       }
@@ -200,7 +200,7 @@ void Warp::exit(Group& group, Mask mask) {
   if (group.lanes == 0) groups_.erase(groups_.begin() + (&group - groups_.data()));
 }
 
-void Warp::step(Group&, const Instruction& i, Mask mask) {
+void Warp::step(const Instruction& i, Mask mask) {
   switch (i.kind) {
     case Kind::compute:
     case Kind::together:
@@ -234,6 +234,13 @@ void Warp::step(Group&, const Instruction& i, Mask mask) {
   }
 }
 
+std::byte* Warp::own(int lane, std::uint64_t at, int bytes) const {
+  const std::uint64_t begin = word({Fixed::local, 8, nullptr}, lane);
+  if (at < begin || at + static_cast<unsigned>(bytes) > begin + program_->local_bytes)
+    throw Mistake("accesses what lies outside the thread's own memory");
+  return reinterpret_cast<std::byte*>(at);
+}
+
 void Warp::load(const Instruction& i, Mask mask) {
   const int bytes = i.element * i.vector;
   Addresses addresses;
@@ -243,12 +250,7 @@ void Warp::load(const Instruction& i, Mask mask) {
     if (i.space == Space::param) {
       from = block_->parameter(at, bytes);
     } else if (i.space == Space::local) {
-      const std::uint64_t begin = word({Fixed::local, 8, nullptr}, l);
-      if (at < begin || at + static_cast<unsigned>(bytes) > begin + program_->local_bytes)
-        throw Mistake("reads outside a thread's own memory");
-      from = reinterpret_cast<std::byte*>(at);
-    } else if (i.space == Space::constant) {
-      from = reinterpret_cast<std::byte*>(at);
+      from = own(l, at, bytes);
     } else {
       from = block_->memory(*this, l, i.space, at, bytes,
                             i.relaxed ? Accesses::How::atomic : Accesses::How::read);
@@ -271,10 +273,7 @@ void Warp::store(const Instruction& i, Mask mask) {
     const std::uint64_t at = address(i, l);
     std::byte* to = nullptr;
     if (i.space == Space::local) {
-      const std::uint64_t begin = word({Fixed::local, 8, nullptr}, l);
-      if (at < begin || at + static_cast<unsigned>(bytes) > begin + program_->local_bytes)
-        throw Mistake("writes outside a thread's own memory");
-      to = reinterpret_cast<std::byte*>(at);
+      to = own(l, at, bytes);
     } else if (i.space == Space::param || i.space == Space::constant) {
       throw Mistake("writes to memory that is read only");
     } else {

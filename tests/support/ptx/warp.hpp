@@ -70,13 +70,15 @@ class Warp {
   }
 
  private:
-  void step(Group& group, const Instruction& i, Mask mask);
+  void step(const Instruction& i, Mask mask);
   void branch(std::size_t group, const Instruction& i, Mask taken);
   void exit(Group& group, Mask mask);
   void merge();
   std::string described(const Instruction& i, const char* what) const;
   /// Do all lanes that `i` names stand in this group? Exited ones are no longer waited for.
   Mask named_by(const Instruction& i, Mask mask) const;
+  /// Host memory behind an address of a lane's local memory.
+  std::byte* own(int lane, std::uint64_t at, int bytes) const;
   void load(const Instruction& i, Mask mask);
   void store(const Instruction& i, Mask mask);
   void atomic(const Instruction& i, Mask mask);
