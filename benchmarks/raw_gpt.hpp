@@ -57,8 +57,7 @@ inline Weights cut(float* base) {
 }
 
 struct BlockActivations {
-  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *proj, *x1, *ln2, *mean2, *rstd2, *slope, *gelu,
-      *out, *x2;
+  float *ln1, *mean1, *rstd1, *qkv, *att, *lse, *x1, *ln2, *mean2, *rstd2, *slope, *gelu, *x2;
 };
 
 /// One rank's whole state and its step.
@@ -76,9 +75,9 @@ template <class World> class Gpt {
     for (BlockWeights& b : p_.block) no_decay(b.ln1), no_decay(b.ln2);
     embedded_ = floats(R * C), x0_ = floats(R * C);
     for (BlockActivations& a : act_) {
-      a = {floats(R * C), floats(R),         floats(R),         floats(3 * R * C), floats(R * C),
-           floats(R * H), floats(R * C),     floats(R * C),     floats(R * C),     floats(R),
-           floats(R),     floats(4 * R * C), floats(4 * R * C), floats(R * C),     floats(R * C)};
+      a = {floats(R * C),     floats(R),         floats(R),     floats(3 * R * C), floats(R * C),
+           floats(R * H),     floats(R * C),     floats(R * C), floats(R),         floats(R),
+           floats(4 * R * C), floats(4 * R * C), floats(R * C)};
     }
     lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V),
     dlogits_ = floats(R * V);
@@ -110,13 +109,12 @@ template <class World> class Gpt {
                                  a.mean1, a.rstd1);
       product<false, true>(R, 3 * C, C, a.ln1, C, w.qkv, C, 0, a.qkv, 3 * C);
       ops::attention_forward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, a.lse, scratch_);
-      product<false, true>(R, C, C, a.att, C, w.proj, C, 0, a.proj, C);
-      ops::add(cpu_, R * C, in, a.proj, a.x1);
+      ops::linear_forward<C, C>(cpu_, R, a.att, w.proj, none, a.x1, in);
       ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2,
                                  a.mean2, a.rstd2);
       ops::linear_gelu_forward<ops::GeluErf, C, 4 * C>(cpu_, R, a.ln2, w.fc, none, a.gelu, a.slope);
-      product<false, true>(R, C, 4 * C, a.gelu, 4 * C, w.out, 4 * C, 0, a.out, C);
-      ops::add(cpu_, R * C, a.x1, a.out, a.x2);
+      ops::linear_forward<4 * C, C>(cpu_, R, a.gelu, w.out, none, a.x2,
+                                    static_cast<const float*>(a.x1));
       in = a.x2;
     }
     ops::layer_norm_forward<C>(cpu_, R, in, p_.lnf, static_cast<const float*>(nullptr), lnf_,
@@ -140,13 +138,13 @@ template <class World> class Gpt {
       ops::linear_gelu_backward<ops::GeluErf, C, 4 * C>(cpu_, R, a.ln2, w.fc, a.slope, s, g.fc,
                                                         none, true, t, scratch_);
       std::swap(s, t);
-      ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true);
-      ops::add_to(cpu_, R * C, t, d);  // t: gradient of x1
+      ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true,
+                                  static_cast<const float*>(d));  // t: gradient of x1
       ops::linear_backward<C, C>(cpu_, R, a.att, w.proj, t, g.proj, none, true, s);
       ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, s, a.lse, d, scratch_);
       ops::linear_backward<C, 3 * C>(cpu_, R, a.ln1, w.qkv, d, g.qkv, none, true, s);
-      ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true);
-      ops::add_to(cpu_, R * C, d, t);
+      ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true,
+                                  static_cast<const float*>(t));
       reduce(l == L - 1 ? g_.size : offset(l + 1),
              offset(l));  // the 4 MiB of gradient leave in pieces
     }

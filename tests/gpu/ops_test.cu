@@ -29,13 +29,18 @@ template <int Columns, class T> void check_layer_norm(int num_rows, bool first) 
   using A = accumulator_t<T>;
   const auto n = static_cast<std::size_t>(num_rows) * Columns, r = std::size_t(num_rows);
   auto x = t.random(n), w = t.random(Columns), b = t.random(Columns), dy = t.random(n);
-  auto y = t.poisoned(n), dx = t.poisoned(n);
+  auto y = t.poisoned(n), dx = t.poisoned(n), residual = t.random(n), sum = t.poisoned(n);
   auto mean = t.template poisoned<A>(r), rstd = t.template poisoned<A>(r);
   auto dw = first ? t.template poisoned<A>(Columns) : t.template random<A>(Columns);
   auto db = first ? t.template poisoned<A>(Columns) : t.template random<A>(Columns);
+  auto dw_too = t.template poisoned<A>(Columns), db_too = t.template poisoned<A>(Columns);
   t.run([&](const auto& device) {
     ops::layer_norm_forward<Columns>(device, num_rows, x.on(device), w.on(device), b.on(device),
                                      y.on(device), mean.on(device), rstd.on(device));
+    ops::layer_norm_backward<Columns>(device, num_rows, x.on(device), w.on(device), mean.on(device),
+                                      rstd.on(device), dy.on(device), sum.on(device),
+                                      dw_too.on(device), db_too.on(device), true,
+                                      residual.on(device));
     ops::layer_norm_backward<Columns>(device, num_rows, x.on(device), w.on(device), mean.on(device),
                                       rstd.on(device), dy.on(device), dx.on(device), dw.on(device),
                                       db.on(device), first);
@@ -44,6 +49,7 @@ template <int Columns, class T> void check_layer_norm(int num_rows, bool first) 
   t.check("rstd", rstd, {.additions = Columns});
   t.check("y", y, {.additions = Columns});
   t.check("dx", dx, {.additions = Columns});
+  t.check("dx and a residual", sum, {.additions = Columns});
   t.check("dweight", dw, {.additions = double(num_rows)});
   t.check("dbias", db, {.additions = double(num_rows)});
 }
@@ -62,16 +68,22 @@ TEST_CASE_TEMPLATE("rms_norm: forward and backward", T, COHORT_GPU_TYPES) {
   const int num_rows = rows();
   const auto n = static_cast<std::size_t>(num_rows) * C;
   auto x = t.random(n), w = t.random(C), dy = t.random(n), y = t.poisoned(n), dx = t.poisoned(n);
-  auto rstd = t.template poisoned<A>(std::size_t(num_rows)), dw = t.template poisoned<A>(C);
+  auto residual = t.random(n), sum = t.poisoned(n);
+  auto rstd = t.template poisoned<A>(std::size_t(num_rows)), dw = t.template poisoned<A>(C),
+       dw_too = t.template poisoned<A>(C);
   t.run([&](const auto& device) {
     ops::rms_norm_forward<C>(device, num_rows, x.on(device), w.on(device), y.on(device),
                              rstd.on(device));
     ops::rms_norm_backward<C>(device, num_rows, x.on(device), w.on(device), rstd.on(device),
                               dy.on(device), dx.on(device), dw.on(device), true);
+    ops::rms_norm_backward<C>(device, num_rows, x.on(device), w.on(device), rstd.on(device),
+                              dy.on(device), sum.on(device), dw_too.on(device), true,
+                              residual.on(device));
   });
   t.check("y", y, {.additions = C});
   t.check("rstd", rstd, {.additions = C});
   t.check("dx", dx, {.additions = C});
+  t.check("dx and a residual", sum, {.additions = C});
   t.check("dweight", dw, {.additions = double(num_rows)});
 }
 

@@ -21,6 +21,8 @@ template <int In, int Out, class T> void check_linear(int rows, bool first) {
   const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
   auto x = t.random(r * In), w = t.random(weights, 0.1), b = t.random(Out), dy = t.random(r * Out);
   auto y = t.poisoned(r * Out), no_bias = t.poisoned(r * Out), dx = t.poisoned(r * In);
+  auto onto_y = t.random(r * Out), onto_dx = t.random(r * In);
+  auto y_sum = t.poisoned(r * Out), no_bias_sum = t.poisoned(r * Out), dx_sum = t.poisoned(r * In);
   auto dw = first ? t.template poisoned<A>(weights) : t.template random<A>(weights);
   auto db = first ? t.template poisoned<A>(Out) : t.template random<A>(Out);
   t.run([&](const auto& device) {
@@ -30,9 +32,21 @@ template <int In, int Out, class T> void check_linear(int rows, bool first) {
                                  y.on(device));
     ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), none,
                                  no_bias.on(device));
+    ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
+                                 y_sum.on(device), onto_y.on(device));
+    ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), none,
+                                 no_bias_sum.on(device), onto_y.on(device));
     ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
                                   dw.on(device), db.on(device), first, dx.on(device));
+    auto* no_gradient = db.on(device);
+    no_gradient = nullptr;
+    ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
+                                  no_gradient, no_gradient, first, dx_sum.on(device),
+                                  onto_dx.on(device));
   });
+  t.check("y and a residual", y_sum, {.additions = In, .inner = 1});
+  t.check("y and a residual without bias", no_bias_sum, {.additions = In});
+  t.check("dx and a residual", dx_sum, {.additions = Out});
   t.check("y", y, {.additions = In});
   t.check("y without bias", no_bias, {.additions = In});
   t.check("dx", dx, {.additions = Out});

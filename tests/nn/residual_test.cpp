@@ -3,6 +3,7 @@
 // tests/nn/residual_test.cpp: y = x + inner(x), also around layers that pass gradients on.
 #include <doctest/doctest.h>
 #include <cohort/nn/residual.hpp>
+#include <cohort/nn/rms_norm.hpp>
 
 #include "support.hpp"
 #include "support/models.hpp"
@@ -14,6 +15,54 @@ namespace {
 using Inner = nn::Linear<5, 5>;
 static_assert(Layer<nn::Residual<Inner>> && num_params<nn::Residual<Inner>>() == 2);
 // What may stand inside: SameInAndOut, tested in repeat_test.cpp.
+
+/// L without what it says of sums: Residual adds for it.
+template <class L> struct Apart {
+  using Children = cohort::Children<Child<"inner", L>>;
+  using Input = typename L::Input;
+  using Output = typename L::Output;
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto r = cohort::forward(ctx, p["inner"_p], x);
+    return Out{r.y, keep(ctx, "inner"_p = r.saved)};
+  }
+  static auto backward(auto& ctx, const auto& p, const auto& s, auto dy, const auto& g) {
+    return cohort::backward(ctx, p["inner"_p], s["inner"_p], dy, g["inner"_p]);
+  }
+};
+
+using Block = nn::Sequential<nn::LayerNorm<6>, nn::LinearGelu<6, 9>, nn::Linear<9, 6>>;
+static_assert(AddsForward<Block> && AddsBackward<Block>);
+static_assert(AddsForward<nn::Frozen<Block>> && AddsBackward<nn::Frozen<Block>>);
+using Attending = nn::Attention<6, 2>;
+static_assert(AddsForward<Attending> && AddsBackward<Attending>);
+using Ending = nn::Sequential<nn::Linear<6, 6>, nn::Gelu<6>>;  // adds in backward only
+static_assert(!AddsForward<Ending> && AddsBackward<Ending>);
+using Beginning = nn::Sequential<nn::Gelu<6>, nn::Linear<6, 6>>;
+static_assert(AddsForward<Beginning> && !AddsBackward<Beginning>);
+using Normed = nn::Sequential<nn::RmsNorm<6>, nn::Attention<6, 3>>;
+static_assert(!AddsForward<Apart<Block>> && !AddsBackward<Apart<Block>>);
+
+/// One step of both; without a norm at the front all bits agree, else dx is rounded once less.
+template <class L> void check_against_apart() {
+  const Rows rows{3, 2};
+  zoo::OneLayer<nn::Residual<L>> one(rows);
+  zoo::OneLayer<nn::Residual<Apart<L>>> two(rows);
+  one.draw(3);
+  two.draw(3);
+  const auto x = zoo::normals(36, 1), dy = zoo::normals(36, 2);
+  one.run(x, dy);
+  two.run(x, dy);
+  CHECK(one.y == two.y);
+  CHECK(distance(one.dx, two.dx) <= 2 * unit<float> * (largest(two.dx) + largest(dy)));
+  for (const auto& name : parameter_names<L>())
+    CHECK(one.gradient("inner." + name) == two.gradient("inner.inner." + name));
+  CHECK(one.evaluate(x) == one.y);
+  // The sum takes the place of what was added.
+  const std::size_t less = AddsForward<L> ? Tensor<float, 6>::bytes(rows) : 0;
+  CHECK(one.planned(rows).activations + less == two.planned(rows).activations);
+  CHECK(one.activations().used() == one.planned(rows).activations);
+  CHECK(one.planned(rows).backward <= two.planned(rows).backward);
+}
 
 template <class L> void check_sum() {
   const Rows rows{2, 2};
@@ -39,6 +88,30 @@ TEST_CASE("residual: outputs and input gradients are sums, parameter gradients t
   check_sum<nn::Gelu<5>>();
 }
 
+TEST_CASE("residual: a layer that adds for itself gives the bits of one that does not") {
+  check_against_apart<nn::Linear<6, 6>>();
+  check_against_apart<nn::Linear<6, 6, nn::NoBias>>();
+  check_against_apart<Block>();
+  check_against_apart<Attending>();
+  check_against_apart<Normed>();
+  check_against_apart<Ending>();
+  check_against_apart<Beginning>();
+  check_against_apart<nn::Frozen<Block>>();
+}
+
+TEST_CASE_TEMPLATE("residual: in 16 bits the gradient behind a norm is rounded once, with its sum",
+                   T, bf16, fp16) {
+  const auto check = [](const auto& run, const std::string& weight) {
+    // As in layer_norm_test.cpp; normal inputs: over 70 of them 1 / deviation is below 1.5.
+    constexpr int C = 70;
+    const double R = 1.5, H = std::sqrt(double(C)), W = run.weight(weight), D = run.D;
+    const double relative = unit<float> * (C + 8) * (1 + run.largest_x * R);
+    CHECK(run.dx_share(relative * R * W * D * (1 + H) * (1 + H) + unit<float> * D) <= 1);
+  };
+  check(InBoth<nn::Residual<nn::LayerNorm<70>>, T>({4, 1}), "inner.weight");
+  check(InBoth<nn::Residual<nn::RmsNorm<70>>, T>({4, 1}), "inner.weight");
+}
+
 // AddPosition's dx is dy itself: the sum must go elsewhere, dy belongs to the caller.
 TEST_CASE("residual: around a layer that passes dy on, dy stays as it was") {
   using L = nn::Residual<nn::AddPosition<2, 5>>;
@@ -56,6 +129,8 @@ TEST_CASE("residual: finite differences") {
   CHECK(check_gradients<nn::Residual<nn::Residual<nn::Gelu<5>>>>().ok());
   CHECK(check_gradients<nn::Residual<nn::AddPosition<4, 5>>>({.rows = {2, 4}}).ok());
   CHECK(check_gradients<nn::Residual<nn::Attention<4, 2>>>().ok());
+  CHECK(check_gradients<nn::Residual<Block>>().ok());
+  CHECK(check_gradients<nn::Residual<nn::Residual<Normed>>>().ok());
 }
 
 TEST_CASE_TEMPLATE("residual: in 16 bits the inner result is rounded, then the sum", T, bf16,

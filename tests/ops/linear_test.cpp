@@ -49,6 +49,31 @@ TEST_CASE_TEMPLATE("linear: blocks of 256 rows, one after the other, give the bi
   }
 }
 
+TEST_CASE_TEMPLATE("linear: with a residual, the bits of the layer and a sum after it", T, float,
+                   double, bf16, fp16) {
+  for (int rows : {0, 1, 13, 300}) {
+    const Case<T> c(rows);
+    const auto r = normal<T>(c.size(Out), 5), s = normal<T>(c.size(In), 6);
+    std::vector<T> y(r.size()), want(y), dx(s.size()), dx_want(dx);
+    using D = accumulator_t<T>;
+    std::vector<D> dw(Out * In), dw_want(dw), db(Out), db_want(db);
+    for (const T* bias : {c.bias.data(), static_cast<const T*>(nullptr)}) {
+      ops::linear_forward<In, Out>(device, rows, c.x.data(), c.w.data(), bias, y.data(), r.data());
+      ops::linear_forward<In, Out>(device, rows, c.x.data(), c.w.data(), bias, want.data());
+      ops::add_to(device, want.size(), want.data(), r.data());
+      CHECK(same_bits(y, want));
+    }
+    ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), dw.data(),
+                                  db.data(), true, dx.data(), s.data());
+    ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), dw_want.data(),
+                                  db_want.data(), true, dx_want.data());
+    ops::add_to(device, dx_want.size(), dx_want.data(), s.data());
+    CHECK(same_bits(dx, dx_want));
+    CHECK(same_bits(dw, dw_want));
+    CHECK(same_bits(db, db_want));
+  }
+}
+
 TEST_CASE_TEMPLATE("linear: with gelu, the bits of a product and gelu after it", How, ops::GeluErf,
                    ops::GeluTanh) {
   for (int rows : {1, 13, 300, 600}) {

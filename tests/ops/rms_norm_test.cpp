@@ -76,6 +76,20 @@ template <int C, class T> void against_fp64() {
   CHECK(max_error(got.rstd, want.rstd) <= relative * R);
   CHECK(once_rounded(got.dx, want.dx, relative * R * W * D * (1 + H) * (1 + H)) <= 1);
   CHECK(max_error(got.dw, want.dw) <= relative * (rows + 1) * D * (1 + H));
+  // A residual is added before that rounding. It may be dx.
+  auto dx = normal<T>(rows * C, 5), sum = dx;
+  auto dw = got.dw;
+  const auto add = [&](std::vector<T>& to) {
+    ops::rms_norm_backward<C>(cpu, rows, x.data(), w.data(), got.rstd.data(), dy.data(), to.data(),
+                              dw.data(), true, static_cast<const T*>(sum.data()));
+  };
+  add(dx);
+  auto with = want.dx;
+  for (std::size_t i = 0; i < with.size(); ++i) with[i] += value(sum[i]);
+  CHECK(once_rounded(dx, with, relative * (R * W * D * (1 + H) * (1 + H) + 8)) <= 1);
+  add(sum);
+  CHECK(same_bits(sum, dx));
+  CHECK(same_bits(dw, got.dw));
 }
 }  // namespace
 

@@ -161,13 +161,6 @@ TEST_CASE_TEMPLATE("traffic: norms, and sums over rows", T, bf16, float) {
                                r.mean.data(), r.rstd.data(), 1e-5f);
   }).check("layer_norm_forward", {"NormForward<"}, {R::bytes, R::bytes, 2 * vectors, 2 * numbers});
   Ran([&] {
-    ops::residual_layer_norm_forward<C>(gpu(), rows, r.x.data(), r.dy.data(), r.weight.data(),
-                                        r.bias.data(), r.z.data(), r.y.data(), r.mean.data(),
-                                        r.rstd.data(), 1e-5f);
-  })
-      .check("residual_layer_norm_forward", {"NormForward<"},
-             {2 * R::bytes, 2 * R::bytes, 2 * vectors, 2 * numbers});
-  Ran([&] {
     ops::rms_norm_forward<C>(gpu(), rows, r.x.data(), r.weight.data(), r.y.data(), r.rstd.data(),
                              1e-5f);
   }).check("rms_norm_forward", {"NormForward<"}, {R::bytes, R::bytes, vectors, numbers});
@@ -184,6 +177,14 @@ TEST_CASE_TEMPLATE("traffic: norms, and sums over rows", T, bf16, float) {
              {2 * R::bytes, R::bytes + 2 * sums, 2 * vectors + 2 * numbers, 0, lane_instructions,
               twice})
       .check("  its partials", {"SumPartials<"}, {2 * sums, 8. * C, 0, 0, fixed});
+  Ran([&] {
+    ops::layer_norm_backward<C>(gpu(), rows, r.x.data(), r.weight.data(), r.mean.data(),
+                                r.rstd.data(), r.dy.data(), r.y.data(), r.dw.data(), r.db.data(),
+                                true, static_cast<const T*>(r.z.data()));
+  })
+      .check("layer_norm_backward, residual", {"NormBackward<"},
+             {3 * R::bytes, R::bytes + 2 * sums, 2 * vectors + 2 * numbers, 0, lane_instructions,
+              twice});
   Ran([&] {
     ops::rms_norm_backward<C>(gpu(), rows, r.x.data(), r.weight.data(), r.rstd.data(), r.dy.data(),
                               r.y.data(), r.dw.data(), true);

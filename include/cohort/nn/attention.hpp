@@ -91,24 +91,28 @@ struct Attention {
                                     Child<"projection", Linear<C, C, Bias, ProjectionInit>>>;
   using Input = Features<C>;
   using Output = Features<C>;
+  static constexpr bool adds_forward = true, adds_backward = true;
 
-  template <class Ctx, class P, class T, class Where>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
+  /// `residual`: none, or what the projection adds.
+  template <class Ctx, class P, class T, class Where, class... Residual>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x, Residual... residual) {
     const auto qkv = cohort::forward(ctx, p["qkv"_p], x);
     const auto core = cohort::forward(ctx, p["core"_p], qkv.y);
-    const auto y = cohort::forward(ctx, p["projection"_p], core.y);
+    const auto y = cohort::forward(ctx, p["projection"_p], core.y, residual...);
     return Out{y.y,
                keep(ctx, "qkv"_p = qkv.saved, "core"_p = core.saved, "projection"_p = y.saved)};
   }
-  template <class Ctx, class P, class S, class T, class G, class Where>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
+  /// `residual`: none, or what is added to dx.
+  template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g,
+                       Residual... residual) {
     const auto far = ctx.opposite();
     const auto mark = ctx.results().mark();
     const auto dcore =
         cohort::backward(ctx, p["projection"_p], s["projection"_p], dy, g["projection"_p]);
     const auto dqkv = cohort::backward(far, p["core"_p], s["core"_p], dcore.view(), g["core"_p]);
     ctx.results().release(mark, ctx.end());
-    return cohort::backward(ctx, p["qkv"_p], s["qkv"_p], dqkv.view(), g["qkv"_p]);
+    return cohort::backward(ctx, p["qkv"_p], s["qkv"_p], dqkv.view(), g["qkv"_p], residual...);
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
     return {Tensor<T, C>::bytes(rows) + Tensor<T, 3 * C>::bytes(rows), Tensor<T, C>::bytes(rows)};

@@ -3,6 +3,7 @@
 // cohort/nn/frozen.hpp: a layer whose parameters are not trained.
 #pragma once
 #include <cohort/concepts/layer.hpp>
+#include <cohort/concepts/residual.hpp>
 
 namespace cohort::nn {
 
@@ -140,21 +141,24 @@ struct Frozen<L> : detail::FrozenShape<L> {
   using Thawed = L;
   using Input = typename L::Input;
   using Output = typename L::Output;
+  static constexpr bool adds_forward = AddsForward<L>, adds_backward = AddsBackward<L>;
 
-  template <class Ctx, class P, class X>
-  static auto forward(Ctx& ctx, const P& p, X x) requires requires {
-    L::forward(ctx, p, x);
+  template <class Ctx, class P, class X, class... Residual>
+  static auto forward(Ctx& ctx, const P& p, X x, Residual... residual) requires requires {
+    L::forward(ctx, p, x, residual...);
   }
-  { return L::forward(ctx, p, x); }
-  template <class Ctx, class P, class S, class Dy, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g) {
+  { return L::forward(ctx, p, x, residual...); }
+  template <class Ctx, class P, class S, class Dy, class G, class... Residual>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g,
+                       Residual... residual) {
     using D = accumulator_t<typename Ctx::scalar>;
     constexpr std::size_t size = detail::sink_size<L>();
     if constexpr (size == 0) {
-      return L::backward(ctx, p, saved, dy, g);
+      return L::backward(ctx, p, saved, dy, g, residual...);
     } else {
       D* sink = ctx.template scratch<D>(size);
-      return L::backward(ctx, p, saved, dy, detail::UnreadGradients(g, sink, ctx.device()));
+      return L::backward(ctx, p, saved, dy, detail::UnreadGradients(g, sink, ctx.device()),
+                         residual...);
     }
   }
   template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {

@@ -21,6 +21,7 @@ template <int C, class Bias = WithBias> struct LayerNorm {
                                     cohort::Params<Weight>>;
   using Input = Features<C>;
   using Output = Features<C>;
+  static constexpr bool adds_backward = true;
 
   template <class Ctx, class P, class T, class Where>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
@@ -34,8 +35,10 @@ template <int C, class Bias = WithBias> struct LayerNorm {
                                y.data, mean.data, rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "mean"_p = mean, "rstd"_p = rstd)};
   }
-  template <class Ctx, class P, class S, class T, class G, class Where>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
+  /// `residual`: none, or what is added to dx before it is rounded.
+  template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g,
+                       Residual... residual) {
     const auto dx = ctx.like(dy);
     const auto dw = g["weight"_p].contribute();
     auto db = dw;
@@ -45,7 +48,7 @@ template <int C, class Bias = WithBias> struct LayerNorm {
       db.data = nullptr;
     ops::layer_norm_backward<C>(ctx.device(), dy.rows.count(), s["x"_p].data, p["weight"_p].data(),
                                 s["mean"_p].data, s["rstd"_p].data, dy.data, dx.data, dw.data,
-                                db.data, dw.first);
+                                db.data, dw.first, residual.data...);
     return dx;
   }
 };

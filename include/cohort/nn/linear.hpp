@@ -31,27 +31,30 @@ struct Linear {
                          cohort::Params<Weight>>;
   using Input = Features<In>;
   using Output = Features<Out_>;
+  static constexpr bool adds_forward = true, adds_backward = true;
 
-  template <class Ctx, class P, class T, class Where>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x) {
+  /// `residual`: none, or what is added to y.
+  template <class Ctx, class P, class T, class Where, class... Residual>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x, Residual... residual) {
     const auto y = ctx.template make<Out_>(x.rows);  // (rows, Out)
     const T* bias = nullptr;
     if constexpr (has_bias) bias = p["bias"_p].data();
     ops::linear_forward<In, Out_>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), bias,
-                                  y.data);
+                                  y.data, residual.data...);
     return Out{y, keep(ctx, "x"_p = x)};
   }
 
-  template <class Ctx, class P, class S, class T, class G, class Where>
+  /// `residual`: none, or what is added to dx.
+  template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_, Where> dy,
-                       const G& g) {
+                       const G& g, Residual... residual) {
     const int rows = dy.rows.count();
     decltype(g["weight"_p].contribute()) dw{}, db{};  // frozen together or not at all
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
     if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);
     ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(),
-                                   dy.data, dw.data, db.data, dw.first, dx.data);
+                                   dy.data, dw.data, db.data, dw.first, dx.data, residual.data...);
     return dx;
   }
 };

@@ -16,6 +16,7 @@ template <int C> struct RmsNorm {
   using Params = cohort::Params<Initialised<Param<"weight", C>, init::Ones>>;
   using Input = Features<C>;
   using Output = Features<C>;
+  static constexpr bool adds_backward = true;
 
   template <class Ctx, class P, class T, class Where>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
@@ -25,12 +26,15 @@ template <int C> struct RmsNorm {
                              rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "rstd"_p = rstd)};
   }
-  template <class Ctx, class P, class S, class T, class G, class Where>
-  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g) {
+  /// `residual`: none, or what is added to dx before it is rounded.
+  template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
+  static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g,
+                       Residual... residual) {
     const auto dx = ctx.like(dy);
     const auto dw = g["weight"_p].contribute();
     ops::rms_norm_backward<C>(ctx.device(), dy.rows.count(), s["x"_p].data, p["weight"_p].data(),
-                              s["rstd"_p].data, dy.data, dx.data, dw.data, dw.first);
+                              s["rstd"_p].data, dy.data, dx.data, dw.data, dw.first,
+                              residual.data...);
     return dx;
   }
 };

@@ -3,6 +3,7 @@
 // cohort/nn/sequential.hpp: layers one after the other.
 #pragma once
 #include <cohort/concepts/layer.hpp>
+#include <cohort/concepts/residual.hpp>
 
 namespace cohort::nn {
 
@@ -74,13 +75,19 @@ struct Sequential<L...> {
   using Input = typename detail::first_of<L...>::type::Input;
   using Output = typename detail::last_of<L...>::type::Output;
   static constexpr int count = sizeof...(L);
+  static constexpr bool adds_forward = AddsForward<typename detail::last_of<L...>::type>;
+  static constexpr bool adds_backward = AddsBackward<typename detail::first_of<L...>::type>;
 
-  template <class Ctx, class P, class X> static auto forward(Ctx& ctx, const P& p, X x) {
-    return forward_from<0>(ctx, p, x, std::tuple<>{});
+  /// `residual`: none, or the tensor that the last element adds.
+  template <class Ctx, class P, class X, class... Residual>
+  static auto forward(Ctx& ctx, const P& p, X x, Residual... residual) {
+    return forward_from<0>(ctx, p, x, std::tuple<>{}, residual...);
   }
-  template <class Ctx, class P, class S, class D, class G>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, D dy, const G& g) {
-    return backward_from<count - 1>(ctx, p, saved, dy, g, ctx.results().mark());
+  /// `residual`: none, or the tensor that the first element adds.
+  template <class Ctx, class P, class S, class D, class G, class... Residual>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, D dy, const G& g,
+                       Residual... residual) {
+    return backward_from<count - 1>(ctx, p, saved, dy, g, ctx.results().mark(), residual...);
   }
   template <class T> static constexpr BackwardBytes backward_bytes(Rows rows) {
     std::size_t peak = 0, last = 0,
@@ -94,14 +101,17 @@ struct Sequential<L...> {
   }
 
  private:
-  template <int I, class Ctx, class P, class X, class... S>
-  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved) {
-    const auto r = cohort::forward(ctx, p.template child<I>(), x);
-    auto all = std::tuple_cat(saved, std::make_tuple(r.saved));
-    if constexpr (I + 1 == count)
-      return finish(ctx, r.y, all);
-    else
-      return forward_from<I + 1>(ctx, p, r.y, all);
+  template <int I, class Ctx, class P, class X, class... S, class... Residual>
+  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved,
+                           Residual... residual) {
+    const auto with = [&](auto r) { return std::tuple_cat(saved, std::make_tuple(r.saved)); };
+    if constexpr (I + 1 == count) {
+      const auto r = cohort::forward(ctx, p.template child<I>(), x, residual...);
+      return finish(ctx, r.y, with(r));
+    } else {
+      const auto r = cohort::forward(ctx, p.template child<I>(), x);
+      return forward_from<I + 1>(ctx, p, r.y, with(r), residual...);
+    }
   }
   template <class Ctx, class Y, class... S> static auto finish(Ctx&, Y y, std::tuple<S...> all) {
     if constexpr (Ctx::train)
@@ -111,19 +121,21 @@ struct Sequential<L...> {
   }
   /// dx of child I goes to the caller's end for even I and to the opposite for odd I, so that the
   /// dy it was made from can be released at once.
-  template <int I, class Ctx, class P, class S, class D, class G>
+  template <int I, class Ctx, class P, class S, class D, class G, class... Residual>
   static auto backward_from(Ctx& ctx, const P& p, const S& saved, D dy, const G& g,
-                            Arena::Mark mark) {
+                            Arena::Mark mark, Residual... residual) {
     const Ctx here = I % 2 == 0 ? ctx : ctx.opposite();
-    const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
-                                     g.template child<I>());
     if constexpr (I == 0) {
+      const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
+                                       g.template child<I>(), residual...);
       if constexpr (requires { dx.data; })
         release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
       return dx;
     } else {
+      const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
+                                       g.template child<I>());
       release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
-      return backward_from<I - 1>(ctx, p, saved, dx.view(), g, mark);
+      return backward_from<I - 1>(ctx, p, saved, dx.view(), g, mark, residual...);
     }
   }
   template <class Ctx>

@@ -60,21 +60,25 @@ void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, co
   }
 }
 
-/// dx, and dweight and dbias summed over the rows in order. x is the forward's input.
+/// dx, and dweight and dbias summed over the rows in order. x is the forward's input. With a `residual`
+/// dx = residual + that.
 ///
-/// Shapes   x, dy, dx [rows, C]; weight, dweight, dbias [C], dbias may be nullptr; mean, rstd [rows].
-///          `first`: dweight and dbias are overwritten, else added to. dx may be dy.
+/// Shapes   x, dy, dx, residual [rows, C]; weight, dweight, dbias [C], dbias may be nullptr; mean, rstd
+///          [rows]. `first`: dweight and dbias are overwritten, else added to. dx may be dy, and
+///          residual either.
 /// Cost     two row sums; 2 C accumulators on the stack, 5 C for 16-bit elements.
 /// Laws     of 16-bit elements dx is rounded once; dweight and dbias stay fp32.
-template <int C, class G, class T, class D>
-void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
-                         const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
-                         T* dx, D* dweight, D* dbias, bool first) {
+template <int C, class G, class T, class D, class... Residual>
+requires(sizeof...(Residual) <=
+         1) void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
+                                     const accumulator_t<T>* mean, const accumulator_t<T>* rstd,
+                                     const T* dy, T* dx, D* dweight, D* dbias, bool first,
+                                     const Residual*... residual) {
   using A = accumulator_t<T>;
   alignas(register_bytes) A dw[C] = {}, db[C] = {};
   alignas(register_bytes) A wide_x[C], wide_dy[C], wide_w[C];  // for 16 bits: widened once
   const A* w = widened<C>(weight, wide_w);
-  for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C) {
+  for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C, ((residual += C), ...)) {
     const A *v = widened<C>(x, wide_x), *dv = widened<C>(dy, wide_dy);
     const A m = mean[row], r = rstd[row];
     Vec<A> sum{}, dot{};
@@ -90,7 +94,11 @@ void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
     for_vectors<C, A>([&](int c, auto count) {
       const Vec<A> normal = (load(v + c, count) - m) * r;
       const Vec<A> g = fma(load(dv + c, count), load(w + c, count), broadcast(-c1));
-      store(dx + c, fma(normal, -c2, g) * r, count);
+      const Vec<A> scaled = fma(normal, -c2, g);
+      if constexpr (sizeof...(residual) == 0)
+        store(dx + c, scaled * r, count);
+      else
+        store(dx + c, fma(scaled, r, load((residual + c)..., count)), count);
     });
   }
   for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);
@@ -103,9 +111,11 @@ template <int C, class T>
 void layer_norm_forward(const Cuda&, int rows, const T* x, const T* weight, const T* bias, T* y,
                         accumulator_t<T>* mean, accumulator_t<T>* rstd,
                         accumulator_t<T> epsilon = accumulator_t<T>(1e-5));
-template <int C, class T, class D>
-void layer_norm_backward(const Cuda&, int rows, const T* x, const T* weight,
-                         const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
-                         T* dx, D* dweight, D* dbias, bool first);
+template <int C, class T, class D, class... Residual>
+requires(sizeof...(Residual) <=
+         1) void layer_norm_backward(const Cuda&, int rows, const T* x, const T* weight,
+                                     const accumulator_t<T>* mean, const accumulator_t<T>* rstd,
+                                     const T* dy, T* dx, D* dweight, D* dbias, bool first,
+                                     const Residual*... residual);
 
 }  // namespace cohort::ops

@@ -27,6 +27,18 @@ template <class F> void for_row_blocks(int rows, F f) {
 }
 }  // namespace detail
 
+namespace detail {
+/// What follows a product: c += residual, piece by piece; both are [rows, n] without gaps.
+template <class G, class T> auto adding(const Cpu<G>& cpu, const T* residual, T* c, int n) {
+  return [&cpu, residual, c, n](int row, int rows, int column, int columns) {
+    for (int r = row; r < row + rows; ++r) {
+      const std::ptrdiff_t at = std::ptrdiff_t(r) * n + column;
+      add_to(cpu, static_cast<std::size_t>(columns), c + at, residual + at);
+    }
+  };
+}
+}  // namespace detail
+
 /// y = x w^T + bias.
 ///
 /// Shapes   x[rows, In], w[Out, In], bias[Out] or nullptr, y[rows, Out].
@@ -39,6 +51,28 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
     matmul<false, true>(cpu, rows, Out, In, x, In, w, In, 0, y, Out);
 }
 
+/// y = residual + x w^T + bias, added while the product's rows lie in L1.
+///
+/// Shapes   as above; residual[rows, Out] must not be y.
+/// Laws     the bits of linear_forward and add.
+template <int In, int Out, class G, class T>
+void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* bias, T* y,
+                    const T* residual) {
+  matmul_then<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out,
+                           detail::adding(cpu, residual, y, Out));
+}
+
+namespace detail {
+template <int In, int Out, class G, class T>
+void linear_gradients(const Cpu<G>& cpu, int rows, const T* x, const T* dy, accumulator_t<T>* dw,
+                      accumulator_t<T>* db, bool first) {
+  using D = accumulator_t<T>;
+  if (db != nullptr) column_sum<Out>(cpu, rows, dy, db, first);
+  if (dw != nullptr)
+    matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
+}
+}  // namespace detail
+
 /// db (+)= column sums of dy, dw (+)= dy^T x and dx = dy w.
 ///
 /// Shapes   as linear_forward; db[Out]. `first`: dw and db are overwritten, else added to. Either may be
@@ -48,11 +82,21 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
 template <int In, int Out, class G, class T>
 void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy,
                      accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx) {
-  using D = accumulator_t<T>;
-  if (db != nullptr) column_sum<Out>(cpu, rows, dy, db, first);
-  if (dw != nullptr)
-    matmul<true, false>(cpu, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
+  detail::linear_gradients<In, Out>(cpu, rows, x, dy, dw, db, first);
   matmul<false, false>(cpu, rows, In, Out, dy, Out, w, In, 0, dx, In);
+}
+
+/// The same with dx = residual + dy w.
+///
+/// Shapes   residual[rows, In] must not be dx; it may be dy.
+/// Laws     the bits of linear_backward and add.
+template <int In, int Out, class G, class T>
+void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     const T* residual) {
+  detail::linear_gradients<In, Out>(cpu, rows, x, dy, dw, db, first);
+  matmul_then<false, false>(cpu, rows, In, Out, dy, Out, w, In, static_cast<const T*>(nullptr), dx,
+                            In, detail::adding(cpu, residual, dx, In));
 }
 
 /// y = gelu(x w^T + bias) and, unless slope is nullptr, the slope of gelu there, which is all that
@@ -104,8 +148,15 @@ void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, c
 template <int In, int Out, class T>
 void linear_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y);
 template <int In, int Out, class T>
+void linear_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y,
+                    const T* residual);
+template <int In, int Out, class T>
 void linear_backward(const Cuda&, int rows, const T* x, const T* w, const T* dy,
                      accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx);
+template <int In, int Out, class T>
+void linear_backward(const Cuda&, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     const T* residual);
 template <class How, int In, int Out, class T>
 void linear_gelu_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y,
                          T* slope);

@@ -34,20 +34,23 @@ void rms_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, T* y
   }
 }
 
-/// dx, and dweight summed over the rows in order. x is the forward's input.
+/// dx, and dweight summed over the rows in order. x is the forward's input. With a `residual`
+/// dx = residual + that.
 ///
-/// Shapes   x, dy, dx [rows, C]; weight, dweight [C]; rstd [rows]. `first`: dweight is overwritten, else
-///          added to. dx may be dy.
+/// Shapes   x, dy, dx, residual [rows, C]; weight, dweight [C]; rstd [rows]. `first`: dweight is
+///          overwritten, else added to. dx may be dy, and residual either.
 /// Cost     one row sum; C accumulators on the stack, 4 C for 16-bit elements.
 /// Laws     of 16-bit elements dx is rounded once; dweight stays fp32.
-template <int C, class G, class T, class D>
-void rms_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
-                       const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight, bool first) {
+template <int C, class G, class T, class D, class... Residual>
+requires(sizeof...(Residual) <=
+         1) void rms_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
+                                   const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight,
+                                   bool first, const Residual*... residual) {
   using A = accumulator_t<T>;
   alignas(register_bytes) A dw[C] = {};
   alignas(register_bytes) A wide_x[C], wide_dy[C], wide_w[C];  // for 16 bits: widened once
   const A* w = widened<C>(weight, wide_w);
-  for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C) {
+  for (int row = 0; row < rows; ++row, x += C, dy += C, dx += C, ((residual += C), ...)) {
     const A *v = widened<C>(x, wide_x), *dv = widened<C>(dy, wide_dy);
     const A r = rstd[row];
     Vec<A> dot{};
@@ -59,7 +62,11 @@ void rms_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
     const A mean = sum_lanes<A>(dot) / A(C);
     for_vectors<C, A>([&](int c, auto count) {
       const Vec<A> normal = load(v + c, count) * r, g = load(dv + c, count) * load(w + c, count);
-      store(dx + c, fma(normal, -mean, g) * r, count);
+      const Vec<A> scaled = fma(normal, -mean, g);
+      if constexpr (sizeof...(residual) == 0)
+        store(dx + c, scaled * r, count);
+      else
+        store(dx + c, fma(scaled, r, load((residual + c)..., count)), count);
     });
   }
   for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);
@@ -69,8 +76,10 @@ void rms_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
 template <int C, class T>
 void rms_norm_forward(const Cuda&, int rows, const T* x, const T* weight, T* y,
                       accumulator_t<T>* rstd, accumulator_t<T> epsilon = accumulator_t<T>(1e-5));
-template <int C, class T, class D>
-void rms_norm_backward(const Cuda&, int rows, const T* x, const T* weight,
-                       const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight, bool first);
+template <int C, class T, class D, class... Residual>
+requires(sizeof...(Residual) <=
+         1) void rms_norm_backward(const Cuda&, int rows, const T* x, const T* weight,
+                                   const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight,
+                                   bool first, const Residual*... residual);
 
 }  // namespace cohort::ops

@@ -72,7 +72,34 @@ bool near(const std::vector<O>& got, const Sums& want, int terms, double relativ
   return good;
 }
 
-template <int In, int Out, class T> void check_linear(int rows) {
+/// y and dx with a residual. Where products and sums take turns, they are rounded to T between.
+template <int In, int Out, class T>
+void check_residual(Case<In, Out, T>& c, Blas& blas, bool fused) {
+  using D = accumulator_t<T>;
+  const auto r = normal<T>(c.dy.size(), 8), s = normal<T>(c.x.size(), 9);
+  GpuArray<T> r_there(r), s_there(s), y(r.size()), dx(s.size());
+  GpuArray<D> dw(c.w.size()), db(Out);
+  for (const T* bias : {c.bias_there.view(), static_cast<const T*>(nullptr)}) {
+    Sums want = c.z;
+    for (std::size_t i = 0; i < r.size(); ++i) {
+      const double b = bias ? 0 : value(c.bias[i % Out]);
+      want.value[i] += value(r[i]) - b, want.size[i] += std::fabs(value(r[i]));
+    }
+    ops::linear_forward<In, Out>(blas.device(), c.rows, c.x_there.view(), c.w_there.view(), bias,
+                                 y.data(), r_there.view());
+    CHECK(near<D>(y.get(), want, In + 2, fused || !bias ? 0 : unit<T>));
+  }
+  Sums want = c.dx;
+  for (std::size_t i = 0; i < s.size(); ++i)
+    want.value[i] += value(s[i]), want.size[i] += std::fabs(value(s[i]));
+  ops::linear_backward<In, Out>(blas.device(), c.rows, c.x_there.view(), c.w_there.view(),
+                                c.dy_there.view(), dw.data(), db.data(), true, dx.data(),
+                                s_there.view());
+  CHECK(near<D>(dx.get(), want, Out + 1));
+  CHECK(near<D>(dw.get(), c.dw, c.rows));
+}
+
+template <int In, int Out, class T> void check_linear(int rows, bool fused) {
   CAPTURE(rows);
   using D = accumulator_t<T>;
   Case<In, Out, T> c(rows);
@@ -81,6 +108,7 @@ template <int In, int Out, class T> void check_linear(int rows) {
   ops::linear_forward<In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                c.bias_there.view(), y.data());
   CHECK(near<D>(y.get(), c.z, In + 1));
+  check_residual(c, blas, fused);
   for (const bool first : {true, false}) {
     const auto dw_old = before<D>(c.w.size(), first), db_old = before<D>(Out, first, 78);
     GpuArray<D> dw(dw_old), db(db_old), db_alone(db_old);
@@ -138,8 +166,8 @@ TEST_CASE_TEMPLATE("linear on a GPU: forward and gradients agree with fp64, fuse
   for (const bool fused : {true, false}) {
     cuda_double::support_epilogues(fused);
     for (int rows : {1, 17, 64}) {
-      check_linear<8, 24, T>(rows);
-      check_linear<5, 7, T>(rows);
+      check_linear<8, 24, T>(rows, fused);
+      check_linear<5, 7, T>(rows, fused);
     }
   }
   cuda_double::reset();
@@ -190,6 +218,13 @@ TEST_CASE("linear on a GPU: what is fused takes no kernel of its own") {
                                          c.bias_there.view(), y.data(), z.data());
   };
   CHECK(work(forward) == "p");
+  CHECK(work([&] {
+          ops::linear_forward<8, 24>(blas.device(), 32, c.x_there.view(), c.w_there.view(),
+                                     c.bias_there.view(), y.data(), c.dy_there.view());
+          ops::linear_backward<8, 24>(blas.device(), 32, c.x_there.view(), c.w_there.view(),
+                                      c.dy_there.view(), dw.data(), db.data(), true, dx.data(),
+                                      c.x_there.view());
+        }) == "ppp");
   CHECK(work([&] { backward(true); }) == "pp");
   CHECK(work([&] { backward(false); }) == "pkp");  // the sums of this contribution are added
   CHECK(work([&] { gelu(ops::GeluErf{}); }) == "pk");

@@ -16,9 +16,9 @@ template <int C> std::vector<float> sums(const std::vector<float>& of_row) {
   std::vector<float> spread(rows * C);
   for (std::size_t i = 0; i < spread.size(); ++i) spread[i] = of_row[i / C];
   GpuArray<float> ones(std::vector<float>(rows * C, 1.0f)), dy(spread), dw(C);
-  ops::kernels::norm_backward<C, false, float, float>(
+  ops::kernels::norm_backward<C, false, false, float, float>(
       gpu, static_cast<int>(rows), ones.view(), ones.view(), nullptr, ones.view(), dy.view(),
-      dy.data(), dw.data(), nullptr, true, "norm_backward");
+      nullptr, dy.data(), dw.data(), nullptr, true, "norm_backward");
   return dw.get();
 }
 /// Rows of a part in order of blocks of `of_block`, which take turns; sixteen groups of parts; groups.
@@ -43,9 +43,9 @@ float in_order(const std::vector<float>& of_row, int of_block, int parts) {
 }
 }  // namespace
 
-static_assert(ops::kernels::NormBackward<768, bf16, true>::blocks_per_processor == 2);
-static_assert(ops::kernels::NormBackward<768, float, true>::blocks_per_processor == 1);
-static_assert(ops::kernels::NormBackward<1600, bf16, true>::blocks_per_processor == 4);
+static_assert(ops::kernels::NormBackward<768, bf16, true, true>::blocks_per_processor == 2);
+static_assert(ops::kernels::NormBackward<768, float, true, true>::blocks_per_processor == 1);
+static_assert(ops::kernels::NormBackward<1600, bf16, true, true>::blocks_per_processor == 4);
 
 TEST_CASE("norm: sums over rows have one order, told by their number alone") {
   cuda_double::reset();

@@ -32,6 +32,11 @@ template <int C, class T> void check(int rows, bool first) {
   GpuArray<T> x(vx), w(vw), dy(vdy), y(n);
   GpuArray<A> rstd(r), dw(start);
   ops::rms_norm_forward<C>(gpu, rows, x.view(), w.view(), y.data(), rstd.data());
+  const auto vr = normal<T>(n, 7);
+  GpuArray<T> sum(vr), residual(vr);
+  GpuArray<A> dw_too(start);
+  ops::rms_norm_backward<C>(gpu, rows, x.view(), w.view(), rstd.data(), dy.view(), sum.data(),
+                            dw_too.data(), first, residual.view());
   ops::rms_norm_backward<C>(gpu, rows, x.view(), w.view(), rstd.data(), dy.view(), dy.data(),
                             dw.data(), first);
   // A sum of C squares is off by C units, the root by half of that; normal values are at most H.
@@ -39,7 +44,11 @@ template <int C, class T> void check(int rows, bool first) {
   const double relative = unit<A> * (C + 8);
   CHECK(max_error(rstd.get(), want_rstd) <= relative * R);
   CHECK(once_rounded(y.get(), want_y, relative * W * H) <= 1);
-  CHECK(once_rounded(dy.get(), want_dx, relative * R * W * D * (1 + H) * (1 + H)) <= 1);
+  const double error = relative * R * W * D * (1 + H) * (1 + H);
+  CHECK(once_rounded(dy.get(), want_dx, error) <= 1);
+  for (std::size_t i = 0; i < n; ++i) want_dx[i] += value(vr[i]);
+  CHECK(once_rounded(sum.get(), want_dx, error + unit<A> * most(as<double>(vr))) <= 1);
+  CHECK(same_bits(dw_too.get(), dw.get()));
   if (!first)
     for (std::size_t c = 0; c < C; ++c) want_dw[c] += value(start[c]);
   CHECK(max_error(dw.get(), want_dw) <= relative * (rows + 1) * (D + 1) * (1 + H));

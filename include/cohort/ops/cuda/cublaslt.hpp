@@ -34,11 +34,13 @@ enum class Epilogue : std::uint32_t {
 };
 
 /// The operands of an epilogue. `vector` is read as T by bias, written as O by sums; aux is [m, n] of O.
+/// `addend`, as c is [m, n] of O, is what beta multiplies instead of c.
 struct Fused {
   Epilogue what = Epilogue::none;
   void* vector = nullptr;
   void* aux = nullptr;
   int aux_stride = 0;
+  const void* addend = nullptr;
 };
 
 namespace detail {
@@ -54,7 +56,7 @@ template <class T> consteval cudaDataType_t data_type() {
 struct GemmKey {
   std::uint32_t m, n, k, lda, ldb, ldc, aux_stride;
   std::uint32_t trans_a, trans_b, in, out, tf32, epilogue, vector_type;
-  std::uint32_t align_a, align_b, align_c, align_vector, align_aux;  // bytes
+  std::uint32_t align_a, align_b, align_c, align_addend, align_vector, align_aux;  // bytes
   std::uint32_t workspace_kib;
   friend bool operator==(const GemmKey&, const GemmKey&) = default;
 };
@@ -177,7 +179,7 @@ inline void GemmPlan::choose(cublasLtHandle_t library, const GemmKey& key,
   also(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, CUBLASLT_REDUCTION_SCHEME_NONE);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.align_b);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.align_a);
-  also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_c);
+  also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_addend);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.align_c);
   if (status == CUBLAS_STATUS_SUCCESS)
     status = cublasLtMatmulAlgoGetHeuristic(library, product, a, b, c, c, wish, 1, &best, &found);
@@ -220,7 +222,7 @@ class GemmPlans {
   std::unordered_map<detail::GemmKey, detail::GemmPlan, detail::HashGemmKey> plans_;
 };
 
-/// c = beta c + op(a) op(b), row-major, and what `fused` says, as one cuBLASLt product.
+/// c = beta c + op(a) op(b), or beta addend + op(a) op(b), row-major, and what `fused` says, as one cuBLASLt product.
 ///
 /// Shapes   as ops::matmul; m, n, k > 0. Leading dimensions in elements.
 /// Units    double: fp64. Else sums are fp32, rounded once to O; with device.tf32 float inputs are rounded
@@ -237,6 +239,7 @@ bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, cons
   const auto u = [](auto v) { return static_cast<std::uint32_t>(v); };
   const bool reads = fused.what == Epilogue::bias || fused.what == Epilogue::gelu_bias ||
                      fused.what == Epilogue::gelu_aux_bias;
+  const void* addend = fused.addend ? fused.addend : c;
   constexpr cudaDataType_t in = detail::data_type<T>(), out = detail::data_type<O>();
   // clang-format off
   const detail::GemmKey key{
@@ -246,6 +249,7 @@ bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, cons
       .tf32 = std::is_same_v<T, float> && device.tf32,
       .epilogue = u(fused.what), .vector_type = fused.vector ? u(reads ? in : out) : 0u,
       .align_a = detail::alignment(a), .align_b = detail::alignment(b), .align_c = detail::alignment(c),
+      .align_addend = detail::alignment(addend),
       .align_vector = fused.vector ? detail::alignment(fused.vector) : 0u,
       .align_aux = fused.aux ? detail::alignment(fused.aux) : 0u,
       .workspace_kib = u(device.workspace_bytes / 1024)};
@@ -254,7 +258,7 @@ bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, cons
   detail::GemmPlan& plan = device.context->kept<GemmPlans>().at(library, key, fused, place);
   if (!plan.known) return false;
   const accumulator_t<T> alpha = 1;
-  detail::check(cublasLtMatmul(library, plan.product, &alpha, b, plan.a, a, plan.b, &beta, c,
+  detail::check(cublasLtMatmul(library, plan.product, &alpha, b, plan.a, a, plan.b, &beta, addend,
                                plan.c, c, plan.c, &plan.algorithm, device.workspace,
                                std::size_t{key.workspace_kib} * 1024, device.stream),
                 "cublasLtMatmul", key, place);

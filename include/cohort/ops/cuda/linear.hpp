@@ -21,6 +21,23 @@ void linear_forward(const Cuda& device, int rows, const T* x, const T* w, const 
     matmul<false, true>(device, rows, Out, In, x, In, w, In, accumulator_t<T>(0), y, Out);
 }
 
+/// y = residual + x w^T + bias as one product, which reads residual in its pass over y.
+///
+/// Laws     the sum of all three is rounded once; of doubles, or where cuBLASLt has no such product, x w^T +
+///          bias is rounded before.
+template <int In, int Out, class T>
+void linear_forward(const Cuda& device, int rows, const T* x, const T* w, const T* bias, T* y,
+                    const T* residual) {
+  if (rows == 0) return;
+  cuda::Fused fused{.addend = residual};
+  if (bias != nullptr) fused.what = cuda::Epilogue::bias, fused.vector = const_cast<T*>(bias);
+  if (cuda::multiply<false, true>(device, rows, Out, In, x, In, w, In, accumulator_t<T>(1), y, Out,
+                                  fused))
+    return;
+  linear_forward<In, Out>(device, rows, x, w, bias, y);
+  add_to(device, static_cast<std::size_t>(rows) * Out, y, residual);
+}
+
 namespace kernels {
 /// dw (+)= dy^T x and db (+)= column sums of dy as one product, which overwrites sums: later contributions
 /// to db are made at the end of the workspace and added. false: cuBLASLt has no such product for these
@@ -43,20 +60,40 @@ bool product_with_sums(const Cuda& device, int rows, const T* x, const T* dy, ac
 }
 }  // namespace kernels
 
-/// As on the CPU. db falls out of the product that makes dw; types or shapes for which cuBLASLt has no
-/// such product take a pass over dy.
-///
-/// Cost     two products; db by itself reads 2 Out bytes a row in 16 bits.
+namespace kernels {
+/// dw and db, either of which may be nullptr. db falls out of the product that makes dw; types or shapes for
+/// which cuBLASLt has no such product take a pass over dy.
 template <int In, int Out, class T>
-void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const T* dy,
-                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx) {
+void linear_gradients(const Cuda& device, int rows, const T* x, const T* dy, accumulator_t<T>* dw,
+                      accumulator_t<T>* db, bool first) {
   using D = accumulator_t<T>;
   const bool together = dw != nullptr && db != nullptr &&
                         kernels::product_with_sums<In, Out>(device, rows, x, dy, dw, db, first);
   if (db != nullptr && !together) column_sum<Out>(device, rows, dy, db, first);
   if (dw != nullptr && !together)
     matmul<true, false>(device, Out, In, rows, dy, Out, x, In, D(first ? 0 : 1), dw, In);
-  matmul<false, false>(device, rows, In, Out, dy, Out, w, In, D(0), dx, In);
+}
+}  // namespace kernels
+
+/// As on the CPU.
+///
+/// Cost     two products; db by itself reads 2 Out bytes a row in 16 bits.
+template <int In, int Out, class T>
+void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx) {
+  kernels::linear_gradients<In, Out>(device, rows, x, dy, dw, db, first);
+  matmul<false, false>(device, rows, In, Out, dy, Out, w, In, accumulator_t<T>(0), dx, In);
+}
+
+/// dx = residual + dy w, rounded once, as one product.
+template <int In, int Out, class T>
+void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     const T* residual) {
+  kernels::linear_gradients<In, Out>(device, rows, x, dy, dw, db, first);
+  if (rows == 0) return;
+  cuda::multiply<false, false>(device, rows, In, Out, dy, Out, w, In, accumulator_t<T>(1), dx, In,
+                               cuda::Fused{.addend = residual});
 }
 
 namespace kernels {

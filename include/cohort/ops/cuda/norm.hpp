@@ -8,12 +8,11 @@
 
 namespace cohort::ops::kernels {
 
-/// y = (x - mean) rstd weight + bias, or without mean and bias when not Centred. With Residual, x is first
-/// x + other, rounded to T and kept in `sum`.
+/// y = (x - mean) rstd weight + bias, or without mean and bias when not Centred.
 ///
-/// Shapes   x, other, sum, y [rows, C]; weight, bias [C], bias may be nullptr; mean, rstd [rows].
+/// Shapes   x, y [rows, C]; weight, bias [C], bias may be nullptr; mean, rstd [rows].
 /// Laws     two passes over registers: the variance is the mean of squared differences.
-template <int C, class T, bool Centred, bool Residual> struct NormForward {
+template <int C, class T, bool Centred> struct NormForward {
   using A = accumulator_t<T>;
   static constexpr int N = pack_size<C, T>();
   using Row = RowShape<C, N>;
@@ -22,8 +21,8 @@ template <int C, class T, bool Centred, bool Residual> struct NormForward {
     A of_warp[Row::warps];
   };
   int rows;
-  const T *x, *other, *weight, *bias;
-  T *sum, *y;
+  const T *x, *weight, *bias;
+  T* y;
   A *mean, *rstd;
   A epsilon;
 
@@ -31,8 +30,10 @@ template <int C, class T, bool Centred, bool Residual> struct NormForward {
     const int row = Row::row(block), thread = Row::thread(block);
     if (row >= rows) return;  // whole warps that share nothing with others, or nobody
     const std::size_t at = static_cast<std::size_t>(row) * C;
+    Pack<T, N> raw[Row::each] = {};
+    Row::for_packs(thread, [&](auto k, int c) { raw[k] = load<N>(x + at + c); });
     Pack<A, N> v[Row::each] = {};
-    read(thread, at, v);
+    Row::for_packs(thread, [&](auto k, int) { v[k] = widen(raw[k]); });
     A m = 0;
     if constexpr (Centred) {
       Row::for_packs(thread, [&](auto k, int) { unrolled<N>([&](auto i) { m += v[k][i]; }); });
@@ -51,23 +52,6 @@ template <int C, class T, bool Centred, bool Residual> struct NormForward {
   }
 
  private:
-  COHORT_DEVICE void read(int thread, std::size_t at, Pack<A, N> (&v)[Row::each]) const {
-    Pack<T, N> raw[Row::each] = {}, second[Row::each] = {};
-    Row::for_packs(thread, [&](auto k, int c) {
-      raw[k] = load<N>(x + at + c);
-      if constexpr (Residual) second[k] = load<N>(other + at + c);
-    });
-    Row::for_packs(thread, [&](auto k, int c) {
-      v[k] = widen(raw[k]);
-      if constexpr (Residual) {
-        const auto added = widen(second[k]);
-        unrolled<N>([&](auto i) { v[k][i] += added[i]; });
-        const auto rounded = narrow<T>(v[k]);
-        store(sum + at + c, rounded);
-        v[k] = widen(rounded);
-      }
-    });
-  }
   COHORT_DEVICE void write(int thread, std::size_t at, const Pack<A, N> (&v)[Row::each], A m,
                            A r) const {
     Row::for_packs(thread, [&](auto k, int c) {
@@ -82,9 +66,9 @@ template <int C, class T, bool Centred, bool Residual> struct NormForward {
   }
 };
 
-/// dx, and for each part of the rows the partial sums [dweight | dbias] (dweight alone when not Centred).
-/// dx may be dy.
-template <int C, class T, bool Centred> struct NormBackward {
+/// dx (with Added residual + dx), and for each part of the rows the partial sums [dweight | dbias]
+/// (dweight alone when not Centred). dx may be dy or residual.
+template <int C, class T, bool Centred, bool Added> struct NormBackward {
   using A = accumulator_t<T>;
   static constexpr int N = pack_size<C, T>(), width = Centred ? 2 * C : C;
   using Row = RowShape<C, N>;
@@ -103,7 +87,7 @@ template <int C, class T, bool Centred> struct NormBackward {
   const T* x;
   const T* weight;
   const A *mean, *rstd;
-  const T* dy;
+  const T *dy, *residual;
   T* dx;
   A* partials;
 
@@ -154,10 +138,12 @@ template <int C, class T, bool Centred> struct NormBackward {
     const A c2 = Row::over_row(block, dot, shared.of_warp, Sum{}) / A(C);
     Row::for_packs(thread, [&](auto k, int c) {
       const auto v = widen(raw_x[k]), d = widen(raw_dy[k]), w = widen(load<N>(weight + c));
-      Pack<A, N> out;
+      Pack<A, N> out, added{};
+      // Late: beside x and dy it would take registers that dw needs.
+      if constexpr (Added) added = widen(load<N>(residual + at + c));
       unrolled<N>([&](auto i) {
-        const A normal = (v[i] - m) * r, g = fma(d[i], w[i], -c1);
-        out[i] = fma(normal, -c2, g) * r;
+        const A normal = (v[i] - m) * r, g = fma(d[i], w[i], -c1), scaled = fma(normal, -c2, g);
+        out[i] = Added ? fma(scaled, r, added[i]) : scaled * r;
       });
       store(dx + at + c, narrow<T>(out));
     });
@@ -180,16 +166,17 @@ template <int C, class T, bool Centred> struct NormBackward {
   }
 };
 
-/// Both stages of the backward pass; dbias only when Centred.
-template <int C, bool Centred, class T, class D>
+/// Both stages of the backward pass; dbias only when Centred, residual only when Added.
+template <int C, bool Centred, bool Added, class T, class D>
 void norm_backward(const Cuda& device, int rows, const T* x, const T* weight,
-                   const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy, T* dx,
-                   D* dweight, D* dbias, bool first, const char* op) {
+                   const accumulator_t<T>* mean, const accumulator_t<T>* rstd, const T* dy,
+                   const T* residual, T* dx, D* dweight, D* dbias, bool first, const char* op) {
   using A = accumulator_t<T>;
-  using K = NormBackward<C, T, Centred>;
+  using K = NormBackward<C, T, Centred, Added>;
   const int parts = num_parts(rows, 4 * K::Row::rows, 512, K::width * sizeof(A));
   A* partials = device.take<A>(static_cast<std::size_t>(parts) * K::width, op);
-  cohort::cuda::launch(device, parts, K{rows, parts, x, weight, mean, rstd, dy, dx, partials});
+  cohort::cuda::launch(device, parts,
+                       K{rows, parts, x, weight, mean, rstd, dy, residual, dx, partials});
   if constexpr (Centred)
     sum_two_partials(device, parts, C, partials, dweight, dbias, first);
   else

@@ -12,18 +12,24 @@ namespace cohort::ops {
 template <int C, class T>
 void rms_norm_forward(const Cuda& device, int rows, const T* x, const T* weight, T* y,
                       accumulator_t<T>* rstd, accumulator_t<T> epsilon) {
-  using K = kernels::NormForward<C, T, false, false>;
+  using K = kernels::NormForward<C, T, false>;
   cohort::cuda::launch(device, kernels::ceil_div(rows, K::Row::rows),
-                       K{rows, x, nullptr, weight, nullptr, nullptr, y, nullptr, rstd, epsilon});
+                       K{rows, x, weight, nullptr, y, nullptr, rstd, epsilon});
 }
 
-/// Cost     6 C + 4 bytes a row in 16 bits: x and dy read once, dx written once.
-/// Laws     dweight: at most 512 partial sums, added in an order that no GPU changes. dx may be dy.
-template <int C, class T, class D>
-void rms_norm_backward(const Cuda& device, int rows, const T* x, const T* weight,
-                       const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight, bool first) {
-  kernels::norm_backward<C, false, T, D>(device, rows, x, weight, nullptr, rstd, dy, dx, dweight,
-                                         nullptr, first, "rms_norm_backward");
+/// Cost     6 C + 4 bytes a row in 16 bits: x and dy read once, dx written once; a residual 2 C more.
+/// Laws     dweight: at most 512 partial sums, added in an order that no GPU changes. dx may be dy, and
+///          residual either.
+template <int C, class T, class D, class... Residual>
+requires(sizeof...(Residual) <=
+         1) void rms_norm_backward(const Cuda& device, int rows, const T* x, const T* weight,
+                                   const accumulator_t<T>* rstd, const T* dy, T* dx, D* dweight,
+                                   bool first, const Residual*... residual) {
+  const T* added = nullptr;
+  ((added = residual), ...);
+  kernels::norm_backward<C, false, sizeof...(Residual) == 1, T, D>(
+      device, rows, x, weight, nullptr, rstd, dy, added, dx, dweight, nullptr, first,
+      "rms_norm_backward");
 }
 
 }  // namespace cohort::ops
