@@ -82,8 +82,7 @@ template <class World> class Gpt {
     lnf_ = floats(R * C), meanf_ = floats(R), rstdf_ = floats(R), logits_ = floats(R * V),
     dlogits_ = floats(R * V);
     for (float** d : {&d0_, &d1_, &d2_}) *d = floats(4 * R * C);
-    scratch_ = floats(std::max(cohort::ops::attention_scratch<C / H, float>(T),
-                               cohort::ops::linear_gelu_scratch<4 * C>(R)));
+    scratch_ = floats(cohort::ops::attention_scratch<C / H, float>(T));
   }
   float* parameters() { return p_.all; }
   std::size_t size() const { return p_.size; }
@@ -134,9 +133,9 @@ template <class World> class Gpt {
       const BlockWeights &w = p_.block[l], &g = g_.block[l];
       const BlockActivations& a = act_[l];
       const float* in = l > 0 ? act_[l - 1].x2 : x0_;
-      ops::linear_backward<4 * C, C>(cpu_, R, a.gelu, w.out, d, g.out, none, true, s);
-      ops::linear_gelu_backward<ops::GeluErf, C, 4 * C>(cpu_, R, a.ln2, w.fc, a.slope, s, g.fc,
-                                                        none, true, t, scratch_);
+      ops::linear_backward<4 * C, C>(cpu_, R, a.gelu, w.out, d, g.out, none, true, s,
+                                     ops::GeluSlope<ops::GeluErf, float>{a.slope});
+      ops::linear_backward<C, 4 * C>(cpu_, R, a.ln2, w.fc, s, g.fc, none, true, t);
       std::swap(s, t);
       ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true,
                                   static_cast<const float*>(d));  // t: gradient of x1

@@ -95,6 +95,38 @@ TEST_CASE_TEMPLATE("linear with gelu: forward and backward", T, COHORT_GPU_TYPES
   t.check("db", db, {.additions = double(rows), .inner = 3});
 }
 
+/// dz of a layer behind gelu: cuBLASLt's own slope where it fuses it, else a pass of ours.
+template <class How, class T> void check_slope() {
+  OnBoth<T> t;
+  using A = accumulator_t<T>;
+  constexpr int In = 4 * C, Out = C;
+  const int rows = size(256, 16);
+  const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
+  auto z = t.random(r * In, 2.0), x = t.random(r * In), w = t.random(weights, 0.05);
+  auto dy = t.random(r * Out), dz = t.poisoned(r * In);
+  auto dw = t.template poisoned<A>(weights), db = t.template poisoned<A>(Out);
+  t.run([&](const auto& device) {
+    using U = std::remove_pointer_t<decltype(z.on(device))>;
+    // On a CPU the slope itself is kept, on a GPU what gelu was given.
+    if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(device)>, Cuda>) {
+      const std::size_t n = r * In;
+      std::vector<U> y(n);
+      ops::gelu_forward<How>(device, n, static_cast<const U*>(z.on(device)), y.data(),
+                             z.on(device));
+    }
+    ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
+                                  dw.on(device), db.on(device), true, dz.on(device),
+                                  ops::GeluSlope<How, U>{z.on(device)});
+  });
+  t.check("dz", dz, {.additions = Out, .inner = 1});
+  t.check("dw behind gelu", dw, {.additions = double(rows)});
+}
+
+TEST_CASE_TEMPLATE("linear behind gelu: backward multiplies by its slope", T, COHORT_GPU_TYPES) {
+  check_slope<ops::GeluTanh, T>();
+  check_slope<ops::GeluErf, T>();
+}
+
 TEST_CASE_TEMPLATE("matmul: all four transpositions, beta 0 and 1", T, COHORT_GPU_TYPES) {
   OnBoth<T> t;
   const int m = size(200, 19), n = size(136, 24), k = size(520, 40);

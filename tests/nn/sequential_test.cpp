@@ -3,7 +3,9 @@
 // tests/nn/sequential_test.cpp: a chain is its parts, one after the other.
 #include <doctest/doctest.h>
 #include <cohort/nn/activations.hpp>
+#include <cohort/nn/frozen.hpp>
 #include <cohort/nn/linear.hpp>
+#include <cohort/nn/residual.hpp>
 #include <cohort/nn/sequential.hpp>
 
 #include "support.hpp"
@@ -33,6 +35,60 @@ struct Memory {
   Rows rows{2, 2};
 };
 }  // namespace
+
+namespace {
+using Activated = nn::LinearGelu<5, 7>;
+using After = nn::Linear<7, 4>;
+using Pair = nn::Sequential<Activated, After>;
+static_assert(LeavesSlope<Activated> && MultipliesBackward<After>);
+// Only before a product that multiplies: not at the end, not before a layer that does not.
+static_assert(TakesDz<child_of<Pair, 0>> && std::is_same_v<child_of<Pair, 1>, After>);
+static_assert(std::is_same_v<child_of<nn::Sequential<B, Activated>, 1>, Activated>);
+static_assert(std::is_same_v<child_of<nn::Sequential<Activated, nn::ReLU<7>>, 0>, Activated>);
+static_assert(AddsBackward<Pair> && !AddsBackward<nn::Sequential<Activated>>);
+}  // namespace
+
+TEST_CASE_TEMPLATE(
+    "sequential: gelu before a product leaves its slope to it, with the bits of the parts", T,
+    float, bf16, fp16) {
+  const Rows rows{20, 2};
+  zoo::OneLayer<Pair, T> whole(rows);
+  zoo::OneLayer<Activated, T> first(rows);
+  zoo::OneLayer<After, T> second(rows);
+  whole.draw(3);
+  for (const std::string p : {"weight", "bias"}) {
+    first.set(p, whole.parameter("0." + p));
+    second.set(p, whole.parameter("1." + p));
+  }
+  const auto x = zoo::normals<T>(40 * 5, 1), dy = zoo::normals<T>(40 * 4, 2);
+  whole.run(x, dy);
+  first.run(x, zoo::normals<T>(40 * 7, 9));
+  second.run(first.y, dy);
+  CHECK(as<double>(whole.y) == as<double>(second.y));
+  first.begin_step();
+  first.run(x, second.dx);
+  CHECK(as<double>(whole.dx) == as<double>(first.dx));
+  for (const std::string p : {"weight", "bias"}) {
+    CHECK(whole.gradient("0." + p) == first.gradient(p));
+    CHECK(whole.gradient("1." + p) == second.gradient(p));
+  }
+  CHECK(first.planned(rows).scratch > 0);
+  CHECK(whole.planned(rows).scratch == 0);
+  zoo::OneLayer<nn::Frozen<Pair>, T> frozen(rows);
+  frozen.draw(3);
+  frozen.run(x, dy);
+  CHECK(as<double>(frozen.dx) == as<double>(whole.dx));
+}
+
+TEST_CASE("sequential: gelu before a product against finite differences; it accumulates") {
+  CHECK(check_gradients<Pair>().ok());
+  CHECK(check_gradients<nn::Sequential<nn::LinearGelu<4, 6, nn::NoBias, ops::GeluTanh>,
+                                       nn::LinearGelu<6, 5>, nn::Linear<5, 3, nn::NoBias>>>()
+            .ok());
+  CHECK(
+      check_gradients<nn::Residual<nn::Sequential<nn::LinearGelu<4, 6>, nn::Linear<6, 4>>>>().ok());
+  check_accumulates<Pair>({3, 4});
+}
 
 TEST_CASE("sequential: forward and backward are the parts', bit for bit") {
   const Memory m;

@@ -49,8 +49,8 @@ TEST_CASE_TEMPLATE("linear: blocks of 256 rows, one after the other, give the bi
   }
 }
 
-TEST_CASE_TEMPLATE("linear: with a residual, the bits of the layer and a sum after it", T, float,
-                   double, bf16, fp16) {
+TEST_CASE_TEMPLATE("linear: with a residual or a slope, the bits of the layer and a pass after it",
+                   T, float, double, bf16, fp16) {
   for (int rows : {0, 1, 13, 300}) {
     const Case<T> c(rows);
     const auto r = normal<T>(c.size(Out), 5), s = normal<T>(c.size(In), 6);
@@ -71,6 +71,14 @@ TEST_CASE_TEMPLATE("linear: with a residual, the bits of the layer and a sum aft
     CHECK(same_bits(dx, dx_want));
     CHECK(same_bits(dw, dw_want));
     CHECK(same_bits(db, db_want));
+    ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), dw.data(),
+                                  db.data(), true, dx_want.data());
+    ops::multiply(device, dx.size(), dx_want.data(), s.data(), dx_want.data());
+    ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), c.dy.data(), dw.data(),
+                                  db.data(), true, dx.data(),
+                                  ops::GeluSlope<ops::GeluErf, T>{s.data()});
+    CHECK(same_bits(dx, dx_want));
+    CHECK(same_bits(dw, dw_want));
   }
 }
 

@@ -45,11 +45,11 @@ template <class S> struct NotOnlyActivations {
 };
 
 /// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias.
-template <class L, class Ctx, class V, class X, class... Residual>
-auto run_forward(Ctx& ctx, const V& p, X x, Residual... residual) {
+template <class L, class Ctx, class V, class X, class... Fused>
+auto run_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   const Arena::Mark scratch = ctx.scratch_arena().mark();
   const std::size_t before = ctx.results().used();
-  auto r = L::forward(ctx, p, x, residual...);
+  auto r = L::forward(ctx, p, x, fused...);
   ctx.scratch_arena().release(scratch);
   using Y = decltype(r.y);
   using S = decltype(r.saved);
@@ -73,10 +73,10 @@ inline constexpr bool watched = [] {
   else
     return false;
 }();
-template <class L, class Ctx, class V, class X, class... Residual>
-auto run_watched_forward(Ctx& ctx, const V& p, X x, Residual... residual) {
+template <class L, class Ctx, class V, class X, class... Fused>
+auto run_watched_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   const auto seen = [&](const auto& view) {
-    const auto r = run_forward<L, Ctx>(ctx, view, x, residual...);
+    const auto r = run_forward<L, Ctx>(ctx, view, x, fused...);
     p.store.after_forward(p.unit, r.y);
     return r;
   };
@@ -113,9 +113,9 @@ template <class V> auto backward_span(const V& p) {
 ///          counts.
 ///
 /// One more tensor asks for r.y = residual + the child's result in one pass: a child that adds_forward
-/// (concepts/residual.hpp).
-template <class Ctx, class V, class X, class... Residual>
-auto forward(Ctx& ctx, const V& p, X x, Residual... residual) {
+/// (concepts/fused.hpp).
+template <class Ctx, class V, class X, class... Fused>
+auto forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   using L = typename V::layer;
   if constexpr (std::is_base_of_v<detail::RefusedLayer, L> ||
                 std::is_same_v<X, detail::RefusedTensor>) {
@@ -129,20 +129,20 @@ auto forward(Ctx& ctx, const V& p, X x, Residual... residual) {
       [[maybe_unused]] const auto span = detail::forward_span(p);
       if constexpr (V::owns_unit) p.store.before_forward(p.unit);
       if constexpr (detail::watched<V>)
-        return detail::run_watched_forward<L, Ctx>(ctx, p, static_cast<In>(x), residual...);
+        return detail::run_watched_forward<L, Ctx>(ctx, p, static_cast<In>(x), fused...);
       else if constexpr (V::is_unit)
-        return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x), residual...);
+        return detail::run_forward<L, Ctx>(ctx, p.open(), static_cast<In>(x), fused...);
       else
-        return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x), residual...);
+        return detail::run_forward<L, Ctx>(ctx, p, static_cast<In>(x), fused...);
     }
   }
 }
 
 namespace detail {
-template <class L, class Ctx, class V, class S, class D, class G, class... Residual>
-auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g, Residual... residual) {
+template <class L, class Ctx, class V, class S, class D, class G, class... Fused>
+auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g, Fused... fused) {
   const Arena::Mark scratch = ctx.scratch_arena().mark(), results = ctx.results().mark();
-  auto dx = L::backward(ctx, p, saved, dy, g, residual...);
+  auto dx = L::backward(ctx, p, saved, dy, g, fused...);
   ctx.scratch_arena().release(scratch);
   ctx.results().release(results, ctx.opposite().end());
   return dx;
@@ -174,9 +174,10 @@ template <class L, class Ctx> auto refused_gradient() {
 /// Comm     when the child is a unit, what the plan schedules around its backward (bucket
 ///          reductions).
 ///
-/// One more tensor asks for dx = residual + the child's dx in one pass: a child that adds_backward.
-template <class Ctx, class V, class S, class D, class G, class... Residual>
-auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g, Residual... residual) {
+/// One more argument is fused into dx: a residual that a child with adds_backward adds to it, or a slope that
+/// one with multiplies_backward multiplies it by (concepts/fused.hpp).
+template <class Ctx, class V, class S, class D, class G, class... Fused>
+auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g, Fused... fused) {
   using L = typename V::layer;
   if constexpr (!detail::CallOf<S, L, D, Ctx>) {
     if constexpr (!detail::is_refused<S> && !detail::is_refused<D>)
@@ -187,12 +188,12 @@ auto backward(Ctx& ctx, const V& p, const S& call, D dy, const G& g, Residual...
     [[maybe_unused]] const auto span = detail::backward_span(p);
     if constexpr (V::is_unit) {
       p.store.before_backward(p.unit);
-      auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dout, g.open(), residual...);
+      auto dx = detail::run_backward<L>(ctx, p.open(), call.saved, dout, g.open(), fused...);
       p.store.after_backward(p.unit);
       if constexpr (detail::watched<V>) p.store.passed_back(p.unit, dx);
       return dx;
     } else {
-      auto dx = detail::run_backward<L>(ctx, p, call.saved, dout, g, residual...);
+      auto dx = detail::run_backward<L>(ctx, p, call.saved, dout, g, fused...);
       if constexpr (V::owns_unit) {
         p.store.before_backward(p.unit);
         p.store.after_backward(p.unit);

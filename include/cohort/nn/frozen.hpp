@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/nn/frozen.hpp: a layer whose parameters are not trained.
 #pragma once
+#include <cohort/concepts/fused.hpp>
 #include <cohort/concepts/layer.hpp>
-#include <cohort/concepts/residual.hpp>
 
 namespace cohort::nn {
 

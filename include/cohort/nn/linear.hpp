@@ -31,7 +31,7 @@ struct Linear {
                          cohort::Params<Weight>>;
   using Input = Features<In>;
   using Output = Features<Out_>;
-  static constexpr bool adds_forward = true, adds_backward = true;
+  static constexpr bool adds_forward = true, adds_backward = true, multiplies_backward = true;
 
   /// `residual`: none, or what is added to y.
   template <class Ctx, class P, class T, class Where, class... Residual>
@@ -44,20 +44,25 @@ struct Linear {
     return Out{y, keep(ctx, "x"_p = x)};
   }
 
-  /// `residual`: none, or what is added to dx.
-  template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
+  /// `fused`: none, a residual that is added to dx, or a slope that it is multiplied by.
+  template <class Ctx, class P, class S, class T, class G, class Where, class... Fused>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Tensor<const T, Out_, Where> dy,
-                       const G& g, Residual... residual) {
+                       const G& g, Fused... fused) {
     const int rows = dy.rows.count();
     decltype(g["weight"_p].contribute()) dw{}, db{};  // frozen together or not at all
     if constexpr (wants<G, "weight">) dw = g["weight"_p].contribute();
     if constexpr (has_bias && wants<G, "weight">) db = g["bias"_p].contribute();
     const auto dx = ctx.template make<In>(dy.rows);
     ops::linear_backward<In, Out_>(ctx.device(), rows, saved["x"_p].data, p["weight"_p].data(),
-                                   dy.data, dw.data, db.data, dw.first, dx.data, residual.data...);
+                                   dy.data, dw.data, db.data, dw.first, dx.data, fused.data...);
     return dx;
   }
 };
+
+namespace detail {
+/// What LinearGelu hands to the layer behind it.
+template <class How, class T> struct GeluSlope { ops::GeluSlope<How, T> data; };
+}  // namespace detail
 
 /// y = gelu(x W^T + b): a Linear and the Gelu behind it as one layer. It keeps the slope instead of
 /// gelu's input, so backward evaluates no exponential and both passes stay in cache.
@@ -67,6 +72,7 @@ struct Linear {
 /// Laws     the bits of Sequential<Linear, Gelu>, but for the bias's gradient (tests/nn/
 ///          linear_test.cpp). In 16 bits x W^T + b is rounded before gelu and y after it, as in the two
 ///          layers; dweight, dbias and dx, unlike theirs, see the slope rounded, then dy slope rounded.
+///          Before a Linear in a Sequential, whose product multiplies by the slope: the same bits.
 template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
           class Init = init::UniformFanIn, class BiasInit = init::Zeros>
 struct LinearGelu {
@@ -104,6 +110,28 @@ struct LinearGelu {
   template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {
     return scratch_elements<Device>(rows) * sizeof(T);
   }
+
+  /// This layer where the next one's backward multiplies by the slope: it gets d(x W^T + b), and takes no
+  /// scratch.
+  struct BeforeProduct {
+    static constexpr bool asks_what_is_wanted = true, adds_backward = true, takes_dz = true;
+    using Params = typename LinearGelu::Params;
+    using Input = Features<In>;
+    using Output = Features<Out_>;
+
+    template <class Ctx, class P, class X> static auto forward(Ctx& ctx, const P& p, X x) {
+      return LinearGelu::forward(ctx, p, x);
+    }
+    template <class S> static auto slope(const S& saved) {
+      using T = std::remove_cvref_t<decltype(*saved["slope"_p].data)>;
+      return detail::GeluSlope<How, T>{{saved["slope"_p].data}};
+    }
+    template <class Ctx, class P, class S, class Dz, class G, class... Residual>
+    static auto backward(Ctx& ctx, const P& p, const S& saved, Dz dz, const G& g,
+                         Residual... residual) {
+      return Linear<In, Out_, Bias>::backward(ctx, p, saved, dz, g, residual...);
+    }
+  };
 
  private:
   template <class Device> static constexpr std::size_t scratch_elements(Rows rows) {

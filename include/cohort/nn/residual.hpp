@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/nn/residual.hpp: y = x + inner(x).
 #pragma once
+#include <cohort/concepts/fused.hpp>
 #include <cohort/concepts/layer.hpp>
-#include <cohort/concepts/residual.hpp>
 #include <cohort/nn/repeat.hpp>
 #include <cohort/ops/elementwise.hpp>
 
@@ -29,7 +29,7 @@ template <class L> struct Residual : cohort::detail::RefusedLayer {
 /// Shapes   x, y [rows, C].
 /// Units    16-bit T: inner's result and the sum, taken in fp32, are each rounded once; a layer that
 ///          adds for itself may round their sum alone.
-/// Cost     nothing of its own where inner adds (concepts/residual.hpp): a block that begins with a
+/// Cost     nothing of its own where inner adds (concepts/fused.hpp): a block that begins with a
 ///          norm and ends with a projection does. Else two sums and one tensor of activations.
 /// Source   He et al. 2015, arXiv:1512.03385.
 template <class L>

@@ -2,15 +2,24 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/nn/sequential.hpp: layers one after the other.
 #pragma once
+#include <cohort/concepts/fused.hpp>
 #include <cohort/concepts/layer.hpp>
-#include <cohort/concepts/residual.hpp>
 
 namespace cohort::nn {
 
 namespace detail {
-template <class Seq, class... L> struct indexed_children;
-template <int... I, class... L> struct indexed_children<std::integer_sequence<int, I...>, L...> {
-  using type = cohort::Children<cohort::detail::NamedChild<IndexName<I>, L>...>;
+/// L before Next: whether L's end is left to Next's product (concepts/fused.hpp).
+template <class L, class Next> struct placed_before { using type = L; };
+template <LeavesSlope L, MultipliesBackward Next> struct placed_before<L, Next> {
+  using type = typename L::BeforeProduct;
+};
+template <class... L> struct list {};
+template <class First, class... Rest> auto followers(list<First, Rest...>) -> list<Rest..., void>;
+template <class Seq, class Ls, class Followers> struct indexed_children;
+template <int... I, class... L, class... Next>
+struct indexed_children<std::integer_sequence<int, I...>, list<L...>, list<Next...>> {
+  using type = cohort::Children<
+      cohort::detail::NamedChild<IndexName<I>, typename placed_before<L, Next>::type>...>;
 };
 template <class L, class... Rest> struct first_of { using type = L; };
 template <class... L> struct last_of {
@@ -71,12 +80,15 @@ template <class... L>
 requires FittingChain<L...>
 struct Sequential<L...> {
   using Children =
-      typename detail::indexed_children<std::make_integer_sequence<int, sizeof...(L)>, L...>::type;
+      typename detail::indexed_children<std::make_integer_sequence<int, sizeof...(L)>,
+                                        detail::list<L...>,
+                                        decltype(detail::followers(detail::list<L...>{}))>::type;
   using Input = typename detail::first_of<L...>::type::Input;
   using Output = typename detail::last_of<L...>::type::Output;
   static constexpr int count = sizeof...(L);
   static constexpr bool adds_forward = AddsForward<typename detail::last_of<L...>::type>;
-  static constexpr bool adds_backward = AddsBackward<typename detail::first_of<L...>::type>;
+  static constexpr bool adds_backward =
+      AddsBackward<typename Children::template at<0>>;  // as it is placed
 
   /// `residual`: none, or the tensor that the last element adds.
   template <class Ctx, class P, class X, class... Residual>
@@ -125,15 +137,23 @@ struct Sequential<L...> {
   static auto backward_from(Ctx& ctx, const P& p, const S& saved, D dy, const G& g,
                             Arena::Mark mark, Residual... residual) {
     const Ctx here = I % 2 == 0 ? ctx : ctx.opposite();
+    const auto go = [&](auto... fused) {
+      return cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
+                              g.template child<I>(), fused...);
+    };
     if constexpr (I == 0) {
-      const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
-                                       g.template child<I>(), residual...);
+      const auto dx = go(residual...);
       if constexpr (requires { dx.data; })
         release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
       return dx;
     } else {
-      const auto dx = cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
-                                       g.template child<I>());
+      using Before = typename Children::template at<I - 1>;
+      const auto dx = [&] {
+        if constexpr (TakesDz<Before>)
+          return go(Before::slope(std::get<I - 1>(saved.values).saved));
+        else
+          return go();
+      }();
       release(ctx, here, mark, dx.data != static_cast<const void*>(dy.data));
       return backward_from<I - 1>(ctx, p, saved, dx.view(), g, mark, residual...);
     }

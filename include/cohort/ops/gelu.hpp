@@ -86,6 +86,11 @@ struct GeluTanh {
   }
 };
 
+/// What gelu's gradient is made of, by what forward left in `at`: the slope on a CPU, gelu's input on a GPU.
+///
+/// Shapes   at[rows, columns] without gaps.
+template <class How, class T> struct GeluSlope { const T* at; };
+
 /// y = gelu(x), element by element. How is GeluErf (PyTorch's default) or GeluTanh. y may be x. Of
 /// 16-bit elements it is computed in fp32 and rounded once.
 ///

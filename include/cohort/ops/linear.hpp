@@ -37,6 +37,16 @@ template <class G, class T> auto adding(const Cpu<G>& cpu, const T* residual, T*
     }
   };
 }
+/// The same for c *= factor.
+template <class G, class T> auto multiplying(const Cpu<G>& cpu, const T* factor, T* c, int n) {
+  return [&cpu, factor, c, n](int row, int rows, int column, int columns) {
+    for (int r = row; r < row + rows; ++r) {
+      const std::ptrdiff_t at = std::ptrdiff_t(r) * n + column;
+      multiply(cpu, static_cast<std::size_t>(columns), static_cast<const T*>(c + at), factor + at,
+               c + at);
+    }
+  };
+}
 }  // namespace detail
 
 /// y = x w^T + bias.
@@ -99,6 +109,18 @@ void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const 
                             In, detail::adding(cpu, residual, dx, In));
 }
 
+/// The same with dx = (dy w) times gelu's slope at what was x before gelu: x = gelu(z), dx becomes dz.
+///
+/// Laws     the bits of linear_backward and multiply.
+template <int In, int Out, class G, class T, class How>
+void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     GeluSlope<How, T> slope) {
+  detail::linear_gradients<In, Out>(cpu, rows, x, dy, dw, db, first);
+  matmul_then<false, false>(cpu, rows, In, Out, dy, Out, w, In, static_cast<const T*>(nullptr), dx,
+                            In, detail::multiplying(cpu, slope.at, dx, In));
+}
+
 /// y = gelu(x w^T + bias) and, unless slope is nullptr, the slope of gelu there, which is all that
 /// backward needs of it. Both are computed while the product's rows lie in L1. (A GPU, which has
 /// arithmetic to spare, keeps gelu's input in `slope`.)
@@ -157,6 +179,10 @@ template <int In, int Out, class T>
 void linear_backward(const Cuda&, int rows, const T* x, const T* w, const T* dy,
                      accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
                      const T* residual);
+template <int In, int Out, class T, class How>
+void linear_backward(const Cuda&, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     GeluSlope<How, T> slope);
 template <class How, int In, int Out, class T>
 void linear_gelu_forward(const Cuda&, int rows, const T* x, const T* w, const T* bias, T* y,
                          T* slope);

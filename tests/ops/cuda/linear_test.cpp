@@ -126,6 +126,28 @@ template <int In, int Out, class T> void check_linear(int rows, bool fused) {
   }
 }
 
+/// dz of z -> gelu -> layer. The slope, like gelu in check_gelu, is that of a number that T holds: the
+/// product alone may be rounded to T before.
+template <class How, int In, int Out, class T> void check_slope(int rows) {
+  using D = accumulator_t<T>;
+  Case<In, Out, T> c(rows);
+  Blas blas;
+  const auto z = normal<T>(c.x.size(), 9);
+  GpuArray<T> z_there(z), dz(z.size());
+  GpuArray<D> dw(c.w.size()), db(Out);
+  ops::linear_backward<In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
+                                c.dy_there.view(), dw.data(), db.data(), true, dz.data(),
+                                ops::GeluSlope<How, T>{z_there.view()});
+  Sums want = c.dx;
+  const auto z64 = as<double>(z);
+  ops::gelu_backward<How>(DefaultCpu{}, z.size(), z64.data(), c.dx.value.data(), want.value.data());
+  const double relative = unit<T> + (sizeof(D) == 4 ? 3e-7 + 6 * unit<D> : 0);  // slopes: below 1.2
+  for (double& size : want.size) size *= 1.2;
+  CHECK(near<D>(dz.get(), want, Out, relative));
+  CHECK(near<D>(dw.get(), c.dw, rows));
+  CHECK(near<D>(db.get(), c.db, rows));
+}
+
 template <class How, int In, int Out, class T> void check_gelu(int rows) {
   CAPTURE(rows);
   using D = accumulator_t<T>;
@@ -184,6 +206,9 @@ TEST_CASE_TEMPLATE(
         check_gelu<ops::GeluTanh, 8, 24, T>(rows);
         check_gelu<ops::GeluErf, 8, 24, T>(rows);
         check_gelu<ops::GeluTanh, 5, 7, T>(rows);
+        check_slope<ops::GeluTanh, 24, 8, T>(rows);
+        check_slope<ops::GeluErf, 24, 8, T>(rows);
+        check_slope<ops::GeluTanh, 5, 7, T>(rows);
       }
     }
   cuda_double::reset();
@@ -235,6 +260,11 @@ TEST_CASE("linear on a GPU: what is fused takes no kernel of its own") {
                                                          c.w_there.view(), c.bias_there.view(),
                                                          y.data(), z.data());
         }) == "p");
+  CHECK(work([&] {
+          ops::linear_backward<8, 24>(hopper.device(), 32, c.x_there.view(), c.w_there.view(),
+                                      c.dy_there.view(), dw.data(), db.data(), true, dx.data(),
+                                      ops::GeluSlope<ops::GeluTanh, bf16>{c.x_there.view()});
+        }) == "pp");
   cuda_double::reset();
 }
 

@@ -97,6 +97,39 @@ void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const
 }
 
 namespace kernels {
+/// Does cuBLASLt apply gelu of this kind to a product with rows of N elements, and is it worth it? Older
+/// GPUs write c twice for it, which is slower than a pass of gelu.
+template <class How, int N, class T> bool fuses_gelu(const Cuda& device) {
+  if constexpr (std::is_same_v<How, GeluTanh> && Float16<T> && N % 8 == 0)
+    return device.context->compute_capability() >= 90;
+  else
+    return false;
+}
+}  // namespace kernels
+
+/// dx = (dy w) gelu'(slope.at), gelu's input, which forward left there.
+///
+/// Cost     GeluTanh from sm_90 on: two products, of which one reads slope. Else a pass of gelu's gradient
+///          over dx follows.
+/// Laws     as one product dy w is not rounded before.
+template <int In, int Out, class T, class How>
+void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const T* dy,
+                     accumulator_t<T>* dw, accumulator_t<T>* db, bool first, T* dx,
+                     GeluSlope<How, T> slope) {
+  kernels::linear_gradients<In, Out>(device, rows, x, dy, dw, db, first);
+  if (rows == 0) return;
+  const cuda::Fused dgelu{
+      .what = cuda::Epilogue::dgelu, .aux = const_cast<T*>(slope.at), .aux_stride = In};
+  if (kernels::fuses_gelu<How, In, T>(device) &&
+      cuda::multiply<false, false>(device, rows, In, Out, dy, Out, w, In, accumulator_t<T>(0), dx,
+                                   In, dgelu))
+    return;
+  matmul<false, false>(device, rows, In, Out, dy, Out, w, In, accumulator_t<T>(0), dx, In);
+  gelu_backward<How>(device, static_cast<std::size_t>(rows) * In, slope.at,
+                     static_cast<const T*>(dx), dx);
+}
+
+namespace kernels {
 /// y = gelu(x w^T + bias), and `before` = what gelu was given unless nullptr, as one product. false:
 /// cuBLASLt has none, nothing was queued.
 template <int In, int Out, class T>
@@ -118,12 +151,9 @@ template <class How, int In, int Out, class T>
 void linear_gelu_forward(const Cuda& device, int rows, const T* x, const T* w, const T* bias, T* y,
                          T* slope) {
   if (rows == 0) return;
-  // Older GPUs write c twice for it, which is slower than a pass of gelu.
-  if constexpr (std::is_same_v<How, GeluTanh> && Float16<T> && Out % 8 == 0) {
-    if (device.context->compute_capability() >= 90 &&
-        kernels::product_with_gelu<In, Out>(device, rows, x, w, bias, y, slope))
-      return;
-  }
+  if (kernels::fuses_gelu<How, Out, T>(device) &&
+      kernels::product_with_gelu<In, Out>(device, rows, x, w, bias, y, slope))
+    return;
   T* before = slope ? slope : y;
   linear_forward<In, Out>(device, rows, x, w, bias, before);
   gelu_forward<How>(device, static_cast<std::size_t>(rows) * Out, static_cast<const T*>(before), y);

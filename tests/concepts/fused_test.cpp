@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/concepts/residual_test.cpp: a layer of one's own that adds while it writes.
+// tests/concepts/fused_test.cpp: a layer of one's own that adds while it writes.
 #include <doctest/doctest.h>
 
-#include <cohort/concepts/residual.hpp>
+#include <cohort/concepts/fused.hpp>
 #include <cohort/nn/residual.hpp>
 #include <cohort/nn/sequential.hpp>
 #include <cohort/run/check_gradients.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/concepts/residual.hpp: layers that add to their result while they write it.
+// cohort/concepts/fused.hpp: what layers can do to a result while they write it.
 #pragma once
 
 namespace cohort {
@@ -23,6 +23,28 @@ concept AddsForward = requires {
 template <class L>
 concept AddsBackward = requires {
   requires L::adds_backward;
+};
+
+/// The layer says `static constexpr bool multiplies_backward = true;` and has another backward:
+/// `backward(ctx, p, saved, dy, g, slope)` returns dx = what backward without it returns times `slope`,
+/// which `LeavesSlope::slope` of the layer before it gave.
+template <class L>
+concept MultipliesBackward = requires {
+  requires L::multiplies_backward;
+};
+
+/// The layer ends with a function of single elements, y = f(z). `L::BeforeProduct` is the same layer for a
+/// place before one that MultipliesBackward: it says `static constexpr bool takes_dz = true;`, its
+/// `slope(saved)` what dy must be multiplied by, and its backward takes dz instead of dy.
+///
+/// Cost     nn::Sequential then makes no dy beside dz: one pass over memory less.
+template <class L>
+concept LeavesSlope = requires {
+  typename L::BeforeProduct;
+};
+template <class L>
+concept TakesDz = requires {
+  requires L::takes_dz;
 };
 
 }  // namespace cohort
