@@ -44,14 +44,14 @@ void attention(Gpu& gpu, const Ceilings& c, int samples, int tokens) {
 
 }  // namespace
 
-int main() {
-  return guarded([] {
+int main(int argc, char** argv) {
+  return guarded(argc, argv, [] {
     Gpu gpu;
     describe(gpu);
     const Ceilings c = measure_ceilings(gpu);
-    attention<12, 64>(gpu, c, 32, 1024);
-    attention<12, 64>(gpu, c, 8, 4096);
-    attention<8, 128>(gpu, c, 16, 1024);
-    attention<8, 128>(gpu, c, 4, 4096);
+    for (const int tokens : {1024, 4096}) {
+      attention<12, 64>(gpu, c, size(32 * 1024 / tokens, 1), size(tokens, tokens / 16));
+      attention<8, 128>(gpu, c, size(16 * 1024 / tokens, 1), size(tokens, tokens / 16));
+    }
   });
 }

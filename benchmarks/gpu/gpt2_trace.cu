@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // benchmarks/gpu/gpt2_trace.cu: a timeline of one step of GPT-2 124M whose ranks share a GPU, as Chrome trace JSON.
 //
-// gpt2_trace [--ranks N] [--batch N] [--full-shard] [--trace FILE]
+// gpt2_trace [--ranks N] [--batch N] [--tokens N] [--full-shard] [--trace FILE]
 #include "trace.hpp"
 
 #include "../../examples/gpt2_training.hpp"
@@ -15,7 +15,7 @@ using namespace cohort;
 namespace {
 
 struct Arguments {
-  int batch = 8;
+  int batch = 8, tokens = 1024;
   bool full_shard = false;
   std::string trace = "trace.json";
 };
@@ -26,6 +26,7 @@ Arguments read(int argc, char** argv) {
     if (std::strcmp(argv[i], "--full-shard") == 0) a.full_shard = true;
     if (i + 1 == argc) break;
     if (std::strcmp(argv[i], "--batch") == 0) a.batch = std::atoi(argv[i + 1]);
+    if (std::strcmp(argv[i], "--tokens") == 0) a.tokens = std::atoi(argv[i + 1]);
     if (std::strcmp(argv[i], "--trace") == 0) a.trace = argv[i + 1];
   }
   return a;
@@ -67,11 +68,11 @@ template <class Run> void trace(Threads& threads, const Arguments& a, Shared& sh
   bench::TracedThreads world(threads.duplicate());
   auto run = Run::template on<Cuda>(world, {.seed = 1337,
                                             .batch = a.batch,
-                                            .tokens = 1024,
+                                            .tokens = a.tokens,
                                             .learning_rate = 6e-4,
                                             .schedule = {.total_steps = 100}});
-  const data::SyntheticTokens rows(example::gpt2_ids, 1024, {world.rank(), world.size(), a.batch},
-                                   1);
+  const data::SyntheticTokens rows(example::gpt2_ids, a.tokens,
+                                   {world.rank(), world.size(), a.batch}, 1);
   auto batch = rows.batch();
   rows(0, batch);
   for (int i = 0; i < 3; ++i) run.step(batch);

@@ -14,6 +14,13 @@ namespace bench {
 
 using namespace cohort;
 
+/// --tiny tries a program itself: its sizes are those that an interpreter of PTX takes seconds for.
+inline bool& tiny() {
+  static bool on = false;
+  return on;
+}
+template <class N> N size(N full, N small) { return tiny() ? small : full; }
+
 /// Random numbers of deviation `scale` around `centre`: zeros would be faster than what training computes.
 template <class T> struct Fill {
   static constexpr int threads = 256;
@@ -94,7 +101,7 @@ class Gpu {
   const cuda::Context& context() const { return context_; }
 
   /// More than the cache holds, four times over, for calls that move so many bytes each.
-  static int copies(double bytes) { return std::max(1, int(std::ceil(256e6 / bytes))); }
+  static int copies(double bytes) { return size(std::max(1, int(std::ceil(256e6 / bytes))), 2); }
 
   template <class T>
   Rotating<T> random(int copies, std::size_t n, float scale = 1, float centre = 0) {
@@ -135,6 +142,7 @@ class Gpu {
     for (int turn = 0; turn < copies; ++turn) f(turn);  // algorithms are chosen, modules loaded
     device_.zero(words_.as<std::byte>(), 64);           // waits for nothing; losses begin at zero
     const double once = replay_us(f, copies, copies, 3);
+    if (tiny()) return once;
     const int turns = copies * std::max(1, int(std::ceil(2e3 / (once * copies))));  // 2 ms or more
     const int replays = std::clamp(int(1e5 / (once * turns)), 9, 51);
     return replay_us(f, copies, turns, replays);
@@ -203,19 +211,19 @@ inline void report(const Ceilings& c, const std::string& metric, double us, doub
 inline Ceilings measure_ceilings(Gpu& gpu) {
   Ceilings c;
   {
-    constexpr std::size_t n = std::size_t{1} << 29;  // 2 GiB of fp32
+    const std::size_t n = size(std::size_t{1} << 29, std::size_t{1000});  // 2 GiB of fp32
     const auto from = gpu.random<float>(1, n);
     const auto to = gpu.outputs<float>(1, n);
     const double us =
         gpu.median_us([&](int) { gpu.device().copy(to[0], from[0], n * sizeof(float)); }, 1);
-    c.copy = 2.0 * n * sizeof(float) / us * 1e6;
+    c.copy = 2.0 * double(n) * sizeof(float) / us * 1e6;
     gpu.require_written(to, "copy");
-    report(c, "copy", us, 2.0 * n * sizeof(float), 0);
+    report(c, "copy", us, 2.0 * double(n) * sizeof(float), 0);
   }
-  constexpr int m = 8192;
-  const std::size_t size = std::size_t(m) * m;
-  const auto a = gpu.random<bf16>(2, size), b = gpu.random<bf16>(2, size);
-  const auto d = gpu.outputs<bf16>(2, size);
+  const int m = size(8192, 64);
+  const std::size_t n = std::size_t(m) * std::size_t(m);
+  const auto a = gpu.random<bf16>(2, n), b = gpu.random<bf16>(2, n);
+  const auto d = gpu.outputs<bf16>(2, n);
   const double us = gpu.median_us(
       [&](int turn) {
         ops::matmul<false, true>(gpu.device(), m, m, m, a[turn], m, b[turn], m, 0.0f, d[turn], m);
@@ -223,7 +231,7 @@ inline Ceilings measure_ceilings(Gpu& gpu) {
       2);
   c.product = 2.0 * m * m * m / us * 1e6;
   gpu.require_written(d, "matmul");
-  report(c, "matmul_8192", us, 3.0 * double(size) * sizeof(bf16), 2.0 * m * m * m);
+  report(c, "matmul_8192", us, 3.0 * double(n) * sizeof(bf16), 2.0 * m * m * m);
   return c;
 }
 
@@ -237,8 +245,10 @@ inline void describe(const Gpu& gpu) {
 }
 
 /// What main does: errors end the program with one line.
-template <class F> int guarded(F f) {
+template <class F> int guarded(int argc, char** argv, F f) {
   try {
+    tiny() = argc == 2 && std::string(argv[1]) == "--tiny";
+    if (argc > 1 && !tiny()) throw InvalidInput(-1, argv[0], "takes --tiny or no argument.");
     f();
     return 0;
   } catch (const std::exception& e) {

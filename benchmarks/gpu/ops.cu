@@ -56,6 +56,16 @@ template <int C> void layer_norm(Gpu& gpu, const Ceilings& c, int rows) {
   gpu.require_written(dx, "layer_norm");
   gpu.require_written(dw, "layer_norm");
   report(c, named("layer_norm_backward", C), backward, 6.0 * double(n) + 8.0 * rows, 0);
+  const double with_residual = gpu.median_us(
+      [&](int t) {
+        ops::layer_norm_backward<C>(gpu.device(), rows, static_cast<const bf16*>(x[t]),
+                                    static_cast<const bf16*>(w[0]), mean[t], rstd[t],
+                                    static_cast<const bf16*>(dy[t]), dx[t], dw[0], db[0], true,
+                                    static_cast<const bf16*>(y[t]));
+      },
+      copies);
+  report(c, named("layer_norm_backward_residual", C), with_residual, 8.0 * double(n) + 8.0 * rows,
+         0);
 }
 
 /// Loss and gradient: logits are read once, gradients written once.
@@ -119,24 +129,70 @@ template <int In, int Out> void linear(Gpu& gpu, const Ceilings& c, int rows) {
   report(c, named("linear_backward", In, Out), backward, 4.0 * double(nx + ny), 2 * product);
 }
 
+/// What a block of GPT-2 does beside a Linear that follows gelu: the sum into its output and the slope into its
+/// dx, each as part of a product and as a pass of its own.
+template <int In, int Out> void fused_linear(Gpu& gpu, const Ceilings& c, int rows) {
+  const std::size_t nx = std::size_t(rows) * In, ny = std::size_t(rows) * Out;
+  const double product = 2.0 * rows * In * Out;
+  const int copies = Gpu::copies(2.0 * double(nx + ny));
+  const auto x = gpu.random<bf16>(copies, nx), dy = gpu.random<bf16>(copies, ny);
+  const auto w = gpu.random<bf16>(1, std::size_t(In) * Out, 0.02f), b = gpu.random<bf16>(1, Out);
+  const auto y = gpu.outputs<bf16>(copies, ny), dx = gpu.outputs<bf16>(copies, nx);
+  const auto read = [](const Rotating<bf16>& from, int t) {
+    return static_cast<const bf16*>(from[t]);
+  };
+  const double sum = gpu.median_us(
+      [&](int t) {
+        ops::linear_forward<In, Out>(gpu.device(), rows, read(x, t), read(w, 0), read(b, 0), y[t],
+                                     read(dy, t));
+      },
+      copies);
+  gpu.require_written(y, "linear with a residual");
+  report(c, named("linear_forward_residual", In, Out), sum, 2.0 * double(nx + 2 * ny), product);
+  const double add = gpu.median_us(
+      [&](int t) { ops::add(gpu.device(), ny, read(y, t), read(dy, t), y[t]); }, copies);
+  report(c, named("add", Out), add, 6.0 * double(ny), 0);
+  float* const none = nullptr;
+  const auto dx_alone = [&](int t, auto... slope) {
+    ops::linear_backward<In, Out>(gpu.device(), rows, read(x, t), read(w, 0), read(dy, t), none,
+                                  none, true, dx[t], slope...);
+  };
+  const double plain = gpu.median_us([&](int t) { dx_alone(t); }, copies);
+  report(c, named("linear_dx", In, Out), plain, 2.0 * double(nx + ny), product);
+  const double sloped = gpu.median_us(
+      [&](int t) { dx_alone(t, ops::GeluSlope<ops::GeluTanh, bf16>{read(x, t)}); }, copies);
+  gpu.require_written(dx, "linear behind gelu");
+  report(c, named("linear_dx_gelu_slope", In, Out), sloped, 2.0 * double(2 * nx + ny), product);
+  const double slope = gpu.median_us(
+      [&](int t) {
+        ops::gelu_backward<ops::GeluTanh>(gpu.device(), nx, read(x, t), read(dx, t), dx[t]);
+      },
+      copies);
+  report(c, named("gelu_backward", In), slope, 6.0 * double(nx), 0);
+}
+
 }  // namespace
 
-int main() {
-  return guarded([] {
+int main(int argc, char** argv) {
+  return guarded(argc, argv, [] {
     Gpu gpu;
     describe(gpu);
     const Ceilings c = measure_ceilings(gpu);
-    constexpr std::size_t gpt2 = 124475904, eighth = 1557686400 / 8;
+    const std::size_t gpt2 = size(std::size_t{124475904}, std::size_t{4096});
+    const std::size_t eighth = size(std::size_t{1557686400 / 8}, std::size_t{4096});
+    const int rows = size(32 * 1024, 16);
     adamw(gpu, c, "adamw_124m", gpt2, false);
     adamw(gpu, c, "adamw_124m_copies", gpt2, true);
     adamw(gpu, c, "adamw_1558m_eighth_copies", eighth, true);
     grad_norm(gpu, c, gpt2);
-    layer_norm<768>(gpu, c, 32 * 1024);
-    layer_norm<1600>(gpu, c, 16 * 1024);
-    cross_entropy(gpu, c, 16 * 1024);
-    linear<768, 2304>(gpu, c, 32 * 1024);
-    linear<768, 768>(gpu, c, 32 * 1024);
-    linear<768, 3072>(gpu, c, 32 * 1024);
-    linear<3072, 768>(gpu, c, 32 * 1024);
+    layer_norm<768>(gpu, c, rows);
+    layer_norm<1600>(gpu, c, rows / 2);
+    cross_entropy(gpu, c, rows / 2);
+    linear<768, 2304>(gpu, c, rows);
+    linear<768, 768>(gpu, c, rows);
+    linear<768, 3072>(gpu, c, rows);
+    linear<3072, 768>(gpu, c, rows);
+    fused_linear<3072, 768>(gpu, c, rows);
+    fused_linear<768, 768>(gpu, c, rows);
   });
 }

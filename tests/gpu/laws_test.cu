@@ -55,6 +55,18 @@ TEST_CASE("laws: a step is repeated with the same bits, and a captured one has t
   CHECK(same_bits(train_on_gpu<RunOf<FullShard, CudaGraph>, TiedGptCase>(setup)[0], eager[0]));
 }
 
+TEST_CASE("laws: what is computed again has the bits of what was kept") {
+  const Setup setup{.ranks = 2, .each = 4, .steps = 3};
+  const auto check = [&]<class... Ps>(std::type_identity<std::tuple<Ps...>>) {
+    const auto kept =
+        train_on_gpu<Trainer<zoo::Gpt, nn::CrossEntropy, ClipGradNorm, Ps...>, zoo::GptCase>(setup);
+    using Again = Trainer<zoo::CheckpointedGpt, nn::CrossEntropy, ClipGradNorm, Ps...>;
+    CHECK(all_same(train_on_gpu<Again, zoo::CheckpointedGptCase>(setup), kept[0]));
+  };
+  check(std::type_identity<std::tuple<DataParallel<FullShard>>>{});
+  check(std::type_identity<std::tuple<MixedPrecision<bf16, fp32>, GradAccum<2>>>{});
+}
+
 TEST_CASE("laws: NCCL with one rank has the bits of a thread's") {
   using Run = RunOf<FullShard>;
   const Setup setup{.ranks = 1, .each = 4, .steps = 3};

@@ -35,10 +35,10 @@ static_assert(gpt2.memory(eight).optimizer == 2 * gpt2_bytes);
 static_assert(gpt2.memory(eight).tables == 1'944'384);  // 1,944,372 chunks in whole lines of 64
 
 // Activations a row: token embedding C, positions C; a block LayerNorm C + 2, qkv 3C, attention
-// C + 12 heads, projection C, sum C | LayerNorm C + 2, 4C, GELU 4C, C, sum C; LayerNorm C + 2; logits
+// C + 12 heads, projection and sum C | LayerNorm C + 2, 4C, GELU 4C, product and sum C; LayerNorm C + 2; logits
 // V, over which their gradient is written. 1024 rows of fp32 fill whole lines. Beside them, what Repeat keeps of its
 // blocks: pointers, a few hundred bytes each.
-constexpr std::size_t row_floats = 2 * 768 + 12 * (18 * 768 + 4 + 12) + (768 + 2) + 50257;
+constexpr std::size_t row_floats = 2 * 768 + 12 * (16 * 768 + 4 + 12) + (768 + 2) + 50257;
 constexpr std::size_t gpt2_activations = gpt2.memory(eight).activations;
 static_assert(gpt2_activations >= row_floats * 1024 * 4);
 static_assert(gpt2_activations < row_floats * 1024 * 4 + 12 * 1024);

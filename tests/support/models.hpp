@@ -5,6 +5,7 @@
 #include <cohort/core/rng.hpp>
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
+#include <cohort/nn/checkpointed.hpp>
 #include <cohort/nn/embedding.hpp>
 #include <cohort/nn/frozen.hpp>
 #include <cohort/nn/layer_norm.hpp>
@@ -93,8 +94,13 @@ template <int C> struct TwoBranches {
 
 // Models. Extents are odd where they may be: most parameters fill no whole chunk.
 using TiedGpt = TiedGptOf<11, 5, 2, 8, 2>;
-using Gpt = nn::Sequential<nn::Embedding<11, 8>, nn::AddPosition<5, 8>, nn::Repeat<2, Block<8, 2>>,
-                           nn::LayerNorm<8>, nn::Linear<8, 11>>;
+template <template <class> class Around>
+using GptWith =
+    nn::Sequential<Around<nn::Embedding<11, 8>>, nn::AddPosition<5, 8>,
+                   nn::Repeat<2, Around<Block<8, 2>>>, Around<nn::LayerNorm<8>>, nn::Linear<8, 11>>;
+template <class L> using AsItIs = L;
+using Gpt = GptWith<AsItIs>;
+using CheckpointedGpt = GptWith<nn::Checkpointed>;
 using OddMlp = nn::Sequential<nn::Linear<7, 13>, nn::ReLU<13>, nn::Linear<13, 5, nn::NoBias>,
                               nn::Gelu<5>, nn::Linear<5, 3>>;
 using Branching = nn::Sequential<nn::Linear<6, 5>, TwoBranches<5>, nn::Linear<5, 4>>;
@@ -118,7 +124,6 @@ using PartlyFrozenWith = nn::Sequential<
     F<Scale<6>>, F<nn::Repeat<2, Block<6, 2>>>, nn::LayerNorm<6>, F<TwoBranches<6>>,
     nn::Linear<6, 11>>;
 using PartlyFrozen = PartlyFrozenWith<nn::Frozen>;
-template <class L> using AsItIs = L;
 using Thawed = PartlyFrozenWith<AsItIs>;  // the same model, all of it trained
 
 static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>>);
@@ -135,6 +140,9 @@ struct TiedGptCase : Case<TiedGpt, nn::CrossEntropy, 5> {
 };
 struct GptCase : Case<Gpt, nn::CrossEntropy, 4> {
   static constexpr const char* name() { return "Gpt"; }
+};
+struct CheckpointedGptCase : Case<CheckpointedGpt, nn::CrossEntropy, 4> {
+  static constexpr const char* name() { return "CheckpointedGpt"; }
 };
 struct OddMlpCase : Case<OddMlp, nn::CrossEntropy> {
   static constexpr const char* name() { return "OddMlp"; }

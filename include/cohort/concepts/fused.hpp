@@ -16,6 +16,20 @@ concept AddsForward = requires {
   requires L::adds_forward;
 };
 
+/// Asks a forward for what it keeps, and not for its result.
+struct NoResult {
+  struct Data {
+  } data;
+};
+/// The layer says `static constexpr bool skips_forward = true;` and has one more forward:
+/// `forward(ctx, p, x, NoResult{})` returns a y that nobody reads, of any values.
+///
+/// Cost     nn::Checkpointed then spares the product that ends the layer inside.
+template <class L>
+concept SkipsForward = requires {
+  requires L::skips_forward;
+};
+
 /// The layer says `static constexpr bool adds_backward = true;` and has a second backward:
 /// `backward(ctx, p, saved, dy, g, residual)` returns dx = residual + what backward without it returns.
 ///

@@ -44,13 +44,14 @@ template <class S> struct NotOnlyActivations {
   }
 };
 
-/// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias.
+/// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias. (Results
+/// may lie at the far end of the scratch arena: nn::Checkpointed.)
 template <class L, class Ctx, class V, class X, class... Fused>
 auto run_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   const Arena::Mark scratch = ctx.scratch_arena().mark();
   const std::size_t before = ctx.results().used();
   auto r = L::forward(ctx, p, x, fused...);
-  ctx.scratch_arena().release(scratch);
+  ctx.scratch_arena().release(scratch, Arena::End::low);
   using Y = decltype(r.y);
   using S = decltype(r.saved);
   if constexpr (!Keepable<S>) {
@@ -112,8 +113,8 @@ template <class V> auto backward_span(const V& p) {
 /// Errors   run time: ContractBroken for children called out of order or results that no type
 ///          counts.
 ///
-/// One more tensor asks for r.y = residual + the child's result in one pass: a child that adds_forward
-/// (concepts/fused.hpp).
+/// One more argument asks for more, or less, than the child's result: a residual for residual + the result, of
+/// a child that adds_forward; NoResult for no result, of one that skips_forward (concepts/fused.hpp).
 template <class Ctx, class V, class X, class... Fused>
 auto forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   using L = typename V::layer;
@@ -143,7 +144,7 @@ template <class L, class Ctx, class V, class S, class D, class G, class... Fused
 auto run_backward(Ctx& ctx, const V& p, const S& saved, D dy, const G& g, Fused... fused) {
   const Arena::Mark scratch = ctx.scratch_arena().mark(), results = ctx.results().mark();
   auto dx = L::backward(ctx, p, saved, dy, g, fused...);
-  ctx.scratch_arena().release(scratch);
+  ctx.scratch_arena().release(scratch, Arena::End::low);
   ctx.results().release(results, ctx.opposite().end());
   return dx;
 }

@@ -25,20 +25,22 @@ struct CutAtRepeat {
 };
 
 namespace detail {
-/// The layer as it would stand in the model without nn::Frozen around it.
-template <class L> struct thawed { using type = L; };
-template <class L>
-requires requires { typename L::Thawed; }
-struct thawed<L> {
-  using type = typename L::Thawed;
-};
+/// Is L one of Bs, with nn::Frozen or nn::Checkpointed around it or not?
+template <class L, class... Bs> consteval bool stands_for() {
+  if constexpr ((std::is_same_v<L, Bs> || ...))
+    return true;
+  else if constexpr (requires { typename L::Thawed; })
+    return stands_for<typename L::Thawed, Bs...>();
+  else if constexpr (requires { typename L::Recomputed; })
+    return stands_for<typename L::Recomputed, Bs...>();
+  else
+    return false;
+}
 }  // namespace detail
 
-/// Cuts at every layer of one of these types, wherever it stands, frozen or not.
+/// Cuts at every layer of one of these types, wherever it stands, frozen or checkpointed or not.
 template <class... Bs> struct CutAt {
-  template <class L>
-  static constexpr bool names =
-      ((std::is_same_v<L, Bs> || std::is_same_v<typename detail::thawed<L>::type, Bs>) || ...);
+  template <class L> static constexpr bool names = detail::stands_for<L, Bs...>();
   template <class L> static consteval bool divides() {
     if constexpr (names<L>) {
       return true;

@@ -91,14 +91,14 @@ struct Attention {
                                     Child<"projection", Linear<C, C, Bias, ProjectionInit>>>;
   using Input = Features<C>;
   using Output = Features<C>;
-  static constexpr bool adds_forward = true, adds_backward = true;
+  static constexpr bool adds_forward = true, adds_backward = true, skips_forward = true;
 
-  /// `residual`: none, or what the projection adds.
-  template <class Ctx, class P, class T, class Where, class... Residual>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x, Residual... residual) {
+  /// `fused`: none, a residual that the projection adds, or NoResult.
+  template <class Ctx, class P, class T, class Where, class... Fused>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x, Fused... fused) {
     const auto qkv = cohort::forward(ctx, p["qkv"_p], x);
     const auto core = cohort::forward(ctx, p["core"_p], qkv.y);
-    const auto y = cohort::forward(ctx, p["projection"_p], core.y, residual...);
+    const auto y = cohort::forward(ctx, p["projection"_p], core.y, fused...);
     return Out{y.y,
                keep(ctx, "qkv"_p = qkv.saved, "core"_p = core.saved, "projection"_p = y.saved)};
   }

@@ -141,24 +141,25 @@ struct Frozen<L> : detail::FrozenShape<L> {
   using Thawed = L;
   using Input = typename L::Input;
   using Output = typename L::Output;
-  static constexpr bool adds_forward = AddsForward<L>, adds_backward = AddsBackward<L>;
+  static constexpr bool adds_forward = AddsForward<L>, adds_backward = AddsBackward<L>,
+                        multiplies_backward = MultipliesBackward<L>,
+                        skips_forward = SkipsForward<L>;
 
-  template <class Ctx, class P, class X, class... Residual>
-  static auto forward(Ctx& ctx, const P& p, X x, Residual... residual) requires requires {
-    L::forward(ctx, p, x, residual...);
+  template <class Ctx, class P, class X, class... Fused>
+  static auto forward(Ctx& ctx, const P& p, X x, Fused... fused) requires requires {
+    L::forward(ctx, p, x, fused...);
   }
-  { return L::forward(ctx, p, x, residual...); }
-  template <class Ctx, class P, class S, class Dy, class G, class... Residual>
-  static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g,
-                       Residual... residual) {
+  { return L::forward(ctx, p, x, fused...); }
+  template <class Ctx, class P, class S, class Dy, class G, class... Fused>
+  static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g, Fused... fused) {
     using D = accumulator_t<typename Ctx::scalar>;
     constexpr std::size_t size = detail::sink_size<L>();
     if constexpr (size == 0) {
-      return L::backward(ctx, p, saved, dy, g, residual...);
+      return L::backward(ctx, p, saved, dy, g, fused...);
     } else {
       D* sink = ctx.template scratch<D>(size);
       return L::backward(ctx, p, saved, dy, detail::UnreadGradients(g, sink, ctx.device()),
-                         residual...);
+                         fused...);
     }
   }
   template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {

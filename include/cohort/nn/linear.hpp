@@ -31,16 +31,17 @@ struct Linear {
                          cohort::Params<Weight>>;
   using Input = Features<In>;
   using Output = Features<Out_>;
-  static constexpr bool adds_forward = true, adds_backward = true, multiplies_backward = true;
+  static constexpr bool adds_forward = true, adds_backward = true, multiplies_backward = true,
+                        skips_forward = true;
 
-  /// `residual`: none, or what is added to y.
-  template <class Ctx, class P, class T, class Where, class... Residual>
-  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x, Residual... residual) {
+  /// `fused`: none, a residual that is added to y, or NoResult.
+  template <class Ctx, class P, class T, class Where, class... Fused>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, In, Where> x, Fused... fused) {
     const auto y = ctx.template make<Out_>(x.rows);  // (rows, Out)
     const T* bias = nullptr;
     if constexpr (has_bias) bias = p["bias"_p].data();
     ops::linear_forward<In, Out_>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), bias,
-                                  y.data, residual.data...);
+                                  y.data, fused.data...);
     return Out{y, keep(ctx, "x"_p = x)};
   }
 

@@ -39,6 +39,13 @@ struct Residual<L> {
   using Input = typename L::Input;
   using Output = typename L::Output;
 
+  static constexpr bool skips_forward = SkipsForward<L>;
+
+  template <class Ctx, class P, class T, int C, class Where>
+  static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x, NoResult none) {
+    const auto nothing = cohort::forward(ctx, p["inner"_p], x, none);
+    return Out{nothing.y, keep(ctx, "inner"_p = nothing.saved)};
+  }
   template <class Ctx, class P, class T, int C, class Where>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
     if constexpr (AddsForward<L>) {

@@ -87,13 +87,14 @@ struct Sequential<L...> {
   using Output = typename detail::last_of<L...>::type::Output;
   static constexpr int count = sizeof...(L);
   static constexpr bool adds_forward = AddsForward<typename detail::last_of<L...>::type>;
+  static constexpr bool skips_forward = SkipsForward<typename detail::last_of<L...>::type>;
   static constexpr bool adds_backward =
       AddsBackward<typename Children::template at<0>>;  // as it is placed
 
-  /// `residual`: none, or the tensor that the last element adds.
-  template <class Ctx, class P, class X, class... Residual>
-  static auto forward(Ctx& ctx, const P& p, X x, Residual... residual) {
-    return forward_from<0>(ctx, p, x, std::tuple<>{}, residual...);
+  /// `fused`: none, or what the last element's forward is asked for (concepts/fused.hpp).
+  template <class Ctx, class P, class X, class... Fused>
+  static auto forward(Ctx& ctx, const P& p, X x, Fused... fused) {
+    return forward_from<0>(ctx, p, x, std::tuple<>{}, fused...);
   }
   /// `residual`: none, or the tensor that the first element adds.
   template <class Ctx, class P, class S, class D, class G, class... Residual>
@@ -113,16 +114,15 @@ struct Sequential<L...> {
   }
 
  private:
-  template <int I, class Ctx, class P, class X, class... S, class... Residual>
-  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved,
-                           Residual... residual) {
+  template <int I, class Ctx, class P, class X, class... S, class... Fused>
+  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved, Fused... fused) {
     const auto with = [&](auto r) { return std::tuple_cat(saved, std::make_tuple(r.saved)); };
     if constexpr (I + 1 == count) {
-      const auto r = cohort::forward(ctx, p.template child<I>(), x, residual...);
+      const auto r = cohort::forward(ctx, p.template child<I>(), x, fused...);
       return finish(ctx, r.y, with(r));
     } else {
       const auto r = cohort::forward(ctx, p.template child<I>(), x);
-      return forward_from<I + 1>(ctx, p, r.y, with(r), residual...);
+      return forward_from<I + 1>(ctx, p, r.y, with(r), fused...);
     }
   }
   template <class Ctx, class Y, class... S> static auto finish(Ctx&, Y y, std::tuple<S...> all) {

@@ -3,6 +3,7 @@
 // cohort/ops/linear.hpp: the products of a dense layer, alone and with gelu behind it.
 #pragma once
 #include <algorithm>
+#include <cohort/concepts/fused.hpp>
 #include <cohort/core/dtype.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/column_sum.hpp>
@@ -71,6 +72,10 @@ void linear_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T
   matmul_then<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out,
                            detail::adding(cpu, residual, y, Out));
 }
+
+/// No y: nobody reads it. On any device.
+template <int In, int Out, class Device, class T>
+void linear_forward(const Device&, int, const T*, const T*, const T*, T*, NoResult::Data) {}
 
 namespace detail {
 template <int In, int Out, class G, class T>
