@@ -35,7 +35,7 @@ template <int C, class Bias = WithBias> struct LayerNorm {
                                y.data, mean.data, rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "mean"_p = mean, "rstd"_p = rstd)};
   }
-  /// `residual`: none, or what is added to dx before it is rounded.
+  /// `residual`: none, or what is added to dx.
   template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
   static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g,
                        Residual... residual) {

@@ -27,8 +27,8 @@ template <class L> struct Residual : cohort::detail::RefusedLayer {
 /// A skip connection around one layer.
 ///
 /// Shapes   x, y [rows, C].
-/// Units    16-bit T: inner's result and the sum, taken in fp32, are each rounded once; a layer that
-///          adds for itself may round their sum alone.
+/// Units    16-bit T: inner's result and the sum, taken in fp32, are each rounded once; of a product on
+///          a GPU their sum alone.
 /// Cost     nothing of its own where inner adds (concepts/fused.hpp): a block that begins with a
 ///          norm and ends with a projection does. Else two sums and one tensor of activations.
 /// Source   He et al. 2015, arXiv:1512.03385.

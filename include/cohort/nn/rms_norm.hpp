@@ -26,7 +26,7 @@ template <int C> struct RmsNorm {
                              rstd.data);
     return Out{y, keep(ctx, "x"_p = x, "rstd"_p = rstd)};
   }
-  /// `residual`: none, or what is added to dx before it is rounded.
+  /// `residual`: none, or what is added to dx.
   template <class Ctx, class P, class S, class T, class G, class Where, class... Residual>
   static auto backward(Ctx& ctx, const P& p, const S& s, Tensor<const T, C, Where> dy, const G& g,
                        Residual... residual) {

@@ -27,6 +27,15 @@ template <int C, class A, class F, class... T>
       [&](int c, auto count) { sum = keep_first(f(sum, load(x + c, count)...), sum, count); });
   return sum_lanes<A>(sum);
 }
+
+/// value * factor, rounded to T where that has 16 bits, plus `other`.
+template <class T, class A>
+[[gnu::always_inline]] inline Vec<A> scaled_sum(Vec<A> value, A factor, Vec<A> other) {
+  if constexpr (Float16<T>)
+    return widen<T>(narrow<T>(value * factor)) + other;
+  else
+    return fma(value, factor, other);
+}
 }  // namespace detail
 
 /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias.
@@ -67,7 +76,8 @@ void layer_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, co
 ///          [rows]. `first`: dweight and dbias are overwritten, else added to. dx may be dy, and
 ///          residual either.
 /// Cost     two row sums; 2 C accumulators on the stack, 5 C for 16-bit elements.
-/// Laws     of 16-bit elements dx is rounded once; dweight and dbias stay fp32.
+/// Laws     of 16-bit elements dx is rounded once, and its sum with a residual once more: the bits of add
+///          after it; dweight and dbias stay fp32. Of others that sum alone is rounded.
 template <int C, class G, class T, class D, class... Residual>
 requires(sizeof...(Residual) <=
          1) void layer_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
@@ -98,7 +108,7 @@ requires(sizeof...(Residual) <=
       if constexpr (sizeof...(residual) == 0)
         store(dx + c, scaled * r, count);
       else
-        store(dx + c, fma(scaled, r, load((residual + c)..., count)), count);
+        store(dx + c, detail::scaled_sum<T>(scaled, r, load((residual + c)..., count)), count);
     });
   }
   for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);

@@ -40,7 +40,8 @@ void rms_norm_forward(const Cpu<G>&, int rows, const T* x, const T* weight, T* y
 /// Shapes   x, dy, dx, residual [rows, C]; weight, dweight [C]; rstd [rows]. `first`: dweight is
 ///          overwritten, else added to. dx may be dy, and residual either.
 /// Cost     one row sum; C accumulators on the stack, 4 C for 16-bit elements.
-/// Laws     of 16-bit elements dx is rounded once; dweight stays fp32.
+/// Laws     of 16-bit elements dx is rounded once, and its sum with a residual once more: the bits of add
+///          after it; dweight stays fp32. Of others that sum alone is rounded.
 template <int C, class G, class T, class D, class... Residual>
 requires(sizeof...(Residual) <=
          1) void rms_norm_backward(const Cpu<G>&, int rows, const T* x, const T* weight,
@@ -66,7 +67,7 @@ requires(sizeof...(Residual) <=
       if constexpr (sizeof...(residual) == 0)
         store(dx + c, scaled * r, count);
       else
-        store(dx + c, fma(scaled, r, load((residual + c)..., count)), count);
+        store(dx + c, detail::scaled_sum<T>(scaled, r, load((residual + c)..., count)), count);
     });
   }
   for (int c = 0; c < C; ++c) dweight[c] = D(first ? dw[c] : A(dweight[c]) + dw[c]);

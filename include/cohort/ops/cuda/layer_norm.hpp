@@ -20,7 +20,7 @@ void layer_norm_forward(const Cuda& device, int rows, const T* x, const T* weigh
 
 /// Cost     6 C + 8 bytes a row in 16 bits: x and dy read once, dx written once; a residual 2 C more.
 /// Laws     dweight and dbias: at most 512 partial sums, added in an order that no GPU changes. dx may be
-///          dy, and residual either.
+///          dy, and residual either. The sum with a residual is rounded as on the CPU.
 template <int C, class T, class D, class... Residual>
 requires(sizeof...(Residual) <=
          1) void layer_norm_backward(const Cuda& device, int rows, const T* x, const T* weight,

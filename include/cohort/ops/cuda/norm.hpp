@@ -138,13 +138,23 @@ template <int C, class T, bool Centred, bool Added> struct NormBackward {
     const A c2 = Row::over_row(block, dot, shared.of_warp, Sum{}) / A(C);
     Row::for_packs(thread, [&](auto k, int c) {
       const auto v = widen(raw_x[k]), d = widen(raw_dy[k]), w = widen(load<N>(weight + c));
-      Pack<A, N> out, added{};
-      // Late: beside x and dy it would take registers that dw needs.
-      if constexpr (Added) added = widen(load<N>(residual + at + c));
+      Pack<A, N> out;
       unrolled<N>([&](auto i) {
-        const A normal = (v[i] - m) * r, g = fma(d[i], w[i], -c1), scaled = fma(normal, -c2, g);
-        out[i] = Added ? fma(scaled, r, added[i]) : scaled * r;
+        const A normal = (v[i] - m) * r, g = fma(d[i], w[i], -c1);
+        out[i] = fma(normal, -c2, g);
       });
+      if constexpr (Added) {  // loaded late: beside x and dy it would take registers that dw needs
+        const auto added = widen(load<N>(residual + at + c));
+        if constexpr (Float16<T>) {
+          unrolled<N>([&](auto i) { out[i] *= r; });
+          out = widen(narrow<T>(out));
+          unrolled<N>([&](auto i) { out[i] += added[i]; });
+        } else {
+          unrolled<N>([&](auto i) { out[i] = fma(out[i], r, added[i]); });
+        }
+      } else {
+        unrolled<N>([&](auto i) { out[i] *= r; });
+      }
       store(dx + at + c, narrow<T>(out));
     });
   }

@@ -19,7 +19,7 @@ void rms_norm_forward(const Cuda& device, int rows, const T* x, const T* weight,
 
 /// Cost     6 C + 4 bytes a row in 16 bits: x and dy read once, dx written once; a residual 2 C more.
 /// Laws     dweight: at most 512 partial sums, added in an order that no GPU changes. dx may be dy, and
-///          residual either.
+///          residual either. The sum with it is rounded as on the CPU.
 template <int C, class T, class D, class... Residual>
 requires(sizeof...(Residual) <=
          1) void rms_norm_backward(const Cuda& device, int rows, const T* x, const T* weight,
