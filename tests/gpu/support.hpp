@@ -121,11 +121,13 @@ template <class T> class Array {
 /// element and `inner` roundings to T on the way:
 ///   |got - want| <= unit<T> |want| + (inner unit<T> + 8 sqrt(n + 1) unit<A>) max |want|,
 /// A the accumulator: errors of additions are independent, so eight deviations of their sum. Where a
-/// sum's terms are larger than the largest result, `scale` says how often.
+/// sum's terms are larger than the largest result, `scale` says how often; a few sums may all happen to be
+/// small, so `typical` is the least that counts as max |want|.
 struct Tolerance {
   double additions = 8;
   double inner = 0;
   double scale = 1;
+  double typical = 0;
 };
 
 /// One op with its arrays: T the element type, A its accumulator.
@@ -177,7 +179,7 @@ template <class T> class OnBoth {
   template <class U> void check(const std::string& name, const Array<U>& result, Tolerance t = {}) {
     const std::vector<U> got = result.download();
     const auto& want = result.reference();
-    double largest = 0;
+    double largest = t.typical;
     for (const double w : want) largest = std::max(largest, std::fabs(w));
     const double all =
         (t.inner * unit<T> + 8 * std::sqrt(t.additions + 1) * unit<A> * t.scale) * largest +
