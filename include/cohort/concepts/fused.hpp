@@ -56,6 +56,7 @@ template <class L>
 concept LeavesSlope = requires {
   typename L::BeforeProduct;
 };
+/// A BeforeProduct in its place.
 template <class L>
 concept TakesDz = requires {
   requires L::takes_dz;
