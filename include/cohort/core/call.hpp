@@ -44,8 +44,8 @@ template <class S> struct NotOnlyActivations {
   }
 };
 
-/// Runs one layer's forward: releases its scratch, checks what it kept, makes its result an alias. (Results
-/// may lie at the far end of the scratch arena: nn::Checkpointed.)
+/// Runs one layer's forward: releases its scratch, the arena's near end alone (results may lie at the far one:
+/// nn::Checkpointed), checks what it kept, makes its result an alias.
 template <class L, class Ctx, class V, class X, class... Fused>
 auto run_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   const Arena::Mark scratch = ctx.scratch_arena().mark();

@@ -73,7 +73,8 @@ template <class How, class T> struct GeluSlope { ops::GeluSlope<How, T> data; };
 /// Laws     the bits of Sequential<Linear, Gelu>, but for the bias's gradient (tests/nn/
 ///          linear_test.cpp). In 16 bits x W^T + b is rounded before gelu and y after it, as in the two
 ///          layers; dweight, dbias and dx, unlike theirs, see the slope rounded, then dy slope rounded.
-///          Before a Linear in a Sequential, whose product multiplies by the slope: the same bits.
+///          Before a Linear in a Sequential, whose product multiplies by the slope: the same bits, but for
+///          dbias of more than 256 rows, which is one sum then and not one of each 256.
 template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
           class Init = init::UniformFanIn, class BiasInit = init::Zeros>
 struct LinearGelu {

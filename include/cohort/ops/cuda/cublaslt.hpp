@@ -222,7 +222,8 @@ class GemmPlans {
   std::unordered_map<detail::GemmKey, detail::GemmPlan, detail::HashGemmKey> plans_;
 };
 
-/// c = beta c + op(a) op(b), or beta addend + op(a) op(b), row-major, and what `fused` says, as one cuBLASLt product.
+/// c = beta c + op(a) op(b), row-major, and what `fused` says, as one cuBLASLt product. With an addend in
+/// `fused`, c = beta addend + op(a) op(b).
 ///
 /// Shapes   as ops::matmul; m, n, k > 0. Leading dimensions in elements.
 /// Units    double: fp64. Else sums are fp32, rounded once to O; with device.tf32 float inputs are rounded
