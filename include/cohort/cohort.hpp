@@ -13,6 +13,7 @@
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
 #include <cohort/nn/checkpointed.hpp>
+#include <cohort/nn/dropout.hpp>
 #include <cohort/nn/embedding.hpp>
 #include <cohort/nn/frozen.hpp>
 #include <cohort/nn/layer_norm.hpp>

@@ -73,3 +73,19 @@ TEST_CASE("context: opposite swaps the end of the results and nothing else") {
   CHECK(&far.scratch_arena() == &at.ctx.scratch_arena());
   CHECK(&far.device() == &at.ctx.device());
 }
+
+TEST_CASE(
+    "context: each call of random() is another place, also through opposite; without a source it "
+    "says so") {
+  Place at;
+  CHECK_THROWS_WITH_AS(at.ctx.random(), doctest::Contains("without a source"), ContractBroken);
+  CHECK(at.ctx.upcoming() == nullptr);
+  const std::int64_t steps = 1;
+  Random upcoming({.seed = 2, .steps = &steps});
+  const Ctx<Phase::train> ctx{at.device,       at.results, at.scratch,
+                              Arena::End::low, nullptr,    &upcoming};
+  CHECK(ctx.random().place() == 0);
+  CHECK(ctx.opposite().random().place() == 1);
+  CHECK(ctx.upcoming() == &upcoming);
+  CHECK(upcoming.place() == 2);
+}

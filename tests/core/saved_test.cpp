@@ -21,6 +21,7 @@ template <class V> using Kept = Saved<cohort::detail::Item<Name<"k">, V>>;
 
 static_assert(Keepable<Fresh> && Keepable<Alias> && Keepable<Tokens> && Keepable<Nothing>);
 static_assert(Keepable<Kept<Alias>> && Keepable<Saved<>> && Keepable<Returned<Fresh, Kept<Alias>>>);
+static_assert(Keepable<Random> && Kept<Random>::bytes({7, 7}) == 0);
 static_assert(Keepable<SavedArray<Kept<Alias>, 4>> && Keepable<SavedTuple<Kept<Alias>, Nothing>>);
 
 // Near misses: numbers, pointers, views of parameters at every depth, containers that are not ours.

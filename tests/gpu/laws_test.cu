@@ -37,22 +37,28 @@ TEST_CASE("laws: in bf16 with accumulation too") {
   strategies_agree<MixedPrecision<bf16, fp32>, GradAccum<2>>({2, 4});
 }
 
+/// With dropout: each rank must drop what its own samples drop.
+using Dropping = zoo::DroppingGptCase;
+template <class... Ps>
+using DroppingRun = Trainer<Dropping::Model, Dropping::Loss, ClipGradNorm, Ps...>;
+
 TEST_CASE("laws: gradients are the model's, against fp64, on two ranks") {
-  using Run = RunOf<FullShard>;
   const Setup setup{.ranks = 2, .each = 3};
-  const auto traces = train_on_gpu<Run, TiedGptCase>(setup);
+  const auto traces = train_on_gpu<DroppingRun<DataParallel<FullShard>>, Dropping>(setup);
   const Exact exact =
-      ExactGradient<TiedGptCase>(traces[0].start).of(batch_of<TiedGptCase>(setup, 0));
-  const Worst worst = worst_error(traces[0].gradients, exact, 6 * TiedGptCase::tokens, setup.ranks);
+      ExactGradient<Dropping>(traces[0].start).of(batch_of<Dropping>(setup, 0), setup.ranks);
+  const Worst worst = worst_error(traces[0].gradients, exact, 6 * Dropping::tokens, setup.ranks);
   CAPTURE(worst.name);
   CHECK(worst.ratio <= 1);
 }
 
 TEST_CASE("laws: a step is repeated with the same bits, and a captured one has them too") {
   const Setup setup{.ranks = 1, .each = 4, .steps = 5};
-  const auto eager = train_on_gpu<RunOf<FullShard>, TiedGptCase>(setup);
-  CHECK(same_bits(train_on_gpu<RunOf<FullShard>, TiedGptCase>(setup)[0], eager[0]));
-  CHECK(same_bits(train_on_gpu<RunOf<FullShard, CudaGraph>, TiedGptCase>(setup)[0], eager[0]));
+  using Run = DroppingRun<DataParallel<FullShard>>;
+  const auto eager = train_on_gpu<Run, Dropping>(setup);
+  CHECK(same_bits(train_on_gpu<Run, Dropping>(setup)[0], eager[0]));
+  using Captured = DroppingRun<DataParallel<FullShard>, CudaGraph>;
+  CHECK(same_bits(train_on_gpu<Captured, Dropping>(setup)[0], eager[0]));
 }
 
 TEST_CASE("laws: what is computed again has the bits of what was kept") {

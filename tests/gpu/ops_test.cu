@@ -5,6 +5,7 @@
 // To add an op: its arrays, one call for both devices, one check for each result.
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
+#include <cohort/ops/cuda/dropout.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
 #include <cohort/ops/cuda/gelu.hpp>
@@ -110,6 +111,27 @@ TEST_CASE_TEMPLATE("gelu and relu: value, slope and backward", T, COHORT_GPU_TYP
   t.check("gelu tanh dx", tanh_dx);
   t.check("relu", relu_y, {.additions = 0});
   t.check("relu dx", relu_dx, {.additions = 0});
+}
+
+TEST_CASE_TEMPLATE("dropout: the elements that the CPU drops, alone and with a sum", T,
+                   COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  const auto rate = ops::DropRate::of(1, 10);
+  gpu_test::Array<std::int64_t> steps({41});
+  const auto check = [&](Rows shape, std::size_t columns) {
+    const auto n = static_cast<std::size_t>(shape.count()) * columns;
+    auto x = t.random(n), residual = t.random(n), y = t.poisoned(n), sum = t.poisoned(n);
+    t.run([&](const auto& device) {
+      const Random random({gpu_test::seed(), steps.on(device), 3, 4}, 7);
+      ops::dropout(device, shape, columns, rate, random, x.on(device), y.on(device));
+      ops::dropout_add(device, shape, columns, rate, random, residual.on(device), x.on(device),
+                       sum.on(device));
+    });
+    t.check("dropout", y, {.additions = 0});
+    t.check("dropout and a residual", sum, {.inner = 1});
+  };
+  check({size(4, 2), size(1024, 17)}, C);
+  check({3, 11}, 7);  // no whole packs
 }
 
 TEST_CASE_TEMPLATE("elementwise: sums, products, scaling, filling", T, COHORT_GPU_TYPES) {

@@ -13,6 +13,7 @@
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
 #include <cohort/ops/cuda/cross_entropy.hpp>
+#include <cohort/ops/cuda/dropout.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
 #include <cohort/ops/cuda/gelu.hpp>
@@ -225,6 +226,24 @@ TEST_CASE_TEMPLATE("traffic: activations", T, bf16, float) {
   Ran([&] {
     ops::relu_backward(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
   }).check("relu backward", {"Map<"}, {2 * R::bytes, R::bytes});
+}
+
+TEST_CASE_TEMPLATE("traffic: dropout", T, bf16, float) {
+  using R = Rows<T>;
+  const R r;
+  const Array<std::int64_t> step(std::vector<std::int64_t>{3});
+  const Random random({.seed = 1, .steps = step.data()}, 2);
+  const cohort::Rows shape{4, R::rows / 4};
+  const auto rate = ops::DropRate::of(1, 10);
+  const double of_step = sector * R::bytes / 16 / 32;  // a warp reads the step's number
+  // Philox is a third. ptxas leaves about 95 instructions of the 128: halves of 64-bit numbers need no moves.
+  const double instructions = is_short<T> ? 128 : lane_instructions;
+  Ran([&] {
+    ops::dropout(gpu(), shape, R::C, rate, random, r.x.data(), r.y.data());
+  }).check("dropout", {"Dropout<"}, {R::bytes, R::bytes, of_step, 0, instructions});
+  Ran([&] {
+    ops::dropout_add(gpu(), shape, R::C, rate, random, r.dy.data(), r.x.data(), r.y.data());
+  }).check("dropout and a residual", {"Dropout<"}, {2 * R::bytes, R::bytes, of_step});
 }
 
 TEST_CASE_TEMPLATE("traffic: single elements", T, bf16, float) {

@@ -109,9 +109,11 @@ template <class Case> zoo::Batch<Case> batch_of(const Setup& setup, int step) {
   return zoo::Batch<Case>(setup.ranks * setup.each, 1 + static_cast<std::uint64_t>(step));
 }
 
+inline constexpr std::uint64_t seed_of_runs = 7;
+
 template <class Run, class Case> typename Run::options options_of(const Setup& setup) {
   typename Run::options options{};
-  options.seed = 7;
+  options.seed = seed_of_runs;
   options.batch = setup.each;
   options.tokens = Case::tokens;
   options.learning_rate = setup.learning_rate;
@@ -250,7 +252,10 @@ template <class Case> class ExactGradient {
     });
   }
 
-  Exact of(const zoo::Batch<Case>& batch) {
+  /// `ranks`: among how many train() deals out the batch, which says what layers draw for each sample in
+  /// the first step of a run with the seed of options_of.
+  Exact of(const zoo::Batch<Case>& batch, int ranks = 1) {
+    const int each = batch.rows().samples / ranks;
     Exact exact;
     cohort::for_each_parameter<Model>([&]<class P>(int) {
       if constexpr (P::trains) exact.gradients.emplace_back(P::numel, 0.0);
@@ -258,7 +263,8 @@ template <class Case> class ExactGradient {
     });
     auto magnitudes = exact.gradients;
     for (int s = 0; s < batch.rows().samples; ++s) {
-      add_sample(batch.x().samples(s, 1), batch.y().samples(s, 1), exact);
+      const auto place = static_cast<std::uint64_t>(s % each * ranks + s / each);
+      add_sample(batch.x().samples(s, 1), batch.y().samples(s, 1), place, exact);
       std::size_t offset = 0, i = 0;
       cohort::for_each_parameter<Model>([&]<class P>(int index) {
         if constexpr (P::trains) {
@@ -282,13 +288,16 @@ template <class Case> class ExactGradient {
   static constexpr Rows one{1, Case::tokens};
 
   void add_sample(value_of<typename Model::Input, float> x,
-                  value_of<typename Loss::Target, float> y, Exact& exact) {
+                  value_of<typename Loss::Target, float> y, std::uint64_t place, Exact& exact) {
     activations_.release({});
     backward_.release({});
     touched_.fill(0);
     const fp64::InDouble<typename Model::Input> inputs(x);
     const fp64::InDouble<typename Loss::Target> targets(y);
-    const Context<DefaultCpu, double, Phase::train> ctx(device_, activations_, scratch_);
+    const std::int64_t steps = 0;
+    Random upcoming({.seed = seed_of_runs, .steps = &steps, .first = place});
+    const Context<DefaultCpu, double, Phase::train> ctx(device_, activations_, scratch_,
+                                                        Arena::End::low, nullptr, &upcoming);
     const Context<DefaultCpu, double, Phase::backward> back(device_, backward_, scratch_);
     const FlatView<Model, ParamCursor<double>> p(flat_cursor<Model, double>(params_.as<double>()));
     const FlatView<Model, GradCursor<double>> g({grads_.as<double>(), touched_.data()});

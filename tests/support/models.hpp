@@ -6,6 +6,7 @@
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
 #include <cohort/nn/checkpointed.hpp>
+#include <cohort/nn/dropout.hpp>
 #include <cohort/nn/embedding.hpp>
 #include <cohort/nn/frozen.hpp>
 #include <cohort/nn/layer_norm.hpp>
@@ -101,6 +102,17 @@ using GptWith =
 template <class L> using AsItIs = L;
 using Gpt = GptWith<AsItIs>;
 using CheckpointedGpt = GptWith<nn::Checkpointed>;
+/// A GPT with dropout behind the embedding and at the end of both branches.
+template <int C, int Heads>
+using DroppingBlock = nn::Sequential<
+    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Attention<C, Heads>, nn::Dropout<C>>>,
+    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Linear<C, 4 * C>, nn::Gelu<4 * C>,
+                                nn::Linear<4 * C, C>, nn::Dropout<C, std::ratio<1, 4>>>>>;
+template <template <class> class Around>
+using DroppingGptWith =
+    nn::Sequential<nn::Embedding<11, 6>, nn::AddPosition<5, 6>, nn::Dropout<6>,
+                   nn::Repeat<2, Around<DroppingBlock<6, 2>>>, nn::LayerNorm<6>, nn::Linear<6, 11>>;
+using DroppingGpt = DroppingGptWith<AsItIs>;
 using OddMlp = nn::Sequential<nn::Linear<7, 13>, nn::ReLU<13>, nn::Linear<13, 5, nn::NoBias>,
                               nn::Gelu<5>, nn::Linear<5, 3>>;
 using Branching = nn::Sequential<nn::Linear<6, 5>, TwoBranches<5>, nn::Linear<5, 4>>;
@@ -143,6 +155,12 @@ struct GptCase : Case<Gpt, nn::CrossEntropy, 4> {
 };
 struct CheckpointedGptCase : Case<CheckpointedGpt, nn::CrossEntropy, 4> {
   static constexpr const char* name() { return "CheckpointedGpt"; }
+};
+struct DroppingGptCase : Case<DroppingGpt, nn::CrossEntropy, 5> {
+  static constexpr const char* name() { return "DroppingGpt"; }
+};
+struct CheckpointedDroppingGptCase : Case<DroppingGptWith<nn::Checkpointed>, nn::CrossEntropy, 5> {
+  static constexpr const char* name() { return "CheckpointedDroppingGpt"; }
 };
 struct OddMlpCase : Case<OddMlp, nn::CrossEntropy> {
   static constexpr const char* name() { return "OddMlp"; }

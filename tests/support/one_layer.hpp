@@ -71,13 +71,17 @@ template <class L, class T = float> class OneLayer {
   void begin_step() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
 
   std::vector<T> y, dx;
+  /// What layers draw from follows from these.
+  std::uint64_t seed_of_draws = 11;
+  std::int64_t steps = 0;
 
   // Not inlined: g++ 12 would see the sizes of the tests' small vectors, but not that rows go with
   // them, and warn about whole registers that are never read.
   [[gnu::noinline]] void run(const std::vector<X>& x, const std::vector<T>& dy) {
     activations_.release({});
     backward_.release({});
-    const Train ctx(device_, activations_, scratch_);
+    Random upcoming({seed_of_draws, &steps, 0, 1});
+    const Train ctx(device_, activations_, scratch_, Arena::End::low, nullptr, &upcoming);
     const Back back(device_, backward_, scratch_);
     const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
     const FlatView<L, GradCursor<D>> g({grads_.template as<D>(), touched_.data()});

@@ -4,12 +4,27 @@
 // results.
 #pragma once
 #include <cohort/core/arena.hpp>
+#include <cohort/core/error.hpp>
+#include <cohort/core/random.hpp>
+#include <cohort/core/said.hpp>
 #include <cohort/core/tensor.hpp>
 
 namespace cohort {
 
 /// What a call of a layer is part of: the forward that keeps, the one that does not, or backward.
 enum class Phase { train, evaluate, backward };
+
+namespace detail {
+template <Phase P> struct RandomInTraining {
+  static void say() {
+    static_assert(
+        P == Phase::train,
+        "cohort: ctx.random() is for the forward that trains. In evaluation leave out what is "
+        "random (if constexpr (Ctx::train)); in backward read saved[\"random\"_p], which forward "
+        "kept. [cohort/core/context.hpp]");
+  }
+};
+}  // namespace detail
 
 /// Passed as `ctx` to every forward and backward. Borrowed for the length of one call.
 ///
@@ -25,9 +40,15 @@ template <class Device, class T, Phase P> class Context {
   using place = place_of<Device>;
 
   /// `arrays` is host memory for make_array, where results are in a device's: nullptr says they are not.
+  /// `upcoming` is what random() returns next, and counts its calls.
   Context(const Device& device, Arena& results, Arena& scratch, Arena::End end = Arena::End::low,
-          Arena* arrays = nullptr)
-      : device_(&device), results_(&results), scratch_(&scratch), arrays_(arrays), end_(end) {}
+          Arena* arrays = nullptr, Random* upcoming = nullptr)
+      : device_(&device),
+        results_(&results),
+        scratch_(&scratch),
+        arrays_(arrays),
+        upcoming_(upcoming),
+        end_(end) {}
 
   /// A fresh result: return it, or keep it. Forward's live until backward has passed; backward's dx
   /// until the layer before has used it.
@@ -50,6 +71,24 @@ template <class Device, class T, Phase P> class Context {
     return arrays_ == nullptr ? place : arrays_->take<S>(n);
   }
 
+  /// The random numbers of this call, for forwards that train.
+  Random random() const {
+    if constexpr (P != Phase::train) {
+      detail::said<detail::RandomInTraining<P>>();
+      return {};
+    } else {
+      if (upcoming_ == nullptr)
+        throw ContractBroken(-1, "random",
+                             "this forward was begun without a source of random numbers: give its "
+                             "Context a Random.");
+      const Random now = *upcoming_;
+      *upcoming_ = now.next();
+      return now;
+    }
+  }
+  /// What random() returns next; nullptr where nothing is drawn. For layers that run another's forward again.
+  Random* upcoming() const { return upcoming_; }
+
   const Device& device() const { return *device_; }
   Arena& results() const { return *results_; }
   Arena& scratch_arena() const { return *scratch_; }
@@ -58,8 +97,9 @@ template <class Device, class T, Phase P> class Context {
   /// This context with results at the other end of its arena: how chains in backward free as they
   /// go.
   Context opposite() const {
-    return {*device_, *results_, *scratch_,
-            end_ == Arena::End::low ? Arena::End::high : Arena::End::low, arrays_};
+    return {*device_,  *results_,
+            *scratch_, end_ == Arena::End::low ? Arena::End::high : Arena::End::low,
+            arrays_,   upcoming_};
   }
 
  private:
@@ -67,6 +107,7 @@ template <class Device, class T, Phase P> class Context {
   Arena* results_;
   Arena* scratch_;
   Arena* arrays_;
+  Random* upcoming_;
   Arena::End end_;
 };
 

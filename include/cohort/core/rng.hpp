@@ -47,7 +47,7 @@ class Philox {
 };
 
 /// Keeps draws of one seed apart by what they are for. Parameter n uses stream n itself.
-enum class RandomUse : std::uint8_t { parameters, data, dropout, generation, rounding };
+enum class RandomUse : std::uint8_t { parameters, data, layers, generation, rounding };
 
 /// The stream number n of a use; n below 2^56.
 constexpr std::uint64_t random_stream(RandomUse use, std::uint64_t n) {

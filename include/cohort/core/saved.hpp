@@ -3,6 +3,7 @@
 // cohort/core/saved.hpp: what forward keeps for backward: activations by name, and nothing else.
 #pragma once
 #include <cohort/core/fixed_string.hpp>
+#include <cohort/core/random.hpp>
 #include <cohort/core/view.hpp>
 #include <functional>
 #include <tuple>
@@ -112,6 +113,7 @@ struct array_bytes<SavedTuple<S...>>
 template <class T> struct keepable : std::false_type {};
 template <class T, int C, class Where> struct keepable<Tensor<T, C, Where>> : std::true_type {};
 template <class Where> struct keepable<TokensIn<Where>> : std::true_type {};
+template <> struct keepable<Random> : std::true_type {};
 template <> struct keepable<Nothing> : std::true_type {};
 template <> struct keepable<Refused> : std::true_type {};  // said elsewhere
 template <> struct keepable<RefusedTensor> : std::true_type {};
@@ -182,7 +184,7 @@ struct keeps_view<Saved<I...>>
     : std::bool_constant<(keeps_view<decltype(I::value)>::value || ...)> {};
 }  // namespace detail
 
-/// What keep(...) admits: tensors, tokens, and the saved values of children.
+/// What keep(...) admits: tensors, tokens, random numbers, and the saved values of children.
 template <class T>
 concept Keepable = detail::keepable<T>::value;
 

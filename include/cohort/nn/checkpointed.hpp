@@ -74,16 +74,18 @@ template <OnePiece L> struct Checkpointed<L> : detail::SameShape<L> {
   {
     check_one_unit<P>();
     const auto y = ctx.template make<Output::extent>(x.rows);
-    aside<Ctx::phase>(ctx, [&](auto& there) {
+    const Random random = ctx.upcoming() == nullptr ? Random{} : *ctx.upcoming();
+    aside<Ctx::phase>(ctx, ctx.upcoming(), [&](auto& there) {
       const auto r = cohort::detail::run_forward<L>(there, p, x, fused...);
       ctx.device().copy(y.data, r.y.data, y.size() * sizeof *y.data);
       return Nothing{};
     });
-    return Out{y, keep(ctx, "x"_p = x)};
+    return Out{y, keep(ctx, "x"_p = x, "random"_p = random)};
   }
   template <class Ctx, class P, class S, class Dy, class G, class... Fused>
   static auto backward(Ctx& ctx, const P& p, const S& saved, Dy dy, const G& g, Fused... fused) {
-    return aside<Phase::train>(ctx, [&](auto& there) {
+    Random random = saved["random"_p];
+    return aside<Phase::train>(ctx, &random, [&](auto& there) {
       const auto r = [&] {
         if constexpr (SkipsForward<L>)
           return cohort::detail::run_forward<L>(there, p, saved["x"_p], NoResult{});
@@ -112,11 +114,11 @@ template <OnePiece L> struct Checkpointed<L> : detail::SameShape<L> {
                    .saved);
 
   /// f(a context whose results lie at the far end of the scratch arena), which ends with f.
-  template <Phase As, class Ctx, class F> static auto aside(Ctx& ctx, F f) {
+  template <Phase As, class Ctx, class F> static auto aside(Ctx& ctx, Random* upcoming, F f) {
     Arena& scratch = ctx.scratch_arena();
     const Arena::Mark mark = scratch.mark();
-    Context<typename Ctx::device_type, typename Ctx::scalar, As> there(ctx.device(), scratch,
-                                                                       scratch, Arena::End::high);
+    Context<typename Ctx::device_type, typename Ctx::scalar, As> there(
+        ctx.device(), scratch, scratch, Arena::End::high, nullptr, upcoming);
     const auto result = f(there);
     scratch.release(mark, Arena::End::high);
     return result;

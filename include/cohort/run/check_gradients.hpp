@@ -62,23 +62,19 @@ template <class L> class GradientProbe {
       weights_.push_back(normal(o.seed, 3, i));
   }
 
-  double loss() {
-    activations_.release({});
-    const Context<DefaultCpu, T, Phase::evaluate> ctx(device_, activations_, scratch_);
-    const auto y = cohort::forward(ctx, params_view(), input()).y;
-    double sum = 0;
-    for (std::size_t i = 0; i < weights_.size(); ++i) sum += weights_[i] * y.data[i];
-    return sum;
-  }
+  /// Of an evaluation; of a layer that draws, of a training forward with the draws of gradients().
+  double loss() { return draws_ ? loss_of<Phase::train>() : loss_of<Phase::evaluate>(); }
   void gradients() {
     activations_.release({});
     backward_.release({});
     std::fill(touched_.begin(), touched_.end(), std::uint8_t{0});
-    const Context<DefaultCpu, T, Phase::train> ctx(device_, activations_, scratch_);
+    Random upcoming = first_random();
+    const auto ctx = context<Phase::train>(upcoming);
     const Context<DefaultCpu, T, Phase::backward> back(device_, backward_, scratch_);
     const auto p = params_view();
     const FlatView<L, GradCursor<T>> g({grads_.as<T>(), touched_.data()});
     const auto r = cohort::forward(ctx, p, input());
+    draws_ = upcoming.place() > 0;
     const Tensor<const T, L::Output::extent> dy{weights_.data(), options_.rows};
     const auto dx = cohort::backward(back, p, r.saved, dy, g);
     if constexpr (!takes_tokens) input_gradient_.assign(dx.data, dx.data + dx.size());
@@ -131,6 +127,19 @@ template <class L> class GradientProbe {
                                        std::declval<value_of<typename L::Input, T>>()));
     return decltype(R::saved)::bytes(rows);
   }
+  template <Phase P> double loss_of() {
+    activations_.release({});
+    Random upcoming = first_random();
+    const auto ctx = context<P>(upcoming);
+    const auto y = cohort::forward(ctx, params_view(), input()).y;
+    double sum = 0;
+    for (std::size_t i = 0; i < weights_.size(); ++i) sum += weights_[i] * y.data[i];
+    return sum;
+  }
+  Random first_random() const { return Random({options_.seed, &steps_, 0, 1}); }
+  template <Phase P> Context<DefaultCpu, T, P> context(Random& upcoming) {
+    return {device_, activations_, scratch_, Arena::End::low, nullptr, &upcoming};
+  }
   FlatView<L, ParamCursor<T>> params_view() const {
     return FlatView<L, ParamCursor<T>>(flat_cursor<L, T>(params_.template as<T>()));
   }
@@ -142,6 +151,8 @@ template <class L> class GradientProbe {
   }
 
   GradientCheckOptions options_;
+  const std::int64_t steps_ = 0;
+  bool draws_ = false;
   DefaultCpu device_;
   HostMemory params_, grads_;
   Arena activations_, backward_, scratch_;

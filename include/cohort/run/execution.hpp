@@ -198,8 +198,15 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   int most_samples() const { return options_.batch / Plan::micro_batches; }
 
   const Device& device() const { return driver_.machine().compute(); }
-  template <Phase P> Ctx<P> context(Arena& results) {
-    return {device(), results, scratch_, Arena::End::low, on_host<Device> ? nullptr : &arrays_};
+  template <Phase P> Ctx<P> context(Arena& results, Random* upcoming = nullptr) {
+    return {device(), results, scratch_, Arena::End::low, on_host<Device> ? nullptr : &arrays_,
+            upcoming};
+  }
+  /// What layers draw from in the micro-batch that begins with this rank's sample `first` of the step.
+  Random first_random(int first) const {
+    const auto n = static_cast<std::uint64_t>(world_.size());
+    const auto sample = static_cast<std::uint64_t>(first) * n + static_cast<std::uint64_t>(rank());
+    return Random({options_.seed, finish_.step_counter(), sample, n});
   }
 
   Ctx<Phase::evaluate> evaluation() {
@@ -232,7 +239,8 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
     driver_.template begin<M>();
     activations_->release({});
     arrays_.release({});
-    const auto ctx = context<Phase::train>(activations_);
+    Random upcoming = first_random(index * samples);
+    const auto ctx = context<Phase::train>(activations_, &upcoming);
     const auto back = context<Phase::backward>(backward_);
     const auto p = driver_.parameters();
 

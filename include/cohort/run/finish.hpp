@@ -58,6 +58,8 @@ template <class Plan, class Driver, class Device> class Finish {
   StepReport wait() { return report_; }
 
   std::int64_t steps() const { return steps_; }
+  /// The same where the device finds it.
+  const std::int64_t* step_counter() const { return &steps_; }
   double unscale() const { return unscale_; }  // of the last step's gradients
   LossScale loss_scale() const { return scaler_.state(); }
   void set_loss_scale(LossScale state) { scaler_.set(state); }

@@ -11,7 +11,7 @@ namespace cohort {
 /// Options of a run; each policy adds its own under the name of its slot, so nothing can be set
 /// that no policy reads: {.seed = 1337, .batch = 12, .tokens = 64, .optimizer = {.beta2 = 0.99}}.
 template <class Slots> struct Options {
-  std::uint64_t seed = 0;  // of parameter initialisation
+  std::uint64_t seed = 0;  // of parameters, of what layers draw, of random rounding
   int batch = 0;           // this rank's samples in one optimizer step, at most
   int tokens = 1;          // rows a sample, at most
   double learning_rate = 1e-3;

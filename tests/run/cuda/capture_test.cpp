@@ -13,15 +13,16 @@ using namespace cohort::test;
 
 namespace {
 
-using zoo::GptCase;
+/// With dropout: a step that is replayed must draw anew.
+using Case = zoo::DroppingGptCase;
 template <class... Ps>
-using RunOf = Trainer<GptCase::Model, GptCase::Loss, DataParallel<FullShard>, GradAccum<2>,
-                      ClipGradNorm, MixedPrecision<bf16, fp32>, Ps...>;
+using RunOf = Trainer<Case::Model, Case::Loss, DataParallel<FullShard>, GradAccum<2>, ClipGradNorm,
+                      MixedPrecision<bf16, fp32>, Ps...>;
 
 TEST_CASE("CudaGraph: the bits of Eager, step by step") {
   const Setup setup{.ranks = 1, .each = 4, .steps = 5};
-  const auto eager = train_on_gpu<RunOf<Eager>, GptCase>(setup);
-  const auto replayed = train_on_gpu<RunOf<CudaGraph>, GptCase>(setup);
+  const auto eager = train_on_gpu<RunOf<Eager>, Case>(setup);
+  const auto replayed = train_on_gpu<RunOf<CudaGraph>, Case>(setup);
   CHECK(same_bits(replayed[0], eager[0]));
 }
 
@@ -29,8 +30,8 @@ TEST_CASE(
     "CudaGraph: from the third step on the host launches one graph; other rows are launched") {
   using Run = RunOf<CudaGraph>;
   const Setup setup{.ranks = 1, .each = 4};
-  on_gpu<Run>(1, options_of<Run, GptCase>(setup), [&](auto& run, GpuWorld&) {
-    const auto batch = batch_of<GptCase>(setup, 0);
+  on_gpu<Run>(1, options_of<Run, Case>(setup), [&](auto& run, GpuWorld&) {
+    const auto batch = batch_of<Case>(setup, 0);
     const auto launches = [&](int samples) {
       const int kernels = cuda_double::calls("launch"),
                 graphs = cuda_double::calls("cudaGraphLaunch");

@@ -72,6 +72,8 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   }
 
   std::int64_t steps() const { return wait().step; }
+  /// In the GPU's memory: the updates done before the step that is queued.
+  const std::int64_t* step_counter() const { return &state_->steps; }
   double unscale() const { return last_.conclusion.unscale; }
   LossScale loss_scale() const { return scaler().state(); }
   void set_loss_scale(LossScale state) {
