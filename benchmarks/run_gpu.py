@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: The cohort authors
 # benchmarks/run_gpu.py: cohort on a GPU against PyTorch and against the GPU's own ceilings, in one call.
 """Parts, all of them unless some are named with --parts:
-  step       optimizer steps of GPT-2 124M: gpt2_step, gpt2_step --graph, PyTorch eager and compiled, in blocks of a
+  step       optimizer steps of GPT-2 124M: gpt2_step, gpt2_step --graph [--tune], PyTorch eager and compiled, in blocks of a
              few steps in turn, one program at a time. PyTorch trains under autocast (fp32 parameters, cast in every
              step); with --pure also with bf16 parameters only, which is less work and less exact.
   ops        gpu/ops, peers/gpu_ops.py, gpu/ops again: copy, matrix product, AdamW, norm of the gradient, LayerNorm,
@@ -114,6 +114,7 @@ def step_programs(args):
     ours = [args.programs / "gpt2_step", "--batch", args.batch, *args.program_arguments]
     yield "cohort", ours
     yield "cohort CudaGraph", [*ours, "--graph"]
+    yield "cohort CudaGraph tuned", [*ours, "--graph", "--tune"]
     for way in ["autocast", "pure"] if args.pure else ["autocast"]:
         for mode in ([], ["--compile"]) if not args.no_compile else ([],):
             if args.torch:
@@ -156,6 +157,7 @@ def report_steps(args, results):
     theirs = {name: r for name, r in results.items() if not name.startswith("cohort")}
     for name, (info, times) in ours.items():
         metric = f"tokens_per_s_b{args.batch}" + ("_graph" if "Graph" in name else "")
+        metric += "_tuned" if "tuned" in name else ""
         rate = rate_of(info, times)
         more = dict(mfu=mfu_of(info, rate), step_ms=driver.rounded(statistics.median(times) / 1e3))
         more |= dict(samples=len(times), spread=driver.spread(times))

@@ -50,6 +50,10 @@ void add_training(CLI::App& app, example::Gpt2Arguments& a) {
       ->check(any);
   app.add_option("--seed", a.seed, "seed of weights and random tokens")->capture_default_str();
   app.add_flag("--graph", a.graph, "capture the step into a CUDA graph and replay it");
+  app.add_flag(
+      "--tune", a.tune,
+      "after the first step measure cuBLASLt's algorithms and use the quickest; two runs may "
+      "then differ in roundings");
 }
 
 void add_reports(CLI::App& app, example::Gpt2Arguments& a) {

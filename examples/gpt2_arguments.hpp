@@ -14,7 +14,7 @@ struct Gpt2Arguments {
   int eval_every = 250, eval_batches = 20, ranks = 0, plan = 0;
   std::uint64_t seed = 1337;
   double learning_rate = 6e-4, peak_tflops = 0;
-  bool graph = false;
+  bool graph = false, tune = false;
 
   int warmup_steps() const { return warmup >= 0 ? warmup : (steps / 10 < 700 ? steps / 10 : 700); }
 };

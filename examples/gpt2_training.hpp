@@ -166,6 +166,12 @@ template <class Size, class Trainer> void gpt2_train(auto& world, const Gpt2Argu
     if (step != 1 && step != a.steps && step % a.print_every != 0 && !validates) continue;
     report.stretch(step - printed, run.wait());  // ... and waits for it where it prints
     printed = step;
+    if (step == 1 && a.tune) {
+      const auto products = run.tune_products();
+      for (const auto& p : products)
+        if (run.rank() == 0) std::printf("  %s\n", to_string(p).c_str());
+      report.start();
+    }
     if (!validates) continue;
     report.validation(step, gpt2_validate(run, validation, a.eval_batches));
     report.start();

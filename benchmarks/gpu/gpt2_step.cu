@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // benchmarks/gpu/gpt2_step.cu: optimizer steps of GPT-2 124M on one GPU, served to a driver; memory against the plan.
 //
-// gpt2_step [--batch N] [--tokens N] [--graph] [--ranks N: threads that share the GPU]
+// gpt2_step [--batch N] [--tokens N] [--graph] [--tune] [--ranks N: threads that share the GPU]
 #include "../../examples/gpt2_training.hpp"
 #include "../step_server.hpp"
 #include "counted_memory.hpp"
@@ -17,13 +17,14 @@ namespace {
 
 struct Arguments {
   int batch = 32, tokens = 1024;
-  bool graph = false;
+  bool graph = false, tune = false;
 };
 
 Arguments read(int argc, char** argv) {
   Arguments a;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--graph") == 0) a.graph = true;
+    if (std::strcmp(argv[i], "--tune") == 0) a.tune = true;
     if (i + 1 == argc) break;
     if (std::strcmp(argv[i], "--batch") == 0) a.batch = std::atoi(argv[i + 1]);
     if (std::strcmp(argv[i], "--tokens") == 0) a.tokens = std::atoi(argv[i + 1]);
@@ -76,6 +77,10 @@ template <class Run> void serve(auto& world, const Arguments& a, std::size_t fre
     const double loss = run.wait().loss;
     return std::pair{(bench::now_us() - begin) / double(count), loss};
   };
+  if (a.tune) {
+    steps(1);
+    for (const auto& p : run.tune_products()) std::fprintf(stderr, "%s\n", to_string(p).c_str());
+  }
   const double loss = steps(3).second;  // algorithms are chosen, a graph is captured
   bench::serve_runs(world, info(run, free_before, loss), [&](std::int64_t count) {
     return count > 0 ? std::vector{steps(count).first} : std::vector<double>{};

@@ -3,6 +3,7 @@
 // tests/gpu/products_test.cu: matrix products and linear layers on the GPU against float64.
 #include <cohort/ops/cuda/linear.hpp>
 #include <cohort/ops/cuda/matmul.hpp>
+#include <cohort/ops/cuda/tune.hpp>
 
 #include "support.hpp"
 
@@ -129,6 +130,29 @@ template <class How, class T> void check_slope() {
 TEST_CASE_TEMPLATE("linear behind gelu: backward multiplies by its slope", T, COHORT_GPU_TYPES) {
   check_slope<ops::GeluTanh, T>();
   check_slope<ops::GeluErf, T>();
+}
+
+TEST_CASE("tune: products by the algorithms that were the quickest here") {
+  struct Fresh {  // its own memory of products, so that only these are measured
+    cuda::Context context{0};
+    cuda::Context* before = std::exchange(gpu_test::gpu().device.context, &context);
+    ~Fresh() { gpu_test::gpu().device.context = before; }
+  } fresh;
+  const auto products = [] {
+    check_linear<C, 3 * C, bf16>(size(256, 16), true);
+    check_slope<ops::GeluTanh, bf16>();
+  };
+  products();
+  cuda::Memory lent(std::size_t{64} << 20);
+  const auto measured =
+      cuda::tune_products(gpu_test::gpu().device, lent.as<std::byte>(), lent.bytes());
+  CHECK(measured.size() > 4);
+  for (const auto& p : measured) {
+    std::printf("  %s\n", to_string(p).c_str());
+    CHECK(p.candidates > 0);
+    CHECK(p.best_us <= p.first_us);
+  }
+  products();
 }
 
 TEST_CASE_TEMPLATE("matmul: all four transpositions, beta 0 and 1", T, COHORT_GPU_TYPES) {

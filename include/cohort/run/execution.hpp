@@ -40,6 +40,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   using Report = typename detail::Timeline<Plan>::Report;  // StepReport, or TimedReport under Timed
 
   static constexpr Plan plan{};
+  static constexpr bool computes_on_host = on_host<Device>;
 
   Execution(World& world, const Options<Slots>& options)
       : world_(world),

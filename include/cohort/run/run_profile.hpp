@@ -64,6 +64,31 @@ template <class Run> class RunProfile {
       detail::said<detail::NoTraceFile<R>>();
     }
   }
+  /// On a GPU, after a step: measures cuBLASLt's algorithms for each product of the model and uses the quickest
+  /// from now on. Each rank for itself; `for (const auto& p : run.tune_products()) puts(to_string(p).c_str());`
+  ///
+  /// Cost     some 100 calls of each product, in the memory of activations: about a second for a GPT-2.
+  /// Laws     changes roundings, and may choose otherwise in another run: leave it out of runs that must
+  ///          repeat each other's bits (ops/cuda/tune.hpp).
+  template <class R = Run> auto tune_products() {
+    static_assert(
+        !R::computes_on_host,
+        "cohort: tune_products() chooses among cuBLASLt's algorithms: it is for runs on a "
+        "GPU, Run::on<Cuda>. [cohort/run/run_profile.hpp]");
+    if constexpr (!R::computes_on_host) {
+      R& run = static_cast<R&>(*this);
+      return run.guarded("tune_products", [&] {
+        run.activations_->release({});
+        Arena& arena = run.activations_;
+        const std::size_t bytes = arena.capacity() / alignment * alignment;
+        auto measured =
+            run.driver_.machine().tune_products(arena.template take<std::byte>(bytes), bytes);
+        run.activations_->release({});
+        run.capture_.forget();
+        return measured;
+      });
+    }
+  }
 
  private:
   template <class R> static consteval bool keeps_times() {

@@ -48,6 +48,41 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("tune_products: measured in the memory of activations; a graph is captured anew") {
+  using Run = RunOf<CudaGraph>;
+  const Setup setup{.ranks = 1, .each = 4};
+  on_gpu<Run>(1, options_of<Run, Case>(setup), [&](auto& run, GpuWorld&) {
+    const auto batch = batch_of<Case>(setup, 0);
+    const auto step = [&] { return run.step(batch.x(), batch.y()); };
+    step(), step(), step();
+    const auto parameters = run.gather_parameters();
+    cuda_double::slow_algorithm(0, std::chrono::milliseconds(1));
+    const int memory = cuda_double::calls("cudaMalloc");
+    const auto measured = run.tune_products();
+    CHECK(cuda_double::calls("cudaMalloc") == memory);
+    cuda_double::slow_algorithm(0, {});
+    CHECK(measured.size() > 10);
+    for (const auto& p : measured) {
+      CAPTURE(to_string(p));
+      CHECK(p.chosen > 0);
+    }
+    CHECK(same_bits(run.gather_parameters(), parameters));
+    cuda_double::record(true);
+    step();  // captured, then launched
+    int products = 0, other = 0;
+    for (const auto& r : cuda_double::take_log()) {
+      products += r.kind == cuda_double::Record::product;
+      other += r.name.find("algorithm") != std::string::npos;
+    }
+    cuda_double::record(false);
+    CHECK(products > 20);
+    CHECK(other == products);
+    const int graphs = cuda_double::calls("cudaGraphLaunch");
+    step();
+    CHECK(cuda_double::calls("cudaGraphLaunch") == graphs + 1);
+  });
+}
+
 TEST_CASE("CudaGraph: ranks that share a GPU are refused on every rank, with what to do") {
   using Run = RunOf<CudaGraph>;
   const auto form = [](Threads& world) {

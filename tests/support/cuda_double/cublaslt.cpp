@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <support/cuda_double/descriptors.hpp>
 #include <support/cuda_double/state.hpp>
+#include <thread>
 
 using namespace cohort::cuda_double;  // the file is nothing but its functions
 
@@ -18,11 +20,14 @@ struct cublasLtContext {
 
 namespace {
 std::atomic<bool> epilogues{true};
+constexpr int num_algorithms = 3;
+std::atomic<int> slow_microseconds[num_algorithms];
 constexpr std::uint64_t chosen_here = 0x636f686f7274u;
 
 /// What is inside cublasLtMatmulAlgo_t: for which product it was chosen, and how that was aligned.
 struct Algorithm {
   std::uint64_t mark, product, workspace_bytes;
+  std::uint32_t index;  // among those for this product
   std::uint32_t align_a, align_b, align_c, align_d, align_bias, align_aux;
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
@@ -69,6 +74,9 @@ double factor(const void* at, int type) {
 
 namespace cohort::cuda_double {
 void support_epilogues(bool on) { epilogues = on; }
+void slow_algorithm(int index, std::chrono::microseconds by) {
+  slow_microseconds[index] = static_cast<int>(by.count());
+}
 }  // namespace cohort::cuda_double
 
 extern "C" {
@@ -97,14 +105,18 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   if (!epilogues && asked.kind.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
     return CUBLAS_STATUS_NOT_SUPPORTED;
   const auto p = get<Preference>(wish);
-  results[0] = {};
-  results[0].state = CUBLAS_STATUS_SUCCESS;
-  results[0].wavesCount = 1;
-  results[0].workspaceSize = p.workspace_bytes;  // as much as it may: tests see whether it is there
-  put(&results[0].algo,
-      Algorithm{chosen_here, fingerprint(asked), p.workspace_bytes, p.align_a, p.align_b, p.align_c,
-                p.align_d, vector_alignment(asked.kind.bias), vector_alignment(asked.kind.aux)});
-  *count = 1;
+  *count = std::min(most, num_algorithms);
+  for (int i = 0; i < *count; ++i) {
+    results[i] = {};
+    results[i].state = CUBLAS_STATUS_SUCCESS;
+    results[i].wavesCount = 1;
+    results[i].workspaceSize =
+        p.workspace_bytes;  // as much as it may: tests see whether it is there
+    put(&results[i].algo,
+        Algorithm{chosen_here, fingerprint(asked), p.workspace_bytes, static_cast<std::uint32_t>(i),
+                  p.align_a, p.align_b, p.align_c, p.align_d, vector_alignment(asked.kind.bias),
+                  vector_alignment(asked.kind.aux)});
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -123,8 +135,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t kind
   p.alpha = factor(alpha, p.kind.scale), p.beta = factor(beta, p.kind.scale);
   p.a = a, p.b = b, p.c = c, p.d = d;
   if (!a || !b || !d || (p.beta != 0 && !c)) return CUBLAS_STATUS_INVALID_VALUE;
+  std::uint32_t index = 0;
   if (algorithm != nullptr) {
     const auto chosen = get<Algorithm>(algorithm);
+    index = chosen.index;
     const bool aligned = alignment_of(a) >= chosen.align_a && alignment_of(b) >= chosen.align_b &&
                          alignment_of(c) >= chosen.align_c && alignment_of(d) >= chosen.align_d &&
                          alignment_of(p.kind.bias) >= chosen.align_bias &&
@@ -139,10 +153,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t kind
   }
   log({Record::product, stream,
        std::to_string(p.m()) + " x " + std::to_string(p.n()) + " x " + std::to_string(p.k()) +
-           (p.kind.compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? " tf32" : ""),
+           (p.kind.compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? " tf32" : "") +
+           (index > 0 ? " algorithm " + std::to_string(index) : ""),
        0, 0, 0, false, false});
   if (!executes()) return CUBLAS_STATUS_SUCCESS;
-  const cudaError_t error = enqueue(stream, [p, workspace, workspace_bytes] {
+  const cudaError_t error = enqueue(stream, [p, workspace, workspace_bytes, index] {
+    if (const int late = slow_microseconds[index % num_algorithms])
+      std::this_thread::sleep_for(std::chrono::microseconds(late));
     if (workspace_bytes > 0)
       std::memset(workspace, 0xEE, std::min<std::size_t>(workspace_bytes, 4096));
     compute(p);

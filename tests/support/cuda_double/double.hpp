@@ -94,6 +94,8 @@ int entered(const char* function);
 // ---- cublasLt ------------------------------------------------------------------------------------
 /// false: the heuristic knows no product with an epilogue (CUBLAS_STATUS_NOT_SUPPORTED).
 void support_epilogues(bool);
+/// The heuristic knows three algorithms for each product; this one takes so much longer.
+void slow_algorithm(int index, std::chrono::microseconds);
 /// Handles, descriptors, layouts and preferences that were created and not destroyed.
 int live_blas_objects();
 

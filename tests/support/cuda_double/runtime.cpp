@@ -60,6 +60,7 @@ void reset() {
   set_order(Order::forward);
   watch_kernels(true);
   support_epilogues(true);
+  for (int i = 0; i < 3; ++i) slow_algorithm(i, {});
   set_devices(1);
   set_properties(132, 9, 0);
   set_versions(CUDART_VERSION, CUDART_VERSION);

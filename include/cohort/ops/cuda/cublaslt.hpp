@@ -11,6 +11,7 @@
 #include <cohort/device/cuda/device.hpp>
 #include <cstdint>
 #include <source_location>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
@@ -32,6 +33,33 @@ enum class Epilogue : std::uint32_t {
   sums_of_b = CUBLASLT_EPILOGUE_BGRADA,             // vector[n] = sum over k of op(b)[k, n]
   sums_of_a = CUBLASLT_EPILOGUE_BGRADB,             // vector[m] = sum over k of op(a)[m, k]
 };
+
+/// For tables: "bias", "gelu and its input"; "" for none.
+constexpr const char* name(Epilogue what) {
+  switch (what) {
+    case Epilogue::none:
+      return "";
+    case Epilogue::bias:
+      return "bias";
+    case Epilogue::gelu:
+      return "gelu";
+    case Epilogue::gelu_bias:
+      return "bias, gelu";
+    case Epilogue::gelu_aux:
+      return "gelu and its input";
+    case Epilogue::gelu_aux_bias:
+      return "bias, gelu and its input";
+    case Epilogue::dgelu:
+      return "gelu's slope";
+    case Epilogue::dgelu_sums:
+      return "gelu's slope, column sums";
+    case Epilogue::sums_of_b:
+      return "sums of b";
+    case Epilogue::sums_of_a:
+      return "sums of a";
+  }
+  return "another epilogue";
+}
 
 /// The operands of an epilogue. `vector` is read as T by bias, written as O by sums; aux is [m, n] of O.
 /// `addend`, as c is [m, n] of O, is what beta multiplies instead of c.
@@ -83,7 +111,9 @@ inline std::string describe(const GemmKey& key) {
   };
   return std::to_string(key.m) + " x " + std::to_string(key.n) + " x " + std::to_string(key.k) +
          (key.trans_a ? " T" : " N") + (key.trans_b ? "T " : "N ") + type(key.in) + " -> " +
-         type(key.out) + (key.tf32 ? " (tf32)" : "") + ", epilogue " + std::to_string(key.epilogue);
+         type(key.out) + (key.tf32 ? " (tf32)" : "") +
+         (key.epilogue == CUBLASLT_EPILOGUE_DEFAULT ? "" : ", ") +
+         name(static_cast<Epilogue>(key.epilogue));
 }
 
 /// Throws Error that names the product, the status and the caller's place.
@@ -103,6 +133,8 @@ struct GemmPlan {
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
   bool known = false;  // false: the library has no algorithm for it
+  double beta = 0;     // of the last call
+  bool in_place = true;
 
   GemmPlan() = default;
   GemmPlan(const GemmPlan&) = delete;
@@ -127,6 +159,10 @@ struct GemmPlan {
   }
   void describe_to_library(const GemmKey& key, const std::source_location& place);
   void choose(cublasLtHandle_t library, const GemmKey& key, const std::source_location& place);
+  /// The library's algorithms for it, the one first that it thinks the quickest; at most results.size().
+  int candidates(cublasLtHandle_t library, const GemmKey& key,
+                 std::span<cublasLtMatmulHeuristicResult_t> results, cublasStatus_t& status,
+                 const std::source_location& place) const;
 };
 
 inline void GemmPlan::describe_to_library(const GemmKey& key, const std::source_location& place) {
@@ -161,16 +197,16 @@ inline void GemmPlan::describe_to_library(const GemmKey& key, const std::source_
   layout(c, out, false, key.n, key.m, key.ldc);
 }
 
-inline void GemmPlan::choose(cublasLtHandle_t library, const GemmKey& key,
-                             const std::source_location& place) {
+inline int GemmPlan::candidates(cublasLtHandle_t library, const GemmKey& key,
+                                std::span<cublasLtMatmulHeuristicResult_t> results,
+                                cublasStatus_t& status, const std::source_location& place) const {
   cublasLtMatmulPreference_t wish = nullptr;
   check(cublasLtMatmulPreferenceCreate(&wish), "cublasLtMatmulPreferenceCreate", key, place);
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
     return cublasLtMatmulPreferenceSetAttribute(wish, what, &value, sizeof value);
   };
-  cublasLtMatmulHeuristicResult_t best{};
   int found = 0;
-  cublasStatus_t status =
+  status =
       prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{key.workspace_kib} * 1024);
   const auto also = [&](auto what, std::uint32_t value) {
     if (status == CUBLAS_STATUS_SUCCESS) status = prefer(what, value);
@@ -182,9 +218,19 @@ inline void GemmPlan::choose(cublasLtHandle_t library, const GemmKey& key,
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_addend);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.align_c);
   if (status == CUBLAS_STATUS_SUCCESS)
-    status = cublasLtMatmulAlgoGetHeuristic(library, product, a, b, c, c, wish, 1, &best, &found);
+    status =
+        cublasLtMatmulAlgoGetHeuristic(library, product, a, b, c, c, wish,
+                                       static_cast<int>(results.size()), results.data(), &found);
   cublasLtMatmulPreferenceDestroy(wish);
-  known = status == CUBLAS_STATUS_SUCCESS && found > 0 && best.state == CUBLAS_STATUS_SUCCESS;
+  return status == CUBLAS_STATUS_SUCCESS ? found : 0;
+}
+
+inline void GemmPlan::choose(cublasLtHandle_t library, const GemmKey& key,
+                             const std::source_location& place) {
+  cublasLtMatmulHeuristicResult_t best{};
+  cublasStatus_t status{};
+  const int found = candidates(library, key, {&best, 1}, status, place);
+  known = found > 0 && best.state == CUBLAS_STATUS_SUCCESS;
   if (known) algorithm = best.algo;
   if (known) return;
   if (status == CUBLAS_STATUS_SUCCESS) status = CUBLAS_STATUS_NOT_SUPPORTED;
@@ -217,6 +263,11 @@ class GemmPlans {
     return plan;
   }
   std::size_t size() const { return plans_.size(); }
+  /// f(key, plan) for each product that has an algorithm.
+  template <class F> void for_each(F f) {
+    for (auto& [key, plan] : plans_)
+      if (plan.known) f(key, plan);
+  }
 
  private:
   std::unordered_map<detail::GemmKey, detail::GemmPlan, detail::HashGemmKey> plans_;
@@ -258,6 +309,8 @@ bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, cons
   const cublasLtHandle_t library = device.context->blas();
   detail::GemmPlan& plan = device.context->kept<GemmPlans>().at(library, key, fused, place);
   if (!plan.known) return false;
+  plan.beta = beta;
+  plan.in_place = addend == c;
   const accumulator_t<T> alpha = 1;
   detail::check(cublasLtMatmul(library, plan.product, &alpha, b, plan.a, a, plan.b, &beta, addend,
                                plan.c, c, plan.c, &plan.algorithm, device.workspace,

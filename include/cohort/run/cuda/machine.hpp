@@ -12,8 +12,10 @@
 #include <cohort/device/cuda/event.hpp>
 #include <cohort/device/cuda/plan_stream.hpp>
 #include <cohort/device/cuda/stream.hpp>
+#include <cohort/ops/cuda/tune.hpp>
 #include <cohort/run/machine.hpp>
 #include <thread>
+#include <vector>
 
 namespace cohort::detail {
 
@@ -82,6 +84,11 @@ template <class World> class Machine<World, Cuda> {
       else
         settle();
     }
+  }
+  /// Measures products on the compute stream, in memory that nobody needs now (ops/cuda/tune.hpp).
+  std::vector<cuda::MeasuredProduct> tune_products(std::byte* memory, std::size_t bytes) const {
+    settle();
+    return cuda::tune_products(compute_, memory, bytes);
   }
   /// Device memory of state_bytes<Cuda>, zero at first.
   std::byte* state() const { return state_.as<std::byte>(); }
