@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/execution_test.cpp: communication runs beside compute; failures reach every rank;
-// evaluation disturbs nothing.
+// tests/run/execution_test.cpp: communication runs beside compute; failures reach every rank.
 #include <cohort/run/execution.hpp>
 
 #include <doctest/doctest.h>
 
+#include "errors.hpp"
 #include "in_place.hpp"
 #include "script.hpp"
 #include "support.hpp"
@@ -231,38 +231,9 @@ TEST_CASE("step: 64 ranks end when one of them throws") {
 using Case = zoo::OddMlpCase;
 using Run = Trainer<Case::Model, Case::Loss, ClipGradNorm>;
 
-/// The errors that f(run, world) met, by rank, and what launch() threw.
-struct Errors {
-  std::vector<std::string> by_rank;
-  std::string launch;
-};
-template <class E, class F> Errors errors_of(int ranks, StreamMode stream, F f) {
-  Errors errors{std::vector<std::string>(static_cast<std::size_t>(ranks)), ""};
-  const Setup setup{.ranks = ranks, .each = 2, .stream = stream};
-  const auto act = [&](auto& run, World& world) {
-    try {
-      world.barrier();  // every rank has left Run::on before one of them fails
-      f(run, world);
-    } catch (const E& e) {
-      errors.by_rank[static_cast<std::size_t>(world.rank())] = e.what();
-      throw;
-    }
-  };
-  try {
-    on_ranks<Run>(ranks, options_of<Run, Case>(setup), act);
-  } catch (const std::exception& e) {
-    errors.launch = e.what();
-  }
-  return errors;
-}
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-constexpr StreamMode both[] = {StreamMode::on_compute_thread, StreamMode::worker};
-
 TEST_CASE("step: a bad label on one rank ends every rank and is named") {
   for (StreamMode stream : both) {
-    const Errors errors = errors_of<Error>(3, stream, [](auto& run, World& world) {
+    const Errors errors = errors_of<Run, Case, Error>(3, stream, [](auto& run, World& world) {
       zoo::Batch<Case> batch(2);
       if (world.rank() == 2) batch.labels()[1] = 3;  // of 3 classes
       for (int step = 0; step < 3; ++step) run.step(batch.x(), batch.y());
@@ -275,7 +246,7 @@ TEST_CASE("step: a bad label on one rank ends every rank and is named") {
 TEST_CASE("step: a rank that catches its own failure cannot keep it from the others") {
   for (StreamMode stream : both) {
     std::atomic<int> caught{0};
-    const Errors errors = errors_of<PeerFailed>(3, stream, [&](auto& run, World& world) {
+    const Errors errors = errors_of<Run, Case, PeerFailed>(3, stream, [&](auto& run, World& world) {
       zoo::Batch<Case> batch(2);
       if (world.rank() == 1) batch.labels()[0] = 5;
       try {
@@ -294,16 +265,17 @@ TEST_CASE("step: a rank that catches its own failure cannot keep it from the oth
 TEST_CASE("step: a rank that throws between steps, or returns early, ends every rank") {
   for (StreamMode stream : both) {
     for (bool throws : {true, false}) {
-      const Errors errors = errors_of<PeerFailed>(3, stream, [&](auto& run, World& world) {
-        const zoo::Batch<Case> batch(2);
-        for (int step = 0; step < 4; ++step) {
-          if (world.rank() == 0 && step == 2) {
-            if (throws) throw std::logic_error("no more data");
-            return;
-          }
-          run.step(batch.x(), batch.y());
-        }
-      });
+      const Errors errors =
+          errors_of<Run, Case, PeerFailed>(3, stream, [&](auto& run, World& world) {
+            const zoo::Batch<Case> batch(2);
+            for (int step = 0; step < 4; ++step) {
+              if (world.rank() == 0 && step == 2) {
+                if (throws) throw std::logic_error("no more data");
+                return;
+              }
+              run.step(batch.x(), batch.y());
+            }
+          });
       const std::string words = throws ? "no more data" : "rank 0 left the world";
       CHECK(contains(errors.launch, words));
       CHECK(errors.by_rank[0].empty());
@@ -317,25 +289,26 @@ TEST_CASE("step: a loss that is no number leaves all parameters as they were, on
   for (StreamMode stream : both) {
     for (bool in_weights : {true, false}) {
       std::atomic<int> unchanged{0}, went_on{0};
-      const Errors errors = errors_of<NonFinite>(3, stream, [&](auto& run, World& world) {
-        const zoo::Batch<Case> batch(2);
-        run.step(batch.x(), batch.y());
-        std::vector<float> inputs(14, 1.0f);  // [2, 7]
-        if (in_weights)
-          run.set_parameter("4.weight", std::vector<float>(15, HUGE_VALF));
-        else if (world.rank() == 1)  // one bad number on one rank
-          inputs[5] = std::numeric_limits<float>::quiet_NaN();
-        const auto before = run.gather_parameters();
-        const Tensor<const float, 7> x{inputs.data(), {2, 1}};
-        try {
-          run.step(x, batch.y());
-        } catch (const NonFinite&) {
-          unchanged += same_bits(run.gather_parameters(), before);
-          CHECK(run.steps_done() == 1);
-          if (!in_weights) went_on += run.step(batch.x(), batch.y()).step == 2;
-          throw;
-        }
-      });
+      const Errors errors =
+          errors_of<Run, Case, NonFinite>(3, stream, [&](auto& run, World& world) {
+            const zoo::Batch<Case> batch(2);
+            run.step(batch.x(), batch.y());
+            std::vector<float> inputs(14, 1.0f);  // [2, 7]
+            if (in_weights)
+              run.set_parameter("4.weight", std::vector<float>(15, HUGE_VALF));
+            else if (world.rank() == 1)  // one bad number on one rank
+              inputs[5] = std::numeric_limits<float>::quiet_NaN();
+            const auto before = run.gather_parameters();
+            const Tensor<const float, 7> x{inputs.data(), {2, 1}};
+            try {
+              run.step(x, batch.y());
+            } catch (const NonFinite&) {
+              unchanged += same_bits(run.gather_parameters(), before);
+              CHECK(run.steps_done() == 1);
+              if (!in_weights) went_on += run.step(batch.x(), batch.y()).step == 2;
+              throw;
+            }
+          });
       CHECK(unchanged == 3);
       CHECK(went_on == (in_weights ? 0 : 3));
       CHECK(contains(errors.launch, "step 2"));
@@ -365,11 +338,12 @@ TEST_CASE("step: batches of a wrong shape are refused before anything is issued"
 }
 
 TEST_CASE("step: a global batch without a weight is an error on every rank") {
-  const Errors errors = errors_of<InvalidInput>(2, StreamMode::automatic, [](auto& run, World&) {
-    zoo::Batch<Case> batch(2);
-    batch.labels() = {-100, -100};
-    run.step(batch.x(), batch.y());
-  });
+  const Errors errors =
+      errors_of<Run, Case, InvalidInput>(2, StreamMode::automatic, [](auto& run, World&) {
+        zoo::Batch<Case> batch(2);
+        batch.labels() = {-100, -100};
+        run.step(batch.x(), batch.y());
+      });
   for (const std::string& e : errors.by_rank) CHECK(contains(e, "every label is ignored"));
 }
 
@@ -396,89 +370,6 @@ TEST_CASE("step: ranks with different rows and ignored labels weigh by rows, not
   CHECK(worst_error(gradients[0], exact, 6, 3).ratio <= 1);
   CHECK(same_bits(reports[0], reports[2]));
   CHECK(same_bits(gradients[0], gradients[1]));
-}
-
-// ---------------------------------------------------------------- evaluation
-
-TEST_CASE("evaluate: the loss of a step's forward, summed over all ranks' rows, also of none") {
-  for (int ranks : {1, 2, 3, 4}) {
-    std::vector<LossSum> totals(static_cast<std::size_t>(ranks));
-    StepReport report, after;
-    const zoo::Batch<Case> batch(2 * ranks);
-    on_ranks<Run>(ranks, options_of<Run, Case>({.each = 2}), [&](auto& run, World& world) {
-      const int r = world.rank();
-      const int rows = r % 3 == 1 ? 0 : 2 - r / 3;  // 2, 0, 2, 1
-      totals[static_cast<std::size_t>(r)] =
-          run.evaluate(batch.x().samples(2 * r, rows), batch.y().samples(2 * r, rows));
-      const LossSum whole = run.evaluate(batch.x().samples(2 * r, 2), batch.y().samples(2 * r, 2));
-      const StepReport mine = run.step(batch.x().samples(2 * r, 2), batch.y().samples(2 * r, 2));
-      if (r == 0) report = {.loss = whole.mean(), .weight = whole.weight};
-      if (r == 0) after = mine;
-    });
-    CHECK(report.loss == after.loss);  // the same rows in the same order: the same bits
-    CHECK(report.weight == after.weight);
-    double sum = 0, weight = 0;  // rank by rank, alone
-    on_ranks<Run>(1, options_of<Run, Case>({.each = 2}), [&](auto& run, World&) {
-      for (int r = 0; r < ranks; ++r) {
-        const int rows = r % 3 == 1 ? 0 : 2 - r / 3;
-        const LossSum part =
-            run.evaluate(batch.x().samples(2 * r, rows), batch.y().samples(2 * r, rows));
-        sum += part.sum;
-        weight += part.weight;
-      }
-    });
-    for (const LossSum& total : totals) {
-      CHECK(total.weight == weight);
-      CHECK(std::abs(total.sum - sum) <= ranks * std::numeric_limits<double>::epsilon() * sum);
-    }
-  }
-}
-
-TEST_CASE("evaluate and predict: they change no bit of a training") {
-  const Setup setup{.ranks = 3, .each = 2, .steps = 4, .stream = StreamMode::worker};
-  const auto expected = train<Run, Case>(setup);
-  std::vector<std::vector<NamedTensor>> parameters(3);
-  on_ranks<Run>(3, options_of<Run, Case>(setup), [&](auto& run, World& world) {
-    const int r = world.rank();
-    const zoo::Batch<Case> other(6, 99);
-    for (int step = 0; step < setup.steps; ++step) {
-      const auto batch = batch_of<Case>(setup, step);
-      run.evaluate(other.x().samples(2 * r, 2), other.y().samples(2 * r, 2));
-      run.step(batch.x().samples(2 * r, 2), batch.y().samples(2 * r, 2));
-      run.predict(other.x().samples(0, 1));
-    }
-    parameters[static_cast<std::size_t>(r)] = run.gather_parameters();
-  });
-  for (const auto& p : parameters) CHECK(same_bits(p, expected[0].parameters));
-}
-
-TEST_CASE("predict: the output whose loss evaluate reports") {
-  on_ranks<Run>(1, options_of<Run, Case>({.each = 2}), [](auto& run, World&) {
-    const zoo::Batch<Case> batch(2);
-    const LossSum total = run.evaluate(batch.x(), batch.y());
-    const auto y = run.predict(batch.x());
-    CHECK(y.rows == batch.rows());
-    double sum = 0;
-    for (int row = 0; row < 2; ++row) {  // log of the sum of exponentials, minus the target's
-      double exponentials = 0;
-      for (int c = 0; c < 3; ++c) exponentials += std::exp(double(y.data[3 * row + c]));
-      sum += std::log(exponentials) - double(y.data[3 * row + batch.y().data[row]]);
-    }
-    // exp and the sum of three in fp32: four roundings at most in a row's logarithm.
-    CHECK(std::abs(sum - total.sum) <= 2 * 4 * std::numeric_limits<float>::epsilon());
-  });
-}
-
-TEST_CASE("evaluate: a failure on one rank reaches every rank") {
-  for (StreamMode stream : both) {
-    const Errors errors = errors_of<Error>(3, stream, [](auto& run, World& world) {
-      zoo::Batch<Case> batch(2);
-      if (world.rank() == 1) batch.labels()[0] = 7;
-      run.evaluate(batch.x(), batch.y());
-    });
-    CHECK(contains(errors.launch, "target 7 at row 0"));
-    for (const std::string& e : errors.by_rank) CHECK(contains(e, "target 7 at row 0"));
-  }
 }
 
 // ---------------------------------------------------------------- order of units

@@ -10,6 +10,7 @@
 #include <cohort/run/finish.hpp>
 #include <cohort/run/inputs.hpp>
 #include <cohort/run/options.hpp>
+#include <cohort/run/run_evaluation.hpp>
 #include <cohort/run/run_profile.hpp>
 #include <cohort/run/run_state.hpp>
 
@@ -25,7 +26,8 @@ namespace cohort {
 ///          nothing: who catches it on every rank goes on, as if there had been no such step, with
 ///          this run or another in the same world. (On a GPU it ends the run and its world.)
 template <class Plan, class World, class Device>
-class Execution : public RunState<Execution<Plan, World, Device>>,
+class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
+                  public RunState<Execution<Plan, World, Device>>,
                   public RunProfile<Execution<Plan, World, Device>> {
  public:
   using plan_type = Plan;
@@ -33,9 +35,8 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   using D = typename Plan::gradient;
   using Model = typename Plan::model;
   using Loss = typename Plan::loss;
-  using Input = value_of<typename Model::Input, D>;
-  using Target = value_of<typename Loss::Target, D>;
-  using Output = value_of<typename Model::Output, T>;
+  using Input = typename RunEvaluation<Plan, Execution>::Input;
+  using Target = typename RunEvaluation<Plan, Execution>::Target;
   using Slots = typename Plan::slots;
   using Report = typename detail::Timeline<Plan>::Report;  // StepReport, or TimedReport under Timed
 
@@ -105,55 +106,6 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
     });
   }
 
-  /// Sum and weight of the loss over all ranks' rows, without gradients. Rows may differ by rank,
-  /// also be none; they pass micro-batch by micro-batch, for which there is memory. Collective.
-  LossSum evaluate(Input x, Target y) {
-    if (x.rows.samples > 0) check_rows(x.rows, y.rows);
-    return guarded("evaluate", [&] {
-      [[maybe_unused]] const auto span = between_steps<Activity::evaluation>();
-      finish_.begin_evaluation();
-      const int most = detail::samples_of_any<Plan>(world_, x.rows.samples);
-      for (int first = 0; first < most; first += most_samples()) {
-        const int count = std::min(most_samples(), x.rows.samples - first);
-        if (count <= 0) {
-          driver_.gather_all();  // other ranks still have rows, and need this rank's shards
-          continue;
-        }
-        const auto rows = inputs_(x.samples(first, count), y.samples(first, count));
-        const auto ctx = evaluation();
-        finish_.add_evaluated(Loss::evaluate(ctx, run_forward(ctx, rows.first), rows.second));
-      }
-      const LossSum local = finish_.evaluated();
-      double totals[2] = {local.sum, local.weight};
-      world_.all_reduce(totals, std::size_t{2});
-      return LossSum{totals[0], totals[1]};
-    });
-  }
-  template <class Batch> LossSum evaluate(const Batch& batch) requires requires {
-    batch.inputs.data();
-  }
-  {
-    return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
-                    Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
-  }
-  /// The model's output in the compute type for this rank's rows, at most one micro-batch, for the host to
-  /// read until the next call. Collective.
-  Output predict(Input x) {
-    check_rows(x.rows, x.rows);
-    if (x.rows.samples > most_samples()) {
-      throw InvalidInput(rank(), "predict",
-                         std::to_string(x.rows.samples) + " samples exceed the " +
-                             std::to_string(most_samples()) +
-                             " of a micro-batch, for which there is memory: give fewer at a time.");
-    }
-    return guarded("predict", [&] {
-      [[maybe_unused]] const auto span = between_steps<Activity::prediction>();
-      const auto input = inputs_(x);
-      const auto ctx = evaluation();
-      return inputs_.result(run_forward(ctx, input));
-    });
-  }
-
   int rank() const { return world_.rank(); }
   int size() const { return world_.size(); }
   std::int64_t steps_done() const { return finish_.steps(); }
@@ -173,6 +125,7 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
   const auto& timeline() const { return driver_.timeline(); }
 
  private:
+  friend class RunEvaluation<Plan, Execution>;
   friend class RunState<Execution>;
   friend class RunProfile<Execution>;
   friend struct detail::StateFiles<Execution>;
@@ -208,17 +161,6 @@ class Execution : public RunState<Execution<Plan, World, Device>>,
     const auto n = static_cast<std::uint64_t>(world_.size());
     const auto sample = static_cast<std::uint64_t>(first) * n + static_cast<std::uint64_t>(rank());
     return Random({options_.seed, finish_.step_counter(), sample, n});
-  }
-
-  Ctx<Phase::evaluate> evaluation() {
-    activations_->release({});
-    return context<Phase::evaluate>(activations_);
-  }
-  template <class X> auto run_forward(const Ctx<Phase::evaluate>& ctx, X x) {
-    driver_.begin_evaluation();
-    const auto y = cohort::forward(ctx, driver_.parameters(), computed_with(ctx, x)).y;
-    driver_.end_evaluation();
-    return y;
   }
 
   /// All of a step's work on the device.
