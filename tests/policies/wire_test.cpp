@@ -23,7 +23,7 @@ template <class Reduce> struct FakePlan {
   using device = DefaultCpu;
   static constexpr bool casts_reductions = !std::is_same_v<Reduce, float>;
 };
-template <class Reduce> using WireOf = detail::Wire<FakePlan<Reduce>>;
+template <class Reduce> using WireOf = detail::Wire<FakePlan<Reduce>, Threads>;
 
 constexpr std::size_t per = 67;
 std::vector<float> values_of(int rank, std::size_t n) {

@@ -83,6 +83,22 @@ class NcclChannel {
     live_.log.note(collective, number, stream);
   }
 
+  /// Registers memory of ncclMemAlloc that collectives will use, as a symmetric window where that is to be
+  /// had. Collective.
+  ncclWindow_t enter(void* memory, std::size_t bytes) {
+    const auto what = [&] { return phrase("registration of ", bytes, " bytes"); };
+    domain_->look(what);
+    ncclWindow_t& window = domain_->window_slot();
+    const ncclResult_t result =
+        ncclCommWindowRegister(live_.comm, memory, bytes, &window, NCCL_WIN_COLL_SYMMETRIC);
+    domain_->settle(live_, result, what);
+    return window;
+  }
+  /// Nothing uses the memory any more. A communicator that was aborted has forgotten it.
+  void leave(ncclWindow_t window) {
+    if (live_.comm != nullptr && window != nullptr) ncclCommWindowDeregister(live_.comm, window);
+  }
+
   /// A group of this channel's ranks. Collective.
   std::shared_ptr<NcclChannel> split(CollectiveKind kind, int color, int key) {
     return std::shared_ptr<NcclChannel>(new NcclChannel(*this, kind, color, key));

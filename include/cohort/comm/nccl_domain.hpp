@@ -72,6 +72,8 @@ class NcclDomain {
 
   /// Where a communicator arrives that NCCL makes meanwhile, and may after this rank gave up waiting.
   ncclComm_t& slot() { return slots_.emplace_back(nullptr); }
+  /// The same for a window.
+  ncclWindow_t& window_slot() { return windows_.emplace_back(nullptr); }
 
   /// Throws if the world has failed. what(): the operation, in words.
   template <class What> void look(const What& what) {
@@ -256,6 +258,7 @@ class NcclDomain {
   std::thread::id owner_ = std::this_thread::get_id();
   std::vector<NcclLive*> live_;
   std::deque<ncclComm_t> slots_;
+  std::deque<ncclWindow_t> windows_;
 };
 
 }  // namespace cohort::detail

@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/nccl_channel.hpp>
+#include <cohort/comm/nccl_memory.hpp>
 #include <cohort/comm/sum.hpp>
 #include <cohort/concepts/communicator.hpp>
 
@@ -101,6 +102,8 @@ class NcclGroup {
 /// Laws     tests/comm/nccl_stream_test.cpp.
 class NcclStream {
  public:
+  using Memory = NcclMemory;
+
   NcclStream(std::shared_ptr<detail::NcclChannel> channel, cudaStream_t stream)
       : channel_(std::move(channel)), stream_(stream) {}
   NcclStream(NcclStream&&) noexcept = default;
@@ -183,6 +186,7 @@ class NcclStream {
                 detail::phrase("rank ", domain.rank(), " failed: ", detail::what(error)));
   }
 
+  const std::shared_ptr<detail::NcclChannel>& channel() const { return channel_; }
   detail::NcclDomain& domain() const { return channel_->domain(); }
   detail::NcclStage& stage() const { return channel_->stage(); }
 

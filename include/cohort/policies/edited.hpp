@@ -13,11 +13,12 @@ namespace cohort::detail {
 /// back. Only one thread edits at a time, and nothing runs on the device meanwhile.
 ///
 /// Cost     on the host's own memory nothing; else the image, and a copy each way.
-template <class Device> class Edited {
+template <class Device, class Memory = typename Device::Memory> class Edited {
  public:
   explicit Edited(std::size_t bytes) : memory_(bytes) {}
   template <class T> T* as() const { return memory_.template as<T>(); }
   std::size_t bytes() const { return memory_.bytes(); }
+  Memory& memory() { return memory_; }
 
   void open(const Device& device) {
     if constexpr (!on_host<Device>) {
@@ -39,7 +40,7 @@ template <class Device> class Edited {
   }
 
  private:
-  typename Device::Memory memory_;
+  Memory memory_;
   HostMemory image_;
 };
 

@@ -69,7 +69,12 @@ struct Replicate {
           grads_(bytes(comm).gradients),
           moments_(bytes(comm).optimizer),
           world_{comm.size(), comm.rank()},
-          wire_(device, largest_bucket<Plan>(), comm.size()) {}
+          wire_(device, largest_bucket<Plan>(), comm.size()) {
+      if constexpr (Plan::casts_reductions)
+        wire_.announce_to(comm);
+      else
+        detail::announce(comm, grads_);
+    }
 
     /// Where a unit's parameters and gradients are now.
     C* param(int unit) const { return params() + Plan::layout.units[unit].offset; }
@@ -160,9 +165,10 @@ struct Replicate {
     static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
     [[no_unique_address]] Device device_;
     detail::Edited<Device> params_, masters_;
-    typename Device::Memory grads_, moments_;
+    detail::ExchangedMemory<Comm, Device> grads_;
+    typename Device::Memory moments_;
     Copies world_;
-    detail::Wire<Plan> wire_;
+    detail::Wire<Plan, Comm> wire_;
   };
 
  private:

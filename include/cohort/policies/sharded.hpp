@@ -27,7 +27,13 @@ template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Pl
 
   /// `device` is where collectives and what goes with them run.
   ShardedStorage(Comm& comm, const Device& device)
-      : Memory(comm, device), wire_(device, Plan::shards.largest(ranks()), comm.size()) {}
+      : Memory(comm, device), wire_(device, Plan::shards.largest(ranks()), comm.size()) {
+    this->announce_to(comm);
+    if constexpr (Plan::casts_reductions) {
+      wire_.announce_to(axes_.shard(comm));
+      if constexpr (how::shard_ranks > 0) wire_.announce_to(axes_.replicate(comm));
+    }
+  }
 
   C* param(int unit) const { return gathered(Plan::groups.of[unit]) + Plan::shards.offset[unit]; }
   C* frozen(int unit) const {
@@ -175,7 +181,7 @@ template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Pl
     }
   }
 
-  Wire<Plan> wire_;
+  Wire<Plan, Comm> wire_;
   bool first_ = true;
 };
 

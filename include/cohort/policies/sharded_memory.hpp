@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cohort/comm/axes.hpp>
+#include <cohort/comm/exchanged_memory.hpp>
 #include <cohort/core/arena.hpp>
 #include <cohort/optim/shard.hpp>
 #include <cohort/plan/held.hpp>
@@ -69,9 +70,12 @@ template <class Plan, class Comm> class ShardedMemory {
     const auto [g, k] = place(p.offset + element, p.unit);
     if constexpr (!how::shards_params) *params_.host(whole_params() + whole_at_[g] + k) = C(value);
     if constexpr (Plan::has_masters || how::shards_params) {
-      const auto& memory = Plan::has_masters ? masters_ : params_;
-      if (k / per(g) == static_cast<std::size_t>(rank()))
-        *memory.host(own_masters(g) + k % per(g)) = M(value);
+      if (k / per(g) != static_cast<std::size_t>(rank())) return;
+      M* const own = own_masters(g) + k % per(g);
+      if constexpr (Plan::has_masters)
+        *masters_.host(own) = M(value);
+      else
+        *params_.host(own) = M(value);
     }
   }
   template <class F> void edit(F f) {
@@ -177,14 +181,28 @@ template <class Plan, class Comm> class ShardedMemory {
     return gradient(g) + static_cast<std::size_t>(rank()) * per(g);
   }
 
+  /// Tells the axes' communicators of what they will move. Collective.
+  void announce_to(Comm& world) {
+    Comm& shard = axes_.shard(world);
+    announce(shard, params_.memory());
+    announce(shard, grads_);
+    announce(shard, gathered_);
+    if constexpr (how::shard_ranks > 0 && !Plan::casts_reductions)
+      announce(axes_.replicate(world), grads_);
+  }
+
   [[no_unique_address]] Device device_;
   Axes<Comm> axes_;
   std::array<std::size_t, num_groups + 1> whole_at_{}, shard_at_{}, frozen_at_{};
 
  private:
   Copies world_;
-  Edited<Device> params_, masters_;
-  typename Device::Memory grads_, moments_, gathered_;
+  using Exchanged = ExchangedMemory<Comm, Device>;
+  Edited<Device, Exchanged> params_;
+  Edited<Device> masters_;
+  Exchanged grads_;
+  typename Device::Memory moments_;
+  Exchanged gathered_;
 };
 
 }  // namespace cohort::detail

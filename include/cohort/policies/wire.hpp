@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/policies/wire.hpp: gradients on their way between ranks, in the type that they are reduced in.
 #pragma once
+#include <cohort/comm/exchanged_memory.hpp>
 #include <cohort/core/arena.hpp>
 #include <cohort/core/float16.hpp>
 #include <cohort/ops/convert.hpp>
@@ -36,7 +37,7 @@ template <class Plan> struct WireSize {
 
 /// Reduces fp32 gradients as Plan::reduce: rounds them into memory of its own, reduces there, converts
 /// the sum back. Where the types are one, it reduces in place. Works on the communication stream's device.
-template <class Plan> class Wire : public WireSize<Plan> {
+template <class Plan, class Comm> class Wire : public WireSize<Plan> {
  public:
   using WireSize<Plan>::bytes, WireSize<Plan>::divisor;
   using D = typename Plan::gradient;
@@ -47,8 +48,9 @@ template <class Plan> class Wire : public WireSize<Plan> {
   Wire(const Device& device, std::size_t count, int ranks)
       : device_(device), memory_(bytes(count)), factor_(D(1) / D(divisor(ranks))) {}
 
+  /// This communicator will reduce. Collective.
+  void announce_to(Comm& comm) { announce(comm, memory_); }
   /// `divides`: this is the first reduction of these gradients.
-  template <class Comm>
   void all_reduce(Comm& comm, D* inout, std::size_t count, bool divides = true) const {
     if constexpr (casts) {
       R* wire = narrowed(inout, count, divides);
@@ -60,7 +62,6 @@ template <class Plan> class Wire : public WireSize<Plan> {
   }
   /// This rank's part, of `per` elements, of the sum of everybody's `whole` is written or added to `own`,
   /// which may be its place in `whole`.
-  template <class Comm>
   void reduce_scatter(Comm& comm, D* whole, D* own, std::size_t per, bool adds) const {
     const auto ranks = static_cast<std::size_t>(comm.size()),
                first = static_cast<std::size_t>(comm.rank()) * per;
@@ -90,7 +91,7 @@ template <class Plan> class Wire : public WireSize<Plan> {
   }
 
   [[no_unique_address]] Device device_;
-  typename Device::Memory memory_;
+  ExchangedMemory<Comm, Device> memory_;
   D factor_;
 };
 

@@ -27,6 +27,8 @@ void reset();
 /// Queues host work on a stream as if it were a kernel (in capture: records it). On nullptr, CUDA's
 /// default stream, it is done on return, after everything that blocking streams hold.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
+/// Has a stream of the calling thread's GPU work that is not done?
+bool busy();
 /// Every later task of the stream waits this long before it begins; nullptr: every stream's.
 void delay(cudaStream_t stream, std::chrono::microseconds time);
 /// Streams and events that were created and not destroyed.

@@ -85,6 +85,13 @@ void drain(int device, bool blocking_only) {
   for (const auto& [queue, number] : all) queue->wait_for(number);
 }
 
+bool busy() {
+  const std::lock_guard lock(state().mutex);
+  return std::any_of(state().streams.begin(), state().streams.end(), [](const CUstream_st& s) {
+    return s.alive && s.device == current_device() && !s.queue.done(s.queue.pushed());
+  });
+}
+
 void delay(cudaStream_t stream, std::chrono::microseconds time) {
   (stream == nullptr ? common_delay_us : stream->delay_us) = time.count();
 }

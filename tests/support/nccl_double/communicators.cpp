@@ -146,8 +146,19 @@ ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t 
   if (use.result() != ncclSuccess) return use.result();
   const auto& comm = use.comm();
   if (root < 0 || root >= comm->clique->size || op != ncclSum) return ncclInvalidArgument;
-  const Call call{function,           count,  type,           op, root, comm->rank,
-                  comm->clique->size, stream, group_depth > 0};
+  const auto type_bytes = [&]() -> std::size_t {
+    return type == ncclFloat64 || type == ncclInt64   ? 8
+           : type == ncclFloat32 || type == ncclInt32 ? 4
+           : type == ncclUint8                        ? 1
+                                                      : 2;
+  };
+  const std::size_t once = count * type_bytes();
+  const std::size_t all = once * static_cast<std::size_t>(comm->clique->size);
+  const std::string name(function);
+  const bool registered = comm->in_windows(in, name == "ncclReduceScatter" ? all : once) &&
+                          comm->in_windows(out, name == "ncclAllGather" ? all : once);
+  const Call call{function, count,           type,      op, root, comm->rank, comm->clique->size,
+                  stream,   group_depth > 0, registered};
   {
     const std::lock_guard lock(state().hosts);
     state().log.push_back(call);
@@ -193,6 +204,10 @@ void fail(const std::string& function, ncclResult_t error) {
 int live() {
   const std::lock_guard lock(state().hosts);
   return state().live;
+}
+int live_memory() {
+  const std::lock_guard lock(state().hosts);
+  return static_cast<int>(state().memory.size());
 }
 int destroyed() {
   const std::lock_guard lock(state().hosts);
@@ -342,6 +357,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t handle) {
   if (use.result() != ncclSuccess) return use.result();
   if (!use.comm()->finalized || use.comm()->in_flight.load(std::memory_order_relaxed) > 0)
     misuse("ncclCommDestroy before ncclCommFinalize was done");
+  if (!use.comm()->windows.empty()) misuse("ncclCommDestroy with memory that is registered");
   const std::lock_guard lock(state().hosts);
   use.comm()->dead = true;
   --state().live;
@@ -372,6 +388,57 @@ ncclResult_t ncclCommCount(const ncclComm_t handle, int* count) {
   const Use use(handle, __func__, false);
   if (use.result() == ncclSuccess) *count = use.comm()->clique->size;
   return use.result();
+}
+
+ncclResult_t ncclMemAlloc(void** out, size_t bytes) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  if (cudaMalloc(out, bytes) != cudaSuccess) return ncclUnhandledCudaError;
+  const std::lock_guard lock(state().hosts);
+  state().memory[*out] = bytes;
+  return ncclSuccess;
+}
+ncclResult_t ncclMemFree(void* at) {
+  {
+    const std::lock_guard lock(state().hosts);
+    if (state().memory.erase(at) == 0) return misuse("ncclMemFree of other memory");
+    for (const auto& [handle, comm] : state().comms)
+      for (const auto& [window, memory] : comm->windows)
+        if (!comm->dead && memory.first == at) misuse("ncclMemFree of memory that is registered");
+  }
+  if (cohort::cuda_double::busy()) misuse("ncclMemFree while work may use the memory");
+  return cudaFree(at) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
+}
+ncclResult_t ncclCommWindowRegister(ncclComm_t handle, void* at, size_t bytes, ncclWindow_t* out,
+                                    int flags) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  if (flags != NCCL_WIN_COLL_SYMMETRIC) return misuse("only symmetric windows are offered");
+  const auto& comm = use.comm();
+  const std::uint64_t number = ++comm->registered;
+  {
+    const std::lock_guard lock(state().hosts);
+    const auto found = state().memory.find(at);
+    if (found == state().memory.end() || bytes > found->second)
+      return misuse("ncclCommWindowRegister of other memory than ncclMemAlloc's");
+    auto& meeting = comm->clique->registrations[number];
+    if (meeting.arrived++ == 0) meeting.bytes = bytes;
+    if (meeting.bytes != bytes) misuse("ranks register different numbers of bytes");
+  }
+  return begin(*comm, [comm = comm.get(), number, at, bytes, out] {
+    const std::lock_guard lock(state().hosts);
+    if (comm->clique->registrations[number].arrived < comm->clique->size) return ncclInProgress;
+    *out = reinterpret_cast<ncclWindow_t>(number);
+    comm->windows[*out] = {static_cast<const char*>(at), bytes};
+    return ncclSuccess;
+  });
+}
+ncclResult_t ncclCommWindowDeregister(ncclComm_t handle, ncclWindow_t window) {
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  const std::lock_guard lock(state().hosts);
+  if (use.comm()->windows.erase(window) == 0) return misuse("a window that is not there");
+  return ncclSuccess;
 }
 
 ncclResult_t ncclAllReduce(const void* in, void* out, size_t count, ncclDataType_t type,

@@ -17,7 +17,8 @@
 ///
 /// Hosts and streams share relaxed atomics only, so that ThreadSanitizer sees a missing wait. A program
 /// that NCCL would leave undefined (calls that differ between ranks, a dead handle, a communicator used
-/// while a call is in progress, by two threads, or destroyed with work under way) is reported to
+/// while a call is in progress, by two threads, or destroyed with work under way or with windows, memory that is
+/// freed while it is registered or work may use it) is reported to
 /// cuda_double::report_failure, which ends the process unless the test takes it.
 namespace cohort::nccl_double {
 
@@ -40,6 +41,8 @@ void fail(const std::string& function, ncclResult_t error);
 
 /// Communicators that were neither destroyed nor aborted.
 int live();
+/// Pieces of memory of ncclMemAlloc that were not freed.
+int live_memory();
 /// How communicators ended since reset().
 int destroyed();
 int aborted();
@@ -54,6 +57,7 @@ struct Call {
   int rank, size;  // of the communicator
   cudaStream_t stream;
   bool grouped;
+  bool in_windows = false;  // both arrays lie in memory that is registered with the communicator
 
   friend bool operator==(const Call&, const Call&) = default;
 };

@@ -47,6 +47,7 @@ struct Machine {
   ~Machine() {
     CHECK(cuda_double::take_failure() == "");
     CHECK(nccl_double::live() == 0);
+    CHECK(nccl_double::live_memory() == 0);
     CHECK(cuda_double::live_events() == 0);
     CHECK(cuda_double::live_streams() == 0);
     CHECK(cuda_double::device_memory().live_bytes == 0);

@@ -40,6 +40,11 @@ struct Clique {
     std::map<int, std::shared_ptr<Clique>> groups;
   };
   std::map<std::uint64_t, Split> splits;
+  struct Registration {
+    std::size_t bytes = 0;
+    int arrived = 0;
+  };
+  std::map<std::uint64_t, Registration> registrations;
   std::atomic<bool> broken_up{false};  // some rank aborted
 
   std::mutex mutex;
@@ -57,6 +62,7 @@ struct State {
   std::set<Place> hangs;
   std::map<Place, ncclResult_t> async_errors;
   std::map<std::string, ncclResult_t> failures;
+  std::map<const void*, std::size_t> memory;  // of ncclMemAlloc
   int next_id = 0, live = 0, destroyed = 0, aborted = 0;
   std::atomic<int> polls{2};
   std::atomic<bool> peers_hear{false};
@@ -72,7 +78,15 @@ struct ncclComm {
   bool dead = false, finalized = false;
   std::string last_error;
   std::atomic<bool> in_use{false};
-  std::uint64_t issued = 0, splits = 0;
+  std::uint64_t issued = 0, splits = 0, registered = 0;
+  std::map<ncclWindow_t, std::pair<const char*, std::size_t>> windows;
+
+  bool in_windows(const void* at, std::size_t bytes) const {
+    const auto* begin = static_cast<const char*>(at);
+    for (const auto& [window, memory] : windows)
+      if (begin >= memory.first && begin + bytes <= memory.first + memory.second) return true;
+    return false;
+  }
 
   /// A call in progress: done() is asked at each look once `looks` have passed.
   int looks = 0;

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// tests/run/cuda/nccl_run_test.cpp: runs over NCCL: collectives as planned, on memory that NCCL was told of.
+#include <cohort/cuda.hpp>
+
+#include <cohort/comm/nccl.hpp>
+
+#include <doctest/doctest.h>
+
+#include "../support.hpp"
+#include "support/nccl_double/ranks.hpp"
+
+using namespace cohort;
+using namespace cohort::test;
+
+namespace {
+
+using zoo::TiedGptCase;
+template <class How, class... Ps>
+using RunOf =
+    Trainer<TiedGptCase::Model, TiedGptCase::Loss, DataParallel<How>, ClipGradNorm, Ps...>;
+
+/// A step: its gradients, how many collectives of parameters and gradients there were, and how many of these
+/// on registered memory.
+struct Seen {
+  std::vector<NamedTensor> start, gradients;
+  std::size_t calls = 0, registered = 0;
+};
+template <class Run> Seen train_on_nccl(int ranks, int of_size) {
+  Machine machine;
+  Seen seen;
+  const Setup setup{.ranks = ranks, .each = 2};
+  on_gpus(ranks, [&](Nccl& world) {
+    auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
+    const auto batch = batch_of<TiedGptCase>(setup, 0);
+    const int first = world.rank() * setup.each;
+    auto start = run.gather_parameters();
+    world.barrier();  // the log is of all ranks
+    const auto before = nccl_double::calls(of_size, 0).size();
+    world.barrier();
+    run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each));
+    world.barrier();
+    const auto calls = nccl_double::calls(of_size, 0);
+    world.barrier();
+    auto gradients = run.gather_gradients();
+    if (world.rank() != 0) return;
+    seen.start = std::move(start);
+    seen.gradients = std::move(gradients);
+    for (std::size_t i = before; i < calls.size(); ++i) {
+      const auto type = calls[i].type;  // loss, norm, what hosts say to each other
+      if (type == ncclFloat64 || type == ncclInt64 || type == ncclUint8) continue;
+      ++seen.calls;
+      seen.registered += calls[i].in_windows;
+    }
+  });
+  return seen;
+}
+
+template <class Run> void check(int ranks, int of_size, bool exact) {
+  const Seen seen = train_on_nccl<Run>(ranks, of_size);
+  CHECK(seen.calls > 0);
+  CHECK(seen.registered == seen.calls);
+  if (!exact) return;
+  const Setup setup{.ranks = ranks, .each = 2};
+  const Exact reference =
+      ExactGradient<TiedGptCase>(seen.start).of(batch_of<TiedGptCase>(setup, 0), ranks);
+  const Worst worst =
+      worst_error(seen.gradients, reference, 2 * ranks * TiedGptCase::tokens, ranks);
+  CAPTURE(worst.name);
+  CHECK(worst.ratio <= 1);
+}
+
+}  // namespace
+
+TEST_CASE("NCCL: a step's collectives move registered memory, under every strategy") {
+  check<RunOf<Replicate>>(2, 2, true);
+  check<RunOf<FullShard>>(3, 3, true);
+  check<RunOf<ShardOptimizer, MixedPrecision<bf16, fp32>>>(2, 2, false);
+}
+
+TEST_CASE("NCCL: under HybridShard on both axes") { check<RunOf<HybridShard<2>>>(4, 2, true); }
