@@ -149,7 +149,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .frozen = p.frozen,
             .masters = p.masters,
             .wire = p.wire,
-            .inputs = staged_bytes({s.batch, s.tokens}),
+            .inputs = 2 * staged_bytes({s.batch, s.tokens}),
             .workspace = workspace_bytes<Device> + state_bytes<Device>,
             .trace = Slots::profiling::trace_bytes};
   }

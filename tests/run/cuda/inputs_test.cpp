@@ -5,6 +5,10 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <thread>
 #include <vector>
 
 #include "support/cuda_double/double.hpp"
@@ -55,13 +59,53 @@ TEST_CASE(
   const std::size_t before = cuda_double::device_memory().live_bytes;
   with_inputs([&](const Machine& machine, auto& inputs) {
     CHECK(cuda_double::device_memory().live_bytes - before ==
-          Plan::staged_bytes({8, 3}) + workspace_bytes<Cuda> + state_bytes<Cuda>);
+          2 * Plan::staged_bytes({8, 3}) + workspace_bytes<Cuda> + state_bytes<Cuda>);
     cuda_double::record(true);
     const std::vector<int> x(24, 1);
     inputs(Tokens{x.data(), {8, 3}}, Tokens{x.data(), {8, 3}});
     machine.settle();
     for (const auto& r : cuda_double::take_log()) CHECK_FALSE(r.pageable);
     cuda_double::reset();
+  });
+}
+
+TEST_CASE(
+    "Inputs: the next step's rows come while the GPU computes, and wait for those before to be "
+    "moved") {
+  with_inputs([](const Machine& machine, auto& inputs) {
+    const cudaStream_t compute = machine.compute().stream;
+    std::atomic<bool> go{false};
+    const auto hold = [&] {
+      cuda::check(cuda_double::enqueue(compute, [&] {
+        while (!go) std::this_thread::sleep_for(std::chrono::microseconds(50));
+      }));
+    };
+    const auto arrives = [&](int value) {
+      const std::vector<int> x(24, value), y(24, 100 + value);
+      return inputs(Tokens{x.data(), {8, 3}}, Tokens{y.data(), {8, 3}});
+    };
+    const auto copied = [&] {
+      const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+      while (cudaStreamQuery(machine.copies()) != cudaSuccess)
+        if (std::chrono::steady_clock::now() > limit) return false;
+      return true;
+    };
+    const auto first = arrives(1);
+    machine.settle();
+    hold();  // step 1 computes
+    arrives(2);
+    CHECK(copied());  // its rows are there ...
+    arrives(3);
+    CHECK_FALSE(copied());  // ... and those of step 3 wait until the ones of step 2 are moved
+    std::vector<int> before(24);
+    std::memcpy(before.data(), first.first.data, 24 * sizeof(int));
+    CHECK(before == std::vector<int>(24, 1));  // step 1 reads its own
+    go = true;
+    CHECK(copied());
+    machine.settle();
+    std::vector<int> after(24);
+    machine.compute().download(after.data(), first.second.data, 24 * sizeof(int));
+    CHECK(after == std::vector<int>(24, 103));
   });
 }
 

@@ -17,13 +17,13 @@ namespace {
 static_assert(std::is_same_v<detail::Machine<Threads, Cuda>::Comm, SharedGpu>);
 static_assert(std::is_same_v<detail::Machine<Recorder<Threads>, Cuda>::Comm, Recorder<SharedGpu>>);
 
-TEST_CASE("Machine: two streams and the planned workspace on the GPU, given back at the end") {
+TEST_CASE("Machine: three streams and the planned workspace on the GPU, given back at the end") {
   const std::size_t before = cuda_double::device_memory().live_bytes;
   const std::size_t streams = cuda_double::live_streams();
   launch<Threads>({.ranks = 1}, [&](Threads& world) {
     const detail::Machine<Threads, Cuda> machine(world, 0, false);
     CHECK(machine.compute().stream != machine.communication().stream);
-    CHECK(cuda_double::live_streams() == streams + 2);
+    CHECK(cuda_double::live_streams() == streams + 3);
     CHECK(cuda_double::device_memory().live_bytes - before ==
           workspace_bytes<Cuda> + state_bytes<Cuda>);
     CHECK(machine.compute().workspace_bytes == workspace_bytes<Cuda>);

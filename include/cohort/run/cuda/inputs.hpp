@@ -11,8 +11,12 @@
 
 namespace cohort::detail {
 
-/// Owns a place on the GPU for one step's rows, and two in pinned host memory: while one is copied from,
-/// the next step's rows are written to the other.
+/// Owns two places on the GPU for one step's rows, and two in pinned host memory. The copy stream brings the next
+/// step's rows to the first place while the GPU computes; layers, and graphs that were captured, read the
+/// second, to which the compute stream moves them. The host writes to one pinned place while the other is
+/// copied from.
+///
+/// Cost     a step waits for its rows only where the host brings them late, and moves them once inside the GPU.
 template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
  public:
   using D = typename Plan::gradient;
@@ -23,19 +27,19 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
       : machine_(machine),
         bytes_(Plan::staged_bytes(most)),
         target_at_(host_bytes<X, D>(most)),
-        memory_(bytes_),
+        memory_(2 * bytes_),
         pinned_(slots * bytes_) {}
 
   template <class In, class Target> auto operator()(In x, Target y) {
-    take_slot();
+    begin();
     const std::pair staged{queue(x, 0), queue(y, target_at_)};
-    copied_[slot_].record(device().stream);
+    end();
     return staged;
   }
   template <class In> auto operator()(In x) {
-    take_slot();
+    begin();
     const auto staged = queue(x, 0);
-    copied_[slot_].record(device().stream);
+    end();
     return staged;
   }
   template <class T, int C> Tensor<const T, C> result(Tensor<const T, C, OnGpu> y) {
@@ -49,9 +53,19 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
  private:
   static constexpr std::size_t slots = 2;
   const Cuda& device() const { return machine_.compute(); }
-  void take_slot() {
+  cudaStream_t copies() const { return machine_.copies(); }
+  /// The pinned place is free, and the first on the GPU will be when the copy stream comes to it.
+  void begin() {
     slot_ = (slot_ + 1) % slots;
-    machine_.wait(copied_[slot_]);
+    machine_.wait(arrived_[slot_]);
+    moved_.delay(copies());
+  }
+  /// All has been queued: the compute stream moves it on.
+  void end() {
+    arrived_[slot_].record(copies());
+    arrived_[slot_].delay(device().stream);
+    if (used_ > 0) device().copy(memory_.as<std::byte>(), memory_.as<std::byte>() + bytes_, used_);
+    moved_.record(device().stream);
   }
   /// A caller's rows may change when this returns; the GPU reads them at `at` in its own memory.
   template <class T, int C>
@@ -66,17 +80,19 @@ template <class Plan, class Machine> class Inputs<Plan, Machine, Cuda> {
     std::byte* to = memory_.as<std::byte>() + at;
     if (bytes > 0) {
       std::memcpy(from, data, bytes);
-      cuda::check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device().stream));
+      cuda::check(cudaMemcpyAsync(to + bytes_, from, bytes, cudaMemcpyHostToDevice, copies()));
     }
+    used_ = at + bytes;
     return to;
   }
 
   const Machine& machine_;
-  std::size_t bytes_, target_at_, slot_ = 0;
+  std::size_t bytes_, target_at_, slot_ = 0, used_ = 0;
   cuda::Memory memory_;
   cuda::PinnedMemory pinned_;
   HostMemory result_;
-  std::array<cuda::Event, slots> copied_;
+  std::array<cuda::Event, slots> arrived_;  // from the pinned place
+  cuda::Event moved_;                       // from the first place on the GPU to the second
 };
 
 }  // namespace cohort::detail

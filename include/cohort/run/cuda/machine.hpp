@@ -40,8 +40,8 @@ template <class World> int gpu_of(const World& world) {
     return 0;
 }
 
-/// Owns a rank's streams on its GPU: compute, and communication with the highest priority, so that a
-/// collective's few blocks do not wait behind compute's many.
+/// Owns a rank's streams on its GPU: compute; communication with the highest priority, so that a collective's
+/// few blocks do not wait behind compute's many; copies from the host.
 template <class World> class Machine<World, Cuda> {
  public:
   using Comm = decltype(bound_to(std::declval<World&>(), std::declval<const Cuda&>()));
@@ -51,6 +51,7 @@ template <class World> class Machine<World, Cuda> {
       : context_(gpu_of(world)),
         compute_stream_(cuda::Priority::normal),
         communication_stream_(cuda::Priority::high),
+        copy_stream_(cuda::Priority::normal),
         workspace_(workspace_bytes<Cuda>),
         state_(state_bytes<Cuda>),
         compute_{compute_stream_.native(), &context_, workspace_.as<std::byte>(),
@@ -64,6 +65,8 @@ template <class World> class Machine<World, Cuda> {
   /// Ops on the communication stream need no workspace while a step runs.
   const Cuda& compute() const { return compute_; }
   const Cuda& communication() const { return communication_; }
+  /// Where rows come from the host.
+  cudaStream_t copies() const { return copy_stream_.native(); }
   Comm& comm() const { return comm_; }
   /// Returns when everything that was queued is done; throws when a peer or the GPU has failed.
   void settle() const {
@@ -108,7 +111,7 @@ template <class World> class Machine<World, Cuda> {
 
  private:
   cuda::Context context_;
-  cuda::Stream compute_stream_, communication_stream_;
+  cuda::Stream compute_stream_, communication_stream_, copy_stream_;
   cuda::Memory workspace_, state_;
   mutable Cuda compute_;
   Cuda communication_;
