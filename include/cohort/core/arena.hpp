@@ -22,24 +22,32 @@ class HostMemory {
   HostMemory() = default;
   explicit HostMemory(std::size_t bytes) : bytes_(round_up(bytes, alignment)) {
     if (bytes_ == 0) return;
-    const bool big = bytes_ >= 2 * huge_page;
-    memory_.reset(std::aligned_alloc(big ? huge_page : alignment, bytes_));
+    memory_.reset(take(bytes_));
     if (!memory_) {
       throw Error(-1, "memory",
                   "the host refused " + std::to_string(bytes_) +
                       " bytes. Use a smaller batch, more ranks with sharding, or a "
                       "smaller model; print(plan) lists what is needed.");
     }
-#if defined(__linux__)  // fewer TLB misses; where the system has none to give, nothing changes
-    if (big) ::madvise(memory_.get(), bytes_ / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
     std::memset(memory_.get(), 0, bytes_);
   }
   template <class T> T* as() const { return static_cast<T*>(memory_.get()); }
   std::size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr std::size_t huge_page = std::size_t{2} << 20;
+  static void* take(std::size_t bytes) {
+#if defined( \
+    __linux__)  // fewer TLB misses; where the system has no huge pages to give, nothing changes
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    if (bytes >= 2 * huge_page) {
+      void* memory = nullptr;
+      if (::posix_memalign(&memory, huge_page, bytes) != 0) return nullptr;
+      ::madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+      return memory;
+    }
+#endif
+    return std::aligned_alloc(alignment, bytes);
+  }
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };

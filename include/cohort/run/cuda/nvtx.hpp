@@ -21,7 +21,7 @@ template <class Plan> class NvtxNames {
  public:
   using Name = nvtxStringHandle_t;
 
-  NvtxNames() : domain_(nvtxDomainCreateA("cohort")) {
+  NvtxNames() : domain_(begun_domain()) {
     for (std::size_t a = 0; a < activities_.size(); ++a)
       activities_[a] = registered(std::string(name(static_cast<Activity>(a))));
     const std::vector<std::string> units = unit_names<Plan>();
@@ -44,6 +44,13 @@ template <class Plan> class NvtxNames {
   nvtxDomainHandle_t domain() const { return domain_; }
 
  private:
+  /// NVTX's first call, whichever it is, writes its table of functions while other threads may read it: so the
+  /// first one is made once, and every rank waits for it.
+  static nvtxDomainHandle_t begun_domain() {
+    [[maybe_unused]] static const bool begun = (nvtxInitialize(nullptr), true);
+    return nvtxDomainCreateA("cohort");
+  }
+
   nvtxDomainHandle_t domain_;
   std::array<Name, static_cast<std::size_t>(Activity::operation) + 1> activities_{};
   std::array<Name, static_cast<std::size_t>(Plan::num_units)> forward_{}, backward_{};
