@@ -16,7 +16,7 @@
 namespace cohort::ops {
 
 /// The share of elements that is dropped, to the nearest multiple of 2^-16: an element's 16 random bits
-/// must reach `below`, or it is dropped. `scale` is exact for that multiple, so the mean is too.
+/// must reach `below`, or it is dropped. `scale` is that multiple's, so the mean stays what it was.
 struct DropRate {
   std::uint32_t below;
   float scale;

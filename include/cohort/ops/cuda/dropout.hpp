@@ -131,6 +131,7 @@ void dropout(const Cuda& device, Rows rows, std::size_t columns, DropRate rate,
              const Random& random, const T* x, T* y) {
   kernels::drop<false>(device, rows, columns, rate, random, static_cast<const T*>(nullptr), x, y);
 }
+/// The same with a sum in one pass.
 template <class T>
 void dropout_add(const Cuda& device, Rows rows, std::size_t columns, DropRate rate,
                  const Random& random, const T* residual, const T* x, T* y) {
