@@ -61,7 +61,7 @@ TEST_CASE("random numbers: seed, stream and index all matter, order of calls doe
 TEST_CASE("random_stream: uses of one seed never share a stream") {
   using enum cohort::RandomUse;
   static_assert(cohort::random_stream(parameters, 5) == 5);
-  static_assert(cohort::random_stream(data, 5) != cohort::random_stream(dropout, 5));
+  static_assert(cohort::random_stream(data, 5) != cohort::random_stream(layers, 5));
   static_assert(cohort::random_stream(data, 0) >
                 cohort::random_stream(parameters, (1ull << 56) - 1));
 }
