@@ -26,8 +26,8 @@ TEST_CASE("a plan for a GPU is a constexpr value without any of CUDA's headers")
   constexpr MemoryBytes gpu = Run::plan_on<Cuda>::memory(sizes);
   static_assert(gpu.parameters == host.parameters && gpu.gathered == host.gathered);
   static_assert(gpu.activations == host.activations);
-  // Two arrays of 8 x 16 int32, and what ops and the step's state take.
-  static_assert(gpu.inputs == 2 * 8 * 16 * 4 && host.inputs == 0);
+  // Two arrays of 8 x 16 int32 for each of two steps, and what ops and the step's state take.
+  static_assert(gpu.inputs == 2 * 2 * 8 * 16 * 4 && host.inputs == 0);
   static_assert(gpu.workspace == workspace_bytes<Cuda> + state_bytes<Cuda> && host.workspace == 0);
   static_assert(gpu.total() > host.total());
   CHECK(Run::plan_on<Cuda>::array_bytes % alignment == 0);
