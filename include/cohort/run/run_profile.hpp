@@ -78,12 +78,7 @@ template <class Run> class RunProfile {
     if constexpr (!R::computes_on_host) {
       R& run = static_cast<R&>(*this);
       return run.guarded("tune_products", [&] {
-        run.activations_->release({});
-        Arena& arena = run.activations_;
-        const std::size_t bytes = arena.capacity() / alignment * alignment;
-        auto measured =
-            run.driver_.machine().tune_products(arena.template take<std::byte>(bytes), bytes);
-        run.activations_->release({});
+        auto measured = run.driver_.machine().tune_products(run.activations_);
         run.capture_.forget();
         return measured;
       });

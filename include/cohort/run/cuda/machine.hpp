@@ -7,6 +7,7 @@
 #include <cohort/comm/recorder.hpp>
 #include <cohort/comm/shared_gpu.hpp>
 #include <cohort/comm/threads.hpp>
+#include <cohort/core/arena.hpp>
 #include <cohort/device/cores.hpp>
 #include <cohort/device/cuda/context.hpp>
 #include <cohort/device/cuda/event.hpp>
@@ -88,10 +89,14 @@ template <class World> class Machine<World, Cuda> {
         settle();
     }
   }
-  /// Measures products on the compute stream, in memory that nobody needs now (ops/cuda/tune.hpp).
-  std::vector<cuda::MeasuredProduct> tune_products(std::byte* memory, std::size_t bytes) const {
+  /// Measures products on the compute stream, in an arena that nobody needs now (ops/cuda/tune.hpp).
+  std::vector<cuda::MeasuredProduct> tune_products(Arena& arena) const {
     settle();
-    return cuda::tune_products(compute_, memory, bytes);
+    arena.release({});
+    const std::size_t bytes = arena.capacity() / alignment * alignment;
+    const auto measured = cuda::tune_products(compute_, arena.take<std::byte>(bytes), bytes);
+    arena.release({});
+    return measured;
   }
   /// Device memory of state_bytes<Cuda>, zero at first.
   std::byte* state() const { return state_.as<std::byte>(); }
