@@ -36,8 +36,8 @@ class HostMemory {
 
  private:
   static void* take(std::size_t bytes) {
-#if defined( \
-    __linux__)  // fewer TLB misses; where the system has no huge pages to give, nothing changes
+#if defined(__linux__)
+    // Fewer TLB misses; where the system has no huge pages to give, nothing changes.
     constexpr std::size_t huge_page = std::size_t{2} << 20;
     if (bytes >= 2 * huge_page) {
       void* memory = nullptr;

@@ -30,7 +30,7 @@ struct RandomSource {
 /// Shapes   samples of a step below 2^29, elements of a sample below 2^34, calls in a forward below 2^20.
 /// Cost     no bytes of activations. A number is one block of Philox, some 100 instructions; ops share blocks.
 /// Laws     the numbers do not depend on the world's size, the strategy, or the cut into micro-batches; those
-///          of a resumed run are those of the uninterrupted one (tests/nn/dropout_test.cpp).
+///          of a resumed run are those of the uninterrupted one (tests/nn/dropout_test.cpp, tests/run/run_state_test.cpp).
 class Random {
  public:
   Random() = default;

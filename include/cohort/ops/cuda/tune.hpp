@@ -17,7 +17,7 @@ namespace cohort::cuda {
 ///
 /// Units    flops: operations of one call. first_us, best_us: medians of one call by the library's first
 ///          choice, and by what is used from now on. candidates: algorithms that ran; 0: the memory was too
-///          small to try any. chosen: which of them, 0 the library's first.
+///          small, and it keeps its algorithm. chosen: which of them, 0 the library's first.
 struct MeasuredProduct {
   std::string product;
   double flops = 0;
@@ -27,7 +27,7 @@ struct MeasuredProduct {
 
 /// "65536 x 2304 x 768 NT bf16 -> bf16, bias: 412.1 us, now 398.0 (3 of 16), 583 TFLOP/s"
 inline std::string to_string(const MeasuredProduct& p) {
-  if (p.candidates == 0) return p.product + ": not measured, there is no memory for it";
+  if (p.candidates == 0) return p.product + ": not measured, no memory for its operands";
   char text[128];
   std::snprintf(text, sizeof text, ": %.1f us", p.first_us);
   std::string line = p.product + text;
