@@ -12,6 +12,7 @@
 // Built-in layers and losses.
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
+#include <cohort/nn/batch_norm.hpp>
 #include <cohort/nn/checkpointed.hpp>
 #include <cohort/nn/dropout.hpp>
 #include <cohort/nn/embedding.hpp>

@@ -16,6 +16,8 @@
 #include <cohort/ops/cuda/adam.hpp>
 #include <cohort/ops/cuda/adamw.hpp>
 #include <cohort/ops/cuda/attention.hpp>
+#include <cohort/ops/cuda/average.hpp>
+#include <cohort/ops/cuda/batch_norm.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
 #include <cohort/ops/cuda/cross_entropy.hpp>

@@ -48,6 +48,20 @@ TEST_CASE("DeviceGradView: the first data() zeroes exactly the parameter, later 
   CHECK(device.zeroed == 1);
 }
 
+struct Averaging {
+  using Params = cohort::Params<Averaged<Param<"mean", 3>>, Param<"bias", 3>>;
+};
+TEST_CASE("DeviceGradView: the sums of averages are another buffer, which nobody zeroes") {
+  Counting device;
+  float memory[64], sums[64];
+  std::uint8_t touched[2] = {0, 0};
+  const FlatView<Averaging, Cursor> g(Cursor{memory, touched, &device, sums});
+  static_assert(wants<FlatView<Averaging, Cursor>, "mean">);
+  CHECK((g["mean"_p].data() == sums && g["mean"_p].contribute().data == sums));
+  CHECK((!g["mean"_p].contribute().first && device.zeroed == 0 && touched[0] == 0));
+  CHECK(g["bias"_p].contribute().data == memory);
+}
+
 // map() is a sentence: tests/compile_fail/core/gradient_map_on_a_gpu.cpp.
 TEST_CASE("DeviceGradView: extents, and what is wanted, as on the host") {
   using View = decltype(std::declval<const FlatView<Layer, Cursor>&>()["weight"_p]);

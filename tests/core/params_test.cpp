@@ -48,6 +48,19 @@ static_assert(Mixed::size == FlatCount{64 + 128, 128, 3} && Mixed::size.elements
 static_assert(Mixed::before<1>() == FlatCount{64, 0, 1} &&
               Mixed::before<2>() == FlatCount{64, 128, 2});
 
+// An average lies apart from both; whatever decorates it, in whatever order.
+using Average = Averaged<Vector>;
+static_assert(Average::averages && !Average::trains && !Average::decays && Average::rate == 0.1);
+static_assert(std::is_same_v<Average::initialiser, init::Zeros> && Average::numel == 5);
+using Slow = Averaged<Initialised<Matrix, init::Ones>, std::ratio<1, 100>>;
+static_assert(Slow::rate == 0.01 && std::is_same_v<Slow::initialiser, init::Ones>);
+static_assert(Initialised<Average, init::Ones>::averages && NoDecay<Average>::averages);
+static_assert(!Average::without_gradient::averages && !Average::without_gradient::trains);
+static_assert(Params<Average, Matrix, Slow, Fixed>::size == FlatCount{128, 128, 4, 64 + 128});
+static_assert(Params<Average, Matrix, Slow>::before<2>() == FlatCount{128, 0, 2, 64});
+static_assert(2 * FlatCount{1, 2, 3, 4} == FlatCount{2, 4, 6, 8} &&
+              FlatCount{1, 2, 3, 4}.elements() == 7);
+
 struct Leaf {
   using Params = Both;
 };

@@ -119,6 +119,31 @@ TEST_CASE("grad view: contribute() first, then += through map(), adds") {
   CHECK(m.values[4] == 4);
 }
 
+struct Averaging {
+  using Params = cohort::Params<Param<"weight", 3>, Averaged<Param<"mean", 3>>, Param<"bias", 3>,
+                                Averaged<Param<"more", 2>>>;
+};
+TEST_CASE_TEMPLATE("view: averages lie apart, in fp32 for 16 bits; their sums are only added to", T,
+                   float, bf16) {
+  alignas(64) T values[128] = {};
+  alignas(64) float averages[128] = {1, 2, 3}, grads[128], sums[128] = {};
+  averages[64] = 7;
+  std::uint8_t touched[4] = {};
+  const FlatView<Averaging, ParamCursor<T>> p({values, nullptr, averages});
+  static_assert(std::is_same_v<decltype(p["mean"_p].data()), const float*>);
+  static_assert(decltype(p["mean"_p])::averages && !decltype(p["bias"_p])::averages);
+  CHECK((p["mean"_p].data() == averages && p["more"_p].map()(0, 0) == 7));
+  CHECK(p["bias"_p].data() == values + 64);
+  const FlatView<Averaging, GradCursor<float>> g({grads, touched, sums});
+  static_assert(wants<FlatView<Averaging, GradCursor<float>>, "mean">);
+  CHECK(g["bias"_p].contribute().data == grads + 64);
+  CHECK_FALSE(g["mean"_p].contribute().first);
+  g["more"_p].map().array() += 2;
+  g["more"_p].data()[1] += 3;
+  CHECK((sums[64] == 2 && sums[65] == 5 && sums[0] == 0));
+  CHECK((touched[1] == 0 && touched[2] == 1 && touched[3] == 0));
+}
+
 TEST_CASE_TEMPLATE("view: wide gives parameters of 16 bits exactly, by name and in their shape", T,
                    bf16, fp16) {
   alignas(64) T values[832] = {};

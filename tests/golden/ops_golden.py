@@ -7,6 +7,8 @@ are `<case>.f32.<name>` and `<case>.f64.<name>`; `d<name>` is the gradient of su
 Cases
   gelu_erf, gelu_tanh, relu     x, dy -> y, dx
   layer_norm, layer_norm_no_bias, layer_norm_offset (mean 100, spread 1)      x [5, 24], weight, (bias), dy -> y, dx, ...
+  batch_norm                    x [3, 6, 10] (three steps' rows), weight, bias, dy [6, 10] -> y, dx, dweight, dbias of the
+                                first; running_mean, running_var after three, evaluated (the first rows) with them
   linear, linear_no_bias        x [6, 10], weight [7, 10], (bias), dy -> y, dx, dweight, (dbias)
   embedding                     ids (repeated ones), weight [9, 6], dy -> y, dweight
   cross_entropy, cross_entropy_large (logits up to about 90)   x [10, 13], labels (-100 = ignored) -> loss (a SUM), dx;
@@ -204,10 +206,28 @@ def clipping():
         case(f"clip_{i}", dict(grad_a=grad_a, grad_b=scale * b, max_norm=torch.tensor([1.0])), run)
 
 
+def batch_norm():
+    def run(x, weight, bias, dy):
+        layer = torch.nn.BatchNorm1d(x.shape[2]).to(x.dtype)
+        layer.load_state_dict(dict(weight=weight, bias=bias), strict=False)
+        rows = x[0].clone().requires_grad_(True)
+        y = layer(rows)
+        y.backward(dy)
+        for more in x[1:]:
+            layer(more)
+        results = dict(y=y, dx=rows.grad, dweight=layer.weight.grad, dbias=layer.bias.grad)
+        results |= dict(running_mean=layer.running_mean, running_var=layer.running_var)
+        return results | dict(evaluated=layer.eval()(x[0]))
+
+    x = normal(3, 6, 10, offset=1.5)
+    weight, bias, dy = normal(10, offset=1.0, scale=0.3), normal(10, scale=0.3), normal(6, 10)
+    case("batch_norm", dict(x=x, weight=weight, bias=bias, dy=dy), run)
+
+
 def main():
     torch.set_num_threads(1)
     torch.manual_seed(3)
-    for part in (elementwise, layers, losses, attention, optimizers, clipping):
+    for part in (elementwise, layers, losses, attention, optimizers, clipping, batch_norm):
         part()
     golden_file.write(HERE / "ops.bin", notes, arrays)
 

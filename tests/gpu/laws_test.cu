@@ -61,6 +61,24 @@ TEST_CASE("laws: a step is repeated with the same bits, and a captured one has t
   CHECK(same_bits(train_on_gpu<Captured, Dropping>(setup)[0], eager[0]));
 }
 
+TEST_CASE("laws: with BatchNorm every strategy has the same running statistics, the CPU's nearly") {
+  using Case = zoo::NormedCase;
+  const Setup setup{.ranks = 3, .each = 4, .steps = 1};
+  using Replicated = Trainer<Case::Model, Case::Loss, ClipGradNorm, GradAccum<2>>;
+  using Sharded =
+      Trainer<Case::Model, Case::Loss, ClipGradNorm, GradAccum<2>, DataParallel<FullShard>>;
+  const auto gpu = train_on_gpu<Replicated, Case>(setup), cpu = train<Replicated, Case>(setup);
+  CHECK(all_same(train_on_gpu<Sharded, Case>(setup), gpu[0]));
+  for (std::size_t i = 0; i < gpu[0].parameters.size(); ++i) {
+    CAPTURE(gpu[0].parameters[i].name);
+    if (gpu[0].parameters[i].name.find("running") == std::string::npos) continue;
+    CHECK(gpu[0].parameters[i].values != gpu[0].start[i].values);
+    for (std::size_t k = 0; k < 5; ++k)  // of order one, from a few dozen roundings
+      CHECK(std::abs(gpu[0].parameters[i].values[k] - cpu[0].parameters[i].values[k]) <=
+            64 * 0x1p-24);
+  }
+}
+
 TEST_CASE("laws: what is computed again has the bits of what was kept") {
   const Setup setup{.ranks = 2, .each = 4, .steps = 3};
   const auto check = [&]<class... Ps>(std::type_identity<std::tuple<Ps...>>) {

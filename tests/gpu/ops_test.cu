@@ -3,6 +3,7 @@
 // tests/gpu/ops_test.cu: ops that are bound by memory, on the GPU against float64, at GPT-2's sizes.
 //
 // To add an op: its arrays, one call for both devices, one check for each result.
+#include <cohort/ops/cuda/batch_norm.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
 #include <cohort/ops/cuda/dropout.hpp>
@@ -61,6 +62,40 @@ TEST_CASE_TEMPLATE("layer_norm: forward and backward", T, COHORT_GPU_TYPES) {
   check_layer_norm<C, T>(rows(), true);
   check_layer_norm<C, T>(rows() - 1, false);
   check_layer_norm<odd, T>(size(129, 5), true);
+}
+
+TEST_CASE_TEMPLATE("batch_norm: moments, forward and backward", T, COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  using A = accumulator_t<T>;
+  const int num_rows = rows();
+  const auto n = static_cast<std::size_t>(num_rows) * C;
+  auto x = t.random(n), w = t.random(C), b = t.random(C), dy = t.random(n);
+  auto y = t.poisoned(n), dx = t.poisoned(n), frozen = t.poisoned(n);
+  auto mean = t.template poisoned<A>(C), variance = t.template poisoned<A>(C);
+  auto dw = t.template random<A>(C), db = t.template poisoned<A>(C);
+  auto mean_sum = t.template random<A>(C), variance_sum = t.template random<A>(C);
+  t.run([&](const auto& device) {
+    ops::batch_moments<C>(device, num_rows, x.on(device), mean.on(device), variance.on(device));
+    ops::normalise_columns<C>(device, num_rows, x.on(device), mean.on(device), variance.on(device),
+                              w.on(device), b.on(device), y.on(device));
+    ops::batch_norm_backward<C>(device, num_rows, x.on(device), mean.on(device),
+                                variance.on(device), w.on(device), dy.on(device), dx.on(device),
+                                dw.on(device), db.on(device), true);
+    ops::normalise_columns_backward<C>(device, num_rows, variance.on(device), w.on(device),
+                                       dy.on(device), frozen.on(device));
+    ops::add_moments<C>(device, num_rows, 8, mean.on(device), variance.on(device),
+                        mean_sum.on(device), variance_sum.on(device));
+  });
+  const double sums = num_rows;
+  t.check("mean", mean, {.additions = sums});
+  t.check("variance", variance, {.additions = sums});
+  t.check("y", y, {.additions = sums});
+  t.check("dx", dx, {.additions = sums});
+  t.check("dx of constant moments", frozen, {.additions = sums});
+  t.check("dweight", dw, {.additions = sums});
+  t.check("dbias", db, {.additions = sums});
+  t.check("sum of means", mean_sum, {.additions = sums});
+  t.check("sum of variances", variance_sum, {.additions = sums});
 }
 
 TEST_CASE_TEMPLATE("rms_norm: forward and backward", T, COHORT_GPU_TYPES) {

@@ -35,7 +35,8 @@ template <class Layout> struct Seen {
   bool all_once(bool trained) const {
     bool all = true;
     for (std::size_t i = 0; i < times.size(); ++i)
-      for (const int n : times[i]) all = all && n == (layout.params[i].trains == trained ? 1 : 0);
+      for (const int n : times[i])
+        all = all && n == (layout.params[i].trains == trained && !layout.params[i].averages());
     return all;
   }
 };
@@ -50,6 +51,27 @@ template <class F> void for_each_cut(F f) {
     f(layout, one, make_shards(layout, one));
     f(layout, by_repeat, make_shards(layout, by_repeat));
   });
+}
+
+TEST_CASE(
+    "for_each_averaged_run: averages whole, and nothing else; the other loops leave them out") {
+  constexpr Layout<zoo::Averaging, CutAtRepeat> layout;
+  Seen averages(layout), others(layout);
+  std::size_t at = 0;
+  for_each_averaged_run(layout, [&](const HeldRun& run) {
+    averages.add(run);
+    CHECK(
+        (run.local == at && run.count == layout.params[static_cast<std::size_t>(run.param)].numel));
+    at += chunk;
+  });
+  CHECK(at == layout.averaged);
+  for (const bool trained : {true, false})
+    for_each_whole_run(layout, trained, [&](const HeldRun& run) { others.add(run); });
+  for (std::size_t i = 0; i < averages.times.size(); ++i)
+    for (std::size_t k = 0; k < averages.times[i].size(); ++k) {
+      CHECK(averages.times[i][k] == layout.params[i].averages());
+      CHECK(others.times[i][k] == !layout.params[i].averages());
+    }
 }
 
 TEST_CASE("for_each_sharded_run: all ranks' runs are every element of every parameter, once") {

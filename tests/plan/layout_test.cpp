@@ -42,31 +42,36 @@ static_assert(layout.num_params == 7 && layout.num_units == 4 && layout.size == 
 static_assert(layout.num_elements() == 15 + 5 + 4 * 5 + 350);
 
 /// What must hold in every layout: parameters and units tile [0, size) in order, on whole chunks; those
-/// that are frozen [size, size + frozen) in the same way.
+/// that are frozen [size, size + frozen) in the same way, and averages what is behind them.
 template <class M, class Cut> void check_tiling() {
   constexpr Layout<M, Cut> l;
-  std::size_t at = 0, frozen_at = l.size;
+  std::size_t at = 0, frozen_at = l.size, averaged_at = l.first_averaged;
   for (const ParamInfo& p : l.params) {
-    CHECK(p.offset == (p.trains ? at : frozen_at));
+    std::size_t& here = p.trains ? at : p.averages() ? averaged_at : frozen_at;
+    CHECK(p.offset == here);
     CHECK(p.offset % chunk == 0);
     CHECK(p.padded % chunk == 0);
     CHECK(p.padded >= p.numel);
     CHECK(p.padded < p.numel + chunk);
-    (p.trains ? at : frozen_at) += p.padded;
+    here += p.padded;
   }
   CHECK(at == l.size);
   CHECK(frozen_at == l.size + l.frozen);
+  CHECK(averaged_at == l.first_averaged + l.averaged);
   at = 0;
   frozen_at = l.size;
+  averaged_at = l.first_averaged;
   int param = 0;
   for (std::size_t u = 0; u < l.units.size(); ++u) {
     CHECK(l.units[u].offset == at);
     CHECK(l.units[u].frozen_offset == frozen_at);
+    CHECK(l.units[u].averaged_offset == averaged_at);
     CHECK(l.units[u].first_param == param);
     for (int i = 0; i < l.units[u].num_params; ++i)
       CHECK(l.params[static_cast<std::size_t>(param + i)].unit == static_cast<int>(u));
     at += l.units[u].size;
     frozen_at += l.units[u].frozen_size;
+    averaged_at += l.units[u].averaged_size;
     param += l.units[u].num_params;
   }
   CHECK(at == l.size);

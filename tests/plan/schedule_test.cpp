@@ -60,10 +60,28 @@ TEST_CASE("schedule: a program keeps the order in which it was written") {
   CHECK(Program<3>{}.count == 0);
 }
 
+template <bool Averages> struct SmallPlan {
+  using markers = Markers<2>;
+  using gradient = double;
+  static constexpr bool averages = Averages;
+  static constexpr struct { std::size_t averaged = 128; } layout{};
+};
+TEST_CASE("add_sums: the loss at the end of backward, and averages before it where there are any") {
+  constexpr int end = Markers<2>::backward_ended(0);
+  Program<2> without, with;
+  add_sums<SmallPlan<false>>(without);
+  add_sums<SmallPlan<true>>(with);
+  REQUIRE((without.count == 1 && with.count == 2));
+  CHECK(without.op[0] == Op{OpKind::loss, 0, end, 2, DType::f64});
+  CHECK(with.op[0] == Op{OpKind::averages, 0, end, 129, DType::f64});
+  CHECK(with.op[1] == without.op[0]);
+}
+
 TEST_CASE("schedule: kinds are named as communicators name their collectives") {
   CHECK(name(OpKind::all_reduce) == "all_reduce");
   CHECK(name(OpKind::reduce_scatter) == "reduce_scatter");
   CHECK(name(OpKind::all_gather) == "all_gather");
   CHECK(name(OpKind::loss) == "all_reduce");
   CHECK(name(OpKind::norm) == "all_reduce");
+  CHECK(name(OpKind::averages) == "all_reduce");
 }

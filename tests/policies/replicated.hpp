@@ -21,7 +21,8 @@ template <class Case, int N> Seen train_replicated(const Setup& setup) {
   X(BranchingCase)                   \
   X(PartlyFrozenCase)                \
   X(SingleParameterCase)             \
-  X(HugeAndTinyCase)
+  X(HugeAndTinyCase)                 \
+  X(AveragingCase)
 /// The cases of for_each_sharded_case.
 #define COHORT_SHARDED_CASES(X) \
   X(TiedGptCase)                \

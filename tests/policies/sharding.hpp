@@ -181,7 +181,7 @@ void check_like_replicate(int ranks, std::initializer_list<StreamMode> streams) 
 template <class F> void for_each_sharded_case(F&& f) {
   zoo::for_cases<zoo::TiedGptCase, zoo::GptCase, zoo::OddMlpCase, zoo::BranchingCase,
                  zoo::NestedRepeatCase, zoo::PartlyFrozenCase, zoo::SingleParameterCase,
-                 zoo::HugeAndTinyCase>(f);
+                 zoo::HugeAndTinyCase, zoo::AveragingCase>(f);
 }
 /// The number of micro-batches that a model is trained with in the fast tier.
 template <class Case> inline constexpr int fast_micro_batches = 1;

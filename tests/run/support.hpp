@@ -243,10 +243,10 @@ template <class Case> class ExactGradient {
                          Loss::template gradient_bytes<Model, double>(one)),
         backward_("backward", round_up(backward_bytes<Model, double>(one).peak, alignment)),
         scratch_("scratch", scratch_bytes<Model, double>(one)) {
-    std::size_t trained = 0, frozen = subtree<Model>().trained;
+    std::size_t trained = 0, frozen = subtree<Model>().trained, averaged = first_average;
     cohort::for_each_parameter<Model>([&]<class P>(int i) {
       const auto& values = parameters[static_cast<std::size_t>(i)].values;
-      std::size_t& offset = P::trains ? trained : frozen;
+      std::size_t& offset = P::trains ? trained : P::averages ? averaged : frozen;
       std::copy(values.begin(), values.end(), params_.as<double>() + offset);
       offset += P::padded;
     });
@@ -286,6 +286,7 @@ template <class Case> class ExactGradient {
 
  private:
   static constexpr Rows one{1, Case::tokens};
+  static constexpr std::size_t first_average = subtree<Model>().trained + subtree<Model>().frozen;
 
   void add_sample(value_of<typename Model::Input, float> x,
                   value_of<typename Loss::Target, float> y, std::uint64_t place, Exact& exact) {
@@ -299,8 +300,11 @@ template <class Case> class ExactGradient {
     const Context<DefaultCpu, double, Phase::train> ctx(device_, activations_, scratch_,
                                                         Arena::End::low, nullptr, &upcoming);
     const Context<DefaultCpu, double, Phase::backward> back(device_, backward_, scratch_);
-    const FlatView<Model, ParamCursor<double>> p(flat_cursor<Model, double>(params_.as<double>()));
-    const FlatView<Model, GradCursor<double>> g({grads_.as<double>(), touched_.data()});
+    const double* flat = params_.as<double>();
+    const FlatView<Model, ParamCursor<double>> p(
+        flat_cursor<Model, double>(flat, flat + first_average));
+    const FlatView<Model, GradCursor<double>> g(
+        {grads_.as<double>(), touched_.data(), grads_.as<double>() + first_average});
     const auto out = cohort::forward(ctx, p, inputs.view(x));
     const auto loss = Loss::forward(ctx, out.y, targets.view(y));
     cohort::backward(back, p, out.saved, loss.dy.view(), g);

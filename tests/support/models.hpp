@@ -5,6 +5,7 @@
 #include <cohort/core/rng.hpp>
 #include <cohort/nn/activations.hpp>
 #include <cohort/nn/attention.hpp>
+#include <cohort/nn/batch_norm.hpp>
 #include <cohort/nn/checkpointed.hpp>
 #include <cohort/nn/dropout.hpp>
 #include <cohort/nn/embedding.hpp>
@@ -93,6 +94,38 @@ template <int C> struct TwoBranches {
   }
 };
 
+/// y = (x - mean) / sqrt(variance + 1/2) by running averages, which do not change within a step: how samples
+/// are dealt out cannot change it.
+template <int C> struct Standardize {
+  using Rate = std::ratio<1, 4>;
+  using Params = cohort::Params<Averaged<Param<"mean", C>, Rate>,
+                                Initialised<Averaged<Param<"variance", C>, Rate>, init::Ones>>;
+  using Input = Features<C>;
+  using Output = Features<C>;
+
+  static auto forward(auto& ctx, const auto& p, auto x) {
+    const auto y = ctx.like(x);
+    y.assign((x.wide().array().rowwise() - p["mean"_p].wide().array().row(0)).rowwise() /
+             (p["variance"_p].wide().array().row(0) + half(p)).sqrt());
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  static auto backward(auto& ctx, const auto& p, const auto& s, auto dy, const auto& g) {
+    const auto x = s["x"_p];
+    const auto each = static_cast<typename decltype(x)::wide_type>(dy.rows.samples);
+    g["mean"_p].map().array() += each * x.wide().array().colwise().mean();
+    g["variance"_p].map().array() +=
+        each *
+        (x.wide().array().rowwise() - p["mean"_p].wide().array().row(0)).square().colwise().mean();
+    const auto dx = ctx.like(dy);
+    dx.assign(dy.wide().array().rowwise() /
+              (p["variance"_p].wide().array().row(0) + half(p)).sqrt());
+    return dx;
+  }
+
+ private:
+  static auto half(const auto& p) { return std::decay_t<decltype(p["mean"_p].data()[0])>(0.5); }
+};
+
 // Models. Extents are odd where they may be: most parameters fill no whole chunk.
 using TiedGpt = TiedGptOf<11, 5, 2, 8, 2>;
 template <template <class> class Around>
@@ -120,6 +153,14 @@ using NestedRepeat = nn::Sequential<
     nn::Linear<6, 4>,
     nn::Repeat<2, nn::Sequential<nn::LayerNorm<4>, nn::Repeat<3, nn::Residual<nn::Linear<4, 4>>>>>,
     nn::Linear<4, 3>>;
+using Averaging =
+    nn::Sequential<Standardize<6>, nn::Linear<6, 5>, nn::Gelu<5>,
+                   nn::Repeat<2, nn::Residual<nn::Sequential<Standardize<5>, nn::Linear<5, 5>>>>,
+                   nn::Linear<5, 4>>;
+using Normed =
+    nn::Sequential<nn::Linear<6, 5>, nn::BatchNorm<5>, nn::Gelu<5>,
+                   nn::Repeat<2, nn::Residual<nn::Sequential<nn::BatchNorm<5>, nn::Linear<5, 5>>>>,
+                   nn::Linear<5, 4>>;
 using SingleParameter = Scale<3>;
 using HugeAndTiny =  // one parameter of 9000 elements, then 14 that fill less than one chunk
     nn::Sequential<nn::Linear<90, 100, nn::NoBias>, nn::ReLU<100>, nn::Linear<100, 3>,
@@ -138,7 +179,7 @@ using PartlyFrozenWith = nn::Sequential<
 using PartlyFrozen = PartlyFrozenWith<nn::Frozen>;
 using Thawed = PartlyFrozenWith<AsItIs>;  // the same model, all of it trained
 
-static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>>);
+static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>> && Layer<Standardize<5>>);
 
 /// A model with the loss it is trained under and the rows of a sample: what a law is tested over.
 ///   zoo::for_each_case([]<class Case>() { CAPTURE(Case::name()); ... });
@@ -170,6 +211,12 @@ struct BranchingCase : Case<Branching, nn::CrossEntropy> {
 };
 struct NestedRepeatCase : Case<NestedRepeat, nn::CrossEntropy, 2> {
   static constexpr const char* name() { return "NestedRepeat"; }
+};
+struct AveragingCase : Case<Averaging, nn::CrossEntropy, 3> {
+  static constexpr const char* name() { return "Averaging"; }
+};
+struct NormedCase : Case<Normed, nn::CrossEntropy, 3> {
+  static constexpr const char* name() { return "Normed"; }
 };
 struct SingleParameterCase : Case<SingleParameter, nn::MeanSquaredError<3>> {
   static constexpr const char* name() { return "SingleParameter"; }

@@ -42,6 +42,7 @@ template <class L, class T = float> class OneLayer {
       : rows_(rows),
         params_(flat_size<L>() * sizeof(T)),
         grads_(flat_size<L>() * sizeof(D)),
+        averages_(std::max<std::size_t>(1, subtree<L>().averaged) * sizeof(D)),
         activations_("activation", bytes.activations),
         backward_("backward", bytes.backward),
         scratch_("scratch", bytes.scratch),
@@ -50,14 +51,19 @@ template <class L, class T = float> class OneLayer {
   /// Normal parameters of deviation 0.3, so that deep layers stay finite; padding left at zero.
   void draw(std::uint64_t seed) {
     each([&]<class P>(int i, std::size_t offset) {
-      for (std::size_t k = 0; k < P::numel; ++k)
+      for (std::size_t k = 0; !P::averages && k < P::numel; ++k)
         params_.template as<T>()[offset + k] =
             static_cast<T>(0.3 * normal(seed, static_cast<std::uint64_t>(i), k));
     });
   }
   template <class V> void set(const std::string& name, const std::vector<V>& values) {
-    for (std::size_t k = 0; k < values.size(); ++k)
-      params_.template as<T>()[offset_of(name) + k] = static_cast<T>(values[k]);
+    const std::size_t at = offset_of(name);
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      if (at < first_average)
+        params_.template as<T>()[at + k] = static_cast<T>(values[k]);
+      else
+        averages_.template as<D>()[at - first_average + k] = static_cast<D>(values[k]);
+    }
   }
   std::vector<T> parameter(const std::string& name) const {
     return range(params_.template as<T>(), name);
@@ -66,9 +72,12 @@ template <class L, class T = float> class OneLayer {
     return range(grads_.template as<D>(), name);
   }
   /// What the gradient buffer holds before run(): first contributions must overwrite it.
-  void fill_gradients(D value) { std::fill_n(grads_.template as<D>(), flat_size<L>(), value); }
+  void fill_gradients(D value) { std::fill_n(grads_.template as<D>(), first_average, value); }
   /// The next run overwrites gradients; without this call it adds, as later micro-batches do.
-  void begin_step() { std::fill(touched_.begin(), touched_.end(), std::uint8_t{0}); }
+  void begin_step() {
+    std::fill(touched_.begin(), touched_.end(), std::uint8_t{0});
+    std::fill_n(grads_.template as<D>() + first_average, subtree<L>().averaged, D(0));
+  }
 
   std::vector<T> y, dx;
   /// What layers draw from follows from these.
@@ -83,8 +92,9 @@ template <class L, class T = float> class OneLayer {
     Random upcoming({seed_of_draws, &steps, 0, 1});
     const Train ctx(device_, activations_, scratch_, Arena::End::low, nullptr, &upcoming);
     const Back back(device_, backward_, scratch_);
-    const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
-    const FlatView<L, GradCursor<D>> g({grads_.template as<D>(), touched_.data()});
+    const FlatView<L, ParamCursor<T>> p(parameters());
+    const FlatView<L, GradCursor<D>> g(
+        {grads_.template as<D>(), touched_.data(), grads_.template as<D>() + first_average});
     const auto r = cohort::forward(ctx, p, input(x));
     y.assign(r.y.data, r.y.data + r.y.size());
     const Tensor<const T, L::Output::extent> seed{dy.data(), rows_};
@@ -95,7 +105,7 @@ template <class L, class T = float> class OneLayer {
   [[gnu::noinline]] std::vector<T> evaluate(const std::vector<X>& x) {
     activations_.release({});
     const Evaluate ctx(device_, activations_, scratch_);
-    const FlatView<L, ParamCursor<T>> p(flat_cursor<L, T>(params_.template as<T>()));
+    const FlatView<L, ParamCursor<T>> p(parameters());
     const auto out = cohort::forward(ctx, p, input(x)).y;
     return {out.data, out.data + out.size()};
   }
@@ -104,11 +114,15 @@ template <class L, class T = float> class OneLayer {
   const Arena& scratch() const { return scratch_; }
 
  private:
+  static constexpr std::size_t first_average = subtree<L>().trained + subtree<L>().frozen;
+  ParamCursor<T> parameters() const {
+    return flat_cursor<L, T>(params_.template as<T>(), averages_.template as<D>());
+  }
   value_of<typename L::Input, T> input(const std::vector<X>& x) const { return {x.data(), rows_}; }
   template <class F> static void each(F&& f) {
-    std::size_t trained = 0, frozen = subtree<L>().trained;
+    std::size_t trained = 0, frozen = subtree<L>().trained, averaged = first_average;
     for_each_parameter<L>([&]<class P>(int i) {
-      std::size_t& offset = P::trains ? trained : frozen;
+      std::size_t& offset = P::trains ? trained : P::averages ? averaged : frozen;
       f.template operator()<P>(i, offset);
       offset += P::padded;
     });
@@ -133,7 +147,7 @@ template <class L, class T = float> class OneLayer {
 
   Rows rows_;
   DefaultCpu device_;
-  HostMemory params_, grads_;
+  HostMemory params_, grads_, averages_;
   Arena activations_, backward_, scratch_;
   std::vector<std::uint8_t> touched_;
 };

@@ -59,6 +59,11 @@ template <class Device, class T, Phase P> class Context {
     return make<C>(x.rows);
   }
 
+  /// One value a feature, uninitialised, for as long as what make() gives: statistics over rows.
+  template <int C, class U = T> PerFeature<U, C, place> make_per_feature() const {
+    return {results_->take<U>(C, end_)};
+  }
+
   /// Temporary memory, gone when the layer returns. Declare its bytes: `template <class T> static
   /// constexpr std::size_t scratch_bytes(Rows rows)`.
   template <class U> U* scratch(std::size_t count) const { return scratch_->take<U>(count); }

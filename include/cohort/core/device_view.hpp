@@ -11,12 +11,14 @@ namespace cohort {
 template <class T, class P, class Device> class DeviceGradView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
-  static constexpr bool wanted = P::trains;
+  static constexpr bool wanted = P::trains || P::averages;
   DeviceGradView(T* at, std::uint8_t* touched, const Device* device)
       : at_(at), touched_(touched), device_(device) {}
 
   Contribution<T> contribute() const {
-    if constexpr (!P::trains) {
+    if constexpr (P::averages) {
+      return {at_, false};
+    } else if constexpr (!P::trains) {
       detail::said<detail::FrozenGradient<T, P>>();
       return {nullptr, true};
     } else {
@@ -48,10 +50,13 @@ template <class T, class Device> struct DeviceGradCursor {
   T* at = nullptr;
   std::uint8_t* touched = nullptr;
   const Device* device = nullptr;
+  T* sums = nullptr;  // of averages
   DeviceGradCursor advanced(const FlatCount& by) const {
-    return {at + by.trained, touched + by.params, device};
+    return {at + by.trained, touched + by.params, device, sums + by.averaged};
   }
-  template <class P> view<P> open() const { return view<P>(at, touched, device); }
+  template <class P> view<P> open() const {
+    return view<P>(P::averages ? sums : at, touched, device);
+  }
 };
 
 namespace detail {

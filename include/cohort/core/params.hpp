@@ -7,6 +7,7 @@
 #include <cohort/core/init.hpp>
 #include <cohort/core/tensor.hpp>
 #include <cstddef>
+#include <ratio>
 #include <tuple>
 #include <type_traits>
 
@@ -18,60 +19,109 @@ namespace cohort {
 inline constexpr std::size_t chunk = 64;
 
 /// How far something is into a subtree, or how large it is: elements that are trained, elements that are
-/// frozen, padding included, and parameters. The two kinds lie in ranges of their own, so that gradients
-/// and optimizer state have no place for frozen ones.
+/// frozen, elements that are averages, padding included, and parameters. The three kinds lie in ranges of
+/// their own, so that gradients and optimizer state have a place for trained ones only.
 struct FlatCount {
   std::size_t trained = 0, frozen = 0;
   int params = 0;
-  constexpr std::size_t elements() const { return trained + frozen; }
+  std::size_t averaged = 0;
+  constexpr std::size_t elements() const { return trained + frozen + averaged; }
   constexpr FlatCount& operator+=(const FlatCount& o) {
     trained += o.trained;
     frozen += o.frozen;
     params += o.params;
+    averaged += o.averaged;
     return *this;
   }
   friend constexpr FlatCount operator+(FlatCount a, const FlatCount& b) { return a += b; }
   friend constexpr FlatCount operator*(int n, const FlatCount& p) {
     const auto times = static_cast<std::size_t>(n);
-    return {times * p.trained, times * p.frozen, n * p.params};
+    return {times * p.trained, times * p.frozen, n * p.params, times * p.averaged};
   }
   friend constexpr bool operator==(const FlatCount&, const FlatCount&) = default;
 };
 
-/// One parameter: a name, static extents (row-major, last one contiguous), an initialiser, whether
-/// weight decay applies (by default to parameters of two and more dimensions, as nanoGPT does), and
-/// whether it is trained (nn::Frozen says no).
+namespace detail {
+/// How a parameter changes from step to step: by the optimizer, with weight decay or without; not at all;
+/// towards an average.
+template <bool Decays> struct ByOptimizer {
+  static constexpr bool decays = Decays, trains = true;
+  static constexpr double rate = 0;
+};
+struct Unchanged {
+  static constexpr bool decays = false, trains = false;
+  static constexpr double rate = 0;
+};
+template <class Rate> struct ByAverage {
+  static_assert(Rate::num > 0 && Rate::num <= Rate::den,
+                "cohort: the rate of an Averaged parameter is above 0 and at most 1, e.g. "
+                "std::ratio<1, 10>. [cohort/core/params.hpp]");
+  static constexpr bool decays = false, trains = false;
+  static constexpr double rate = static_cast<double>(Rate::num) / Rate::den;
+};
+}  // namespace detail
+
+/// One parameter: a name, static extents (row-major, last one contiguous), an initialiser, and how it
+/// changes: by the optimizer, where weight decay applies by default to parameters of two and more
+/// dimensions (as nanoGPT does); not at all (nn::Frozen); or towards an average (Averaged).
 ///
 ///   Param<"weight", Out, In>
 ///   Initialised<Param<"scale", C>, init::Ones>
 ///   NoDecay<Param<"table", V, C>>
-template <class N, class Init, bool Decays, bool Trains, int... E> struct BasicParam {
+///   Averaged<Param<"running_mean", C>>
+template <class N, class Init, class Change, int... E> struct BasicParam {
   static_assert(
       sizeof...(E) >= 1 && sizeof...(E) <= 4 && ((E > 0) && ...),
       "cohort: a Param needs one to four extents above zero, e.g. Param<\"weight\", Out, In>. "
       "[cohort/core/params.hpp]");
   using name = N;
   using initialiser = Init;
-  template <class I> using initialised_by = BasicParam<N, I, Decays, Trains, E...>;
-  using without_decay = BasicParam<N, Init, false, Trains, E...>;
-  using without_gradient = BasicParam<N, Init, false, false, E...>;
+  template <class I> using initialised_by = BasicParam<N, I, Change, E...>;
+  using without_decay =
+      BasicParam<N, Init, std::conditional_t<Change::decays, detail::ByOptimizer<false>, Change>,
+                 E...>;
+  using without_gradient = BasicParam<N, Init, detail::Unchanged, E...>;
+  template <class Rate>
+  using averaged_by =
+      BasicParam<N, std::conditional_t<std::is_same_v<Init, init::Default>, init::Zeros, Init>,
+                 detail::ByAverage<Rate>, E...>;
 
   static constexpr int rank = sizeof...(E);
   static constexpr std::array<int, sizeof...(E)> extents{E...};
   static constexpr std::size_t numel = (std::size_t{1} * ... * static_cast<std::size_t>(E));
   static constexpr std::size_t padded = round_up(numel, chunk);
-  static constexpr bool decays = Decays, trains = Trains;
-  static constexpr FlatCount size{Trains ? padded : 0, Trains ? 0 : padded, 1};
+  static constexpr bool decays = Change::decays, trains = Change::trains;
+  static constexpr double rate = Change::rate;  // at which it follows an average; 0: it is none
+  static constexpr bool averages = rate > 0;
+  static constexpr FlatCount size{trains ? padded : 0, trains || averages ? 0 : padded, 1,
+                                  averages ? padded : 0};
   static constexpr int cols = extents[rank - 1];
   static constexpr int rows = static_cast<int>(numel / static_cast<std::size_t>(cols));
 };
 template <fixed_string S, int... E>
-struct Param : BasicParam<Name<S>, init::Default, (sizeof...(E) >= 2), true, E...> {};
+struct Param : BasicParam<Name<S>, init::Default, detail::ByOptimizer<(sizeof...(E) >= 2)>, E...> {
+};
 
 /// P with initial values by I (core/init.hpp), and P without weight decay. Types of their own, as Param:
 /// through an alias nvcc loses the string.
 template <class P, class I> struct Initialised : P::template initialised_by<I> {};
 template <class P> struct NoDecay : P::without_decay {};
+
+/// P as a running average over the data, such as the statistics of nn::BatchNorm: what other libraries keep in
+/// buffers. Forward reads it by name as any parameter. Backward adds to g["name"_p] the sum over its samples
+/// of what is averaged: the mean over its rows times x.rows.samples. After a step that updates, P has moved
+/// by Rate of the way to the average over all samples of all ranks.
+///
+///   Averaged<Param<"running_mean", C>, std::ratio<1, 10>>
+///
+/// Units    Rate: a std::ratio in (0, 1], PyTorch's momentum. Values and sums are fp32 where layers compute
+///          in 16 bits. The first values are zeros, unless Initialised.
+/// Comm     one all-reduce a step for all of them, beside the loss's. Every rank holds all values.
+/// Cost     two numbers an element; no gradient, no moments, no part in the norm or in clipping.
+/// Laws     one update a step: neither the cut into micro-batches nor computing a layer again changes it; the
+///          same bits under every strategy (tests/run/averaged_storage_test.cpp).
+template <class P, class Rate = std::ratio<1, 10>>
+struct Averaged : P::template averaged_by<Rate> {};
 
 namespace detail {
 template <int> struct none {};  // the I-th of an empty list

@@ -112,6 +112,7 @@ struct array_bytes<SavedTuple<S...>>
 
 template <class T> struct keepable : std::false_type {};
 template <class T, int C, class Where> struct keepable<Tensor<T, C, Where>> : std::true_type {};
+template <class T, int C, class Where> struct keepable<PerFeature<T, C, Where>> : std::true_type {};
 template <class Where> struct keepable<TokensIn<Where>> : std::true_type {};
 template <> struct keepable<Random> : std::true_type {};
 template <> struct keepable<Nothing> : std::true_type {};
@@ -184,7 +185,7 @@ struct keeps_view<Saved<I...>>
     : std::bool_constant<(keeps_view<decltype(I::value)>::value || ...)> {};
 }  // namespace detail
 
-/// What keep(...) admits: tensors, tokens, random numbers, and the saved values of children.
+/// What keep(...) admits: tensors, values of features, tokens, random numbers, and the saved values of children.
 template <class T>
 concept Keepable = detail::keepable<T>::value;
 

@@ -124,6 +124,15 @@ template <class T, int C, class Where = OnHost> struct Tensor {
   }
 };
 
+/// A borrowed view of one value a feature, however many rows there are: statistics over rows, as
+/// ctx.make_per_feature<C>() gives them and keep(...) takes them.
+template <class T, int C, class Where = OnHost> struct PerFeature {
+  static constexpr int extent = C;
+  T* data = nullptr;
+  /// Bytes in an arena.
+  static constexpr std::size_t bytes(Rows) { return round_up(sizeof(T) * C, alignment); }
+};
+
 namespace detail {
 /// The same tensor, to be overwritten, by one who knows that nobody reads it any more.
 template <class T, int C, class Where>

@@ -28,6 +28,7 @@ using ParamMatrix =
 template <class T, class P, class Where = OnHost> class ParamView : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
+  static constexpr bool averages = P::averages;
   explicit ParamView(const T* at) : at_(at) {}
   ParamView(const ParamView&) = delete;  // cohort: a parameter view is borrowed: use p again
   const T* data() const { return at_; }
@@ -109,7 +110,7 @@ template <class T, class P> struct FrozenGradient {
 /// A frozen parameter has no gradient. A layer that does not ask for it gets a place to write to that
 /// nobody reads (nn/frozen.hpp); one that says it asks, and parents of the layer, must not write.
 template <class T, class P>
-requires(!P::trains) class GradView<T, P> : public Borrowed {
+requires(!P::trains && !P::averages) class GradView<T, P> : public Borrowed {
  public:
   static constexpr auto extents = P::extents;
   static constexpr bool wanted = false;
@@ -122,6 +123,22 @@ requires(!P::trains) class GradView<T, P> : public Borrowed {
   static auto map() { return Eigen::Map<detail::ParamMatrix<T, P>, Eigen::Aligned64>(data()); }
 };
 
+/// What an averaged parameter has instead of a gradient: sums over the samples of a step, add-only. They
+/// are zero when a step begins.
+template <class T, class P>
+requires(P::averages) class GradView<T, P> : public Borrowed {
+ public:
+  static constexpr auto extents = P::extents;
+  static constexpr bool wanted = true;
+  GradView(T* at, std::uint8_t*) : at_(at) {}
+  Contribution<T> contribute() const { return {at_, false}; }
+  T* data() const { return at_; }
+  auto map() const { return Eigen::Map<detail::ParamMatrix<T, P>, Eigen::Aligned64>(at_); }
+
+ private:
+  T* at_;
+};
+
 /// Is the gradient of a layer's own parameter of that name wanted? A backward that asks need not
 /// compute what nobody keeps: `if constexpr (wants<G, "weight">) { ... }`, G the type of g. A layer
 /// that asks for all of its parameters says `static constexpr bool asks_what_is_wanted = true;`.
@@ -129,27 +146,42 @@ template <class G, fixed_string S>
 inline constexpr bool wants =
     decltype(std::declval<const std::remove_cvref_t<G>&>()[Name<S>{}])::wanted;
 
-/// Where a subtree's parameters begin, trained and frozen ones.
+/// Where a subtree's parameters begin: trained, frozen, and averaged ones, which have no 16 bits.
 template <class T, class Where = OnHost> struct ParamCursor {
   using scalar = T;
-  template <class P> using view = ParamView<T, P, Where>;
+  template <class P>
+  using view = ParamView<std::conditional_t<P::averages, accumulator_t<T>, T>, P, Where>;
   const T* at = nullptr;
   const T* frozen = nullptr;
-  ParamCursor advanced(const FlatCount& by) const { return {at + by.trained, frozen + by.frozen}; }
-  template <class P> view<P> open() const { return view<P>(P::trains ? at : frozen); }
+  const accumulator_t<T>* averaged = nullptr;
+  ParamCursor advanced(const FlatCount& by) const {
+    return {at + by.trained, frozen + by.frozen, averaged + by.averaged};
+  }
+  template <class P> view<P> open() const {
+    if constexpr (P::averages)
+      return view<P>(averaged);
+    else
+      return view<P>(P::trains ? at : frozen);
+  }
 };
-/// The cursor of a layer's whole subtree in one flat buffer: what is trained, then what is frozen.
-template <class L, class T> ParamCursor<T> flat_cursor(const T* flat) {
-  return {flat, flat + subtree<L>().trained};
+/// The cursor of a layer's whole subtree in one flat buffer: what is trained, then what is frozen. Averages
+/// lie elsewhere.
+template <class L, class T>
+ParamCursor<T> flat_cursor(const T* flat, const accumulator_t<T>* averaged = nullptr) {
+  return {flat, flat + subtree<L>().trained, averaged};
 }
-/// The same for gradients, with one flag a parameter: has it had a contribution yet?
+/// The same for gradients, with one flag a parameter: has it had a contribution yet? And for the sums of
+/// averages.
 template <class T> struct GradCursor {
   using scalar = T;
   template <class P> using view = GradView<T, P>;
   T* at = nullptr;
   std::uint8_t* touched = nullptr;
-  GradCursor advanced(const FlatCount& by) const { return {at + by.trained, touched + by.params}; }
-  template <class P> view<P> open() const { return view<P>(at, touched); }
+  T* sums = nullptr;
+  GradCursor advanced(const FlatCount& by) const {
+    return {at + by.trained, touched + by.params, sums + by.averaged};
+  }
+  template <class P> view<P> open() const { return view<P>(P::averages ? sums : at, touched); }
 };
 
 namespace detail {

@@ -48,7 +48,7 @@ constexpr void for_each_sharded_run(const Layout& layout, const Groups& groups,
   const auto& range = trained ? static_cast<const decltype(shards.frozen)&>(shards) : shards.frozen;
   for (int i = 0; i < Layout::num_params; ++i) {
     const ParamInfo& p = layout.params[static_cast<std::size_t>(i)];
-    if (p.trains != trained) continue;
+    if (p.trains != trained || p.averages()) continue;
     const UnitInfo& unit = layout.units[static_cast<std::size_t>(p.unit)];
     const int group = groups.of[static_cast<std::size_t>(p.unit)];
     const std::size_t per = range.per_rank(group, ranks);
@@ -68,7 +68,16 @@ template <class Layout, class F>
 constexpr void for_each_whole_run(const Layout& layout, bool trained, F f) {
   for (int i = 0; i < Layout::num_params; ++i) {
     const ParamInfo& p = layout.params[static_cast<std::size_t>(i)];
-    if (p.trains == trained) f(HeldRun{i, 0, p.numel, p.offset - (trained ? 0 : Layout::size), 0});
+    if (p.trains == trained && !p.averages())
+      f(HeldRun{i, 0, p.numel, p.offset - (trained ? 0 : Layout::size), 0});
+  }
+}
+
+/// The same for averaged parameters, which every rank holds.
+template <class Layout, class F> constexpr void for_each_averaged_run(const Layout& layout, F f) {
+  for (int i = 0; i < Layout::num_params; ++i) {
+    const ParamInfo& p = layout.params[static_cast<std::size_t>(i)];
+    if (p.averages()) f(HeldRun{i, 0, p.numel, p.offset - Layout::first_averaged, 0});
   }
 }
 

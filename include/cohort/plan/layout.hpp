@@ -18,10 +18,12 @@ struct ParamInfo {
   int unit = 0;
   int rank = 0, fan_in = 0;
   bool decays = false, trains = true;
+  double rate = 0;  // at which it follows an average; 0: it is none
+  constexpr bool averages() const { return rate > 0; }
 };
 
-/// What one hook covers: a contiguous range of trained parameters in forward order, and one of frozen
-/// parameters.
+/// What one hook covers: a contiguous range of trained parameters in forward order, one of frozen and one
+/// of averaged parameters.
 struct UnitInfo {
   std::size_t offset = 0, size = 0;
   int first_param = 0, num_params = 0;
@@ -29,16 +31,19 @@ struct UnitInfo {
   bool element = false;       // an element of a Repeat
   bool direct_child = false;  // a direct child of the model
   std::size_t frozen_offset = 0, frozen_size = 0;
+  std::size_t averaged_offset = 0, averaged_size = 0;
 };
 
 /// The flat order of a model's parameters: own before children, children as declared; first all that
-/// are trained, then all that are frozen (nn::Frozen). Gradients and optimizer state have the first
-/// range only. Padding is between parameters only and stays zero.
+/// are trained, then all that are frozen (nn::Frozen), then all that are averages (Averaged). Gradients and
+/// optimizer state have the first range only. Padding is between parameters only and stays zero.
 template <class Model, class Cut> struct Layout {
   static constexpr int num_units = cohort::num_units<Model, Cut>();
   static constexpr int num_params = cohort::num_params<Model>();
-  static constexpr std::size_t size = subtree<Model>().trained;   // elements, padding included
-  static constexpr std::size_t frozen = subtree<Model>().frozen;  // behind them
+  static constexpr std::size_t size = subtree<Model>().trained;       // elements, padding included
+  static constexpr std::size_t frozen = subtree<Model>().frozen;      // behind them
+  static constexpr std::size_t averaged = subtree<Model>().averaged;  // behind those
+  static constexpr std::size_t first_averaged = size + frozen;
 
   std::array<UnitInfo, num_units> units{};
   std::array<ParamInfo, num_params> params{};
@@ -53,23 +58,29 @@ template <class Model, class Cut> struct Layout {
   }
   constexpr std::size_t num_frozen_elements() const {
     std::size_t sum = 0;
-    for (const ParamInfo& p : params) sum += p.trains ? 0 : p.numel;
+    for (const ParamInfo& p : params) sum += p.trains || p.averages() ? 0 : p.numel;
+    return sum;
+  }
+  constexpr std::size_t num_averaged_elements() const {
+    std::size_t sum = 0;
+    for (const ParamInfo& p : params) sum += p.averages() ? p.numel : 0;
     return sum;
   }
 
  private:
   int unit_ = 0, param_ = 0;
-  std::size_t at_ = 0, frozen_at_ = size;
+  std::size_t at_ = 0, frozen_at_ = size, averaged_at_ = first_averaged;
 
   constexpr void begin_unit(const FlatCount& p, bool own, bool element, bool direct) {
-    units[unit_++] = {at_, p.trained, param_, p.params, own, element, direct, frozen_at_, p.frozen};
+    units[unit_++] = {at_,    p.trained,  param_,   p.params,     own,       element,
+                      direct, frozen_at_, p.frozen, averaged_at_, p.averaged};
   }
   template <class L> constexpr void own_params() {
     for_each_index<params_of<L>::count>([&](auto i) {
       using P = typename params_of<L>::template at<i>;
-      std::size_t& at = P::trains ? at_ : frozen_at_;
-      params[param_++] = {at,      P::numel, P::padded, unit_ - 1,
-                          P::rank, P::cols,  P::decays, P::trains};
+      std::size_t& at = P::trains ? at_ : P::averages ? averaged_at_ : frozen_at_;
+      params[param_++] = {at,      P::numel,  P::padded, unit_ - 1, P::rank,
+                          P::cols, P::decays, P::trains, P::rate};
       at += P::padded;
     });
   }

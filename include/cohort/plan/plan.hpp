@@ -4,6 +4,7 @@
 // schedule, bytes.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cohort/concepts/loss.hpp>
 #include <cohort/core/call.hpp>
 #include <cohort/core/device_view.hpp>
@@ -39,7 +40,7 @@ template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
       using P = typename params_of<L>::template at<i>;
       for (char c : P::name::view()) h = mix(h, static_cast<unsigned char>(c));
       for (int e : P::extents) h = mix(h, static_cast<std::uint64_t>(e));
-      h = mix(h, P::trains);
+      h = mix(mix(h, P::trains), std::bit_cast<std::uint64_t>(P::rate));
     });
     for_each_index<children_of<L>::count>([&](auto i) {
       for (char c : children_of<L>::template name_at<i>::view())
@@ -115,6 +116,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
   static constexpr Layout<Model, cut> layout{};
+  static constexpr bool averages = layout.averaged > 0;
   static constexpr int num_units = layout.num_units;
   using markers = Markers<num_units>;
   static constexpr auto groups = Slots::groups::how::assign(layout, sizeof(compute));
@@ -149,6 +151,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .frozen = p.frozen,
             .masters = p.masters,
             .wire = p.wire,
+            .averages = average_bytes,
             .inputs = 2 * staged_bytes({s.batch, s.tokens}),
             .workspace = workspace_bytes<Device> + state_bytes<Device>,
             .trace = Slots::profiling::trace_bytes};
@@ -161,6 +164,11 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       return detail::host_bytes<typename Model::Input, gradient>(rows) +
              detail::host_bytes<typename Loss::Target, gradient>(rows);
   }
+  /// Averaged parameters; their sums and, behind them, the number of samples; a rate a chunk.
+  static constexpr std::size_t average_bytes =
+      !averages ? 0
+                : (2 * layout.averaged + chunk) * sizeof(gradient) +
+                      round_up(layout.averaged / chunk * sizeof(gradient), alignment);
   /// Bytes of host memory for arrays of saved values, where results are in a device's memory.
   static constexpr std::size_t array_bytes =
       on_host<Device> ? 0 : detail::array_bytes_of<activations>;

@@ -33,6 +33,7 @@ template <class Markers> std::string marker_name(int marker, int units) {
 inline std::string subject(const Op& op) {
   if (op.kind == OpKind::loss) return "loss";
   if (op.kind == OpKind::norm) return "norm";
+  if (op.kind == OpKind::averages) return "averages";
   if (op.axis == Axis::world) return "bucket " + std::to_string(op.id);
   return (op.id == 0 ? "root" : "group " + std::to_string(op.id)) +
          (op.axis == Axis::replicate ? " copies" : "") + (op.frozen ? " frozen" : "");
@@ -51,7 +52,7 @@ template <class P> void print_units(std::ostream& out) {
     out << column(std::to_string(u), 7)
         << column(std::to_string(P::groups.of[static_cast<std::size_t>(u)]), 7)
         << column(std::to_string(unit.num_params), 12)
-        << column(std::to_string(unit.size + unit.frozen_size), 16)
+        << column(std::to_string(unit.size + unit.frozen_size + unit.averaged_size), 16)
         << (unit.frozen_size == 0 ? ""
             : unit.size == 0      ? "  frozen"
                                   : "  partly frozen")
@@ -82,11 +83,16 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   using P = Plan<Model, Loss, Slots, Device>;
   const MemoryBytes m = P::memory(s);
   out << "plan: " << P::layout.num_elements() << " parameters ("
-      << P::layout.size + P::layout.frozen << " with padding) in " << P::layout.num_params
-      << " tensors, " << P::num_units << " units, " << P::groups.count << " groups\n";
+      << P::layout.size + P::layout.frozen + P::layout.averaged << " with padding) in "
+      << P::layout.num_params << " tensors, " << P::num_units << " units, " << P::groups.count
+      << " groups\n";
   if (P::layout.frozen > 0) {
     out << "frozen: " << P::layout.num_frozen_elements()
         << " of the parameters have no gradient and no optimizer state\n";
+  }
+  if (P::averages) {
+    out << "averages: " << P::layout.num_averaged_elements()
+        << " of the parameters follow the data, no gradient and no optimizer state\n";
   }
   if (sizeof(typename P::compute) < sizeof(float) || P::casts_reductions) {
     out << "precision: compute " << name(dtype_of<typename P::compute>) << ", masters "
@@ -120,6 +126,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   row("optimizer", m.optimizer);
   if (m.gathered > 0) row("gathered", m.gathered);
   if (m.wire > 0) row("reduced type", m.wire);
+  if (m.averages > 0) row("averages", m.averages);
   if (m.inputs > 0) row("inputs", m.inputs);
   if (m.workspace > 0) row("workspace", m.workspace);
   if (m.trace > 0) row("trace", m.trace);

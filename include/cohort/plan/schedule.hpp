@@ -12,12 +12,12 @@
 namespace cohort {
 
 /// What the communication stream can be told to do.
-enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss, norm };
+enum class OpKind : std::uint8_t { all_reduce, reduce_scatter, all_gather, loss, norm, averages };
 
 /// The collective that it calls.
 constexpr std::string_view name(OpKind k) {
-  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "all_reduce",
-                                        "all_reduce"};
+  constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather",
+                                        "all_reduce", "all_reduce",     "all_reduce"};
   return names[static_cast<int>(k)];
 }
 
@@ -26,7 +26,8 @@ constexpr std::string_view name(OpKind k) {
 enum class Axis : std::uint8_t { world, shard, replicate };
 
 /// One operation of the communication stream. `loss` is the all-reduce of (sum, weight) of the loss,
-/// `norm` that of the exact sum of the gradient's squares.
+/// `norm` that of the exact sum of the gradient's squares, `averages` that of the sums of averaged parameters
+/// and the number of samples.
 struct Op {
   OpKind kind = OpKind::all_reduce;
   int id = 0;             // bucket or group
@@ -68,5 +69,15 @@ template <std::size_t Most> struct Program {
   constexpr const Op* begin() const { return op.data(); }
   constexpr const Op* end() const { return op.data() + count; }
 };
+
+/// Adds what every strategy ends a step's backward with: sums over all ranks of averaged parameters, where
+/// there are any, and of the loss.
+template <class Plan, class P> constexpr void add_sums(P& program) {
+  constexpr int end = Plan::markers::backward_ended(0);
+  if constexpr (Plan::averages)
+    program.add(
+        {OpKind::averages, 0, end, Plan::layout.averaged + 1, dtype_of<typename Plan::gradient>});
+  program.add({OpKind::loss, 0, end, 2, DType::f64});
+}
 
 }  // namespace cohort

@@ -28,7 +28,7 @@ struct Replicate {
   static constexpr int shard_ranks = 0;
 
   template <class Plan, MicroBatch M> static constexpr auto program() {
-    Program<Plan::buckets.count + 1> p;
+    Program<Plan::buckets.count + 2> p;
     if constexpr (is_last(M)) {
       using markers = typename Plan::markers;
       for (int b = 0; b < Plan::buckets.count; ++b) {
@@ -36,7 +36,7 @@ struct Replicate {
         p.add({OpKind::all_reduce, b, markers::backward_ended(bucket.unit), bucket.count(),
                dtype_of<typename Plan::reduce>});
       }
-      p.add({OpKind::loss, 0, markers::backward_ended(0), 2, DType::f64});
+      add_sums<Plan>(p);
     }
     return p;
   }

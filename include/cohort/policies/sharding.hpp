@@ -20,7 +20,7 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
       !ShardsGradients || (Plan::micro_batches > 1 && !Plan::reduces_each);
 
   template <class Plan, MicroBatch M> static constexpr auto program() {
-    using P = Program<6 * static_cast<std::size_t>(Plan::groups.count) + 3>;
+    using P = Program<6 * static_cast<std::size_t>(Plan::groups.count) + 4>;
     P p;
     constexpr int G = Plan::groups.count - 1;  // groups 1 .. G; 0 is the root
     if constexpr (shards_params) add_forward_gathers<Plan, M>(p, G);
@@ -99,7 +99,7 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   }
   template <class Plan, class P> static constexpr void add_update(P& p, int G) {
     using markers = typename Plan::markers;
-    p.add({OpKind::loss, 0, markers::backward_ended(0), 2, DType::f64});
+    add_sums<Plan>(p);
     if (Plan::needs_norm) {
       p.add({OpKind::norm, 0, markers::squared, ops::ExactSum::num_limbs, DType::i64, Axis::shard});
     }

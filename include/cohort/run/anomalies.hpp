@@ -137,6 +137,7 @@ template <class Plan> class Anomalies<Plan, true> {
     storage.for_each_held(
         [&](const HeldRun& run, const auto* values, const auto*) { check(run, values); });
     storage.for_each_held_frozen(check);
+    if constexpr (Plan::averages) storage.for_each_held_average(check);
     return first;
   }
 

@@ -46,8 +46,17 @@ template <class L> class GradientProbe {
         scratch_("scratch", scratch_bytes<L, T>(o.rows)),
         touched_(static_cast<std::size_t>(std::max(1, num_params<L>()))) {
     const std::size_t rows = static_cast<std::size_t>(o.rows.count());
-    for (std::size_t i = 0; i < flat_size<L>(); ++i)
-      params_.as<T>()[i] = 0.5 * normal(o.seed, 1, i);
+    constexpr std::size_t trained = subtree<L>().trained;
+    for (std::size_t i = 0; i < trained; ++i) params_.as<T>()[i] = 0.5 * normal(o.seed, 1, i);
+    std::size_t frozen = trained, average = first_average;
+    cohort::for_each_parameter<L>(
+        [&]<class P>(int index) {  // others as they begin: a variance is positive
+          const auto stream = static_cast<std::uint64_t>(4 + index);
+          std::size_t& at = P::averages ? average : frozen;
+          for (std::size_t k = 0; !P::trains && k < P::numel; ++k)
+            params_.as<T>()[at + k] = P::initialiser::value({o.seed, stream, k, P::rank, P::cols});
+          if (!P::trains) at += P::padded;
+        });
     if constexpr (takes_tokens) {
       for (std::size_t i = 0; i < rows; ++i) {
         ids_.push_back(std::min(
@@ -62,8 +71,12 @@ template <class L> class GradientProbe {
       weights_.push_back(normal(o.seed, 3, i));
   }
 
-  /// Of an evaluation; of a layer that draws, of a training forward with the draws of gradients().
-  double loss() { return draws_ ? loss_of<Phase::train>() : loss_of<Phase::evaluate>(); }
+  /// Of an evaluation; of a layer that draws or averages, whose evaluation is another function, of a
+  /// training forward, with the draws of gradients().
+  double loss() {
+    if (draws_ || subtree<L>().averaged > 0) return loss_of<Phase::train>();
+    return loss_of<Phase::evaluate>();
+  }
   void gradients() {
     activations_.release({});
     backward_.release({});
@@ -72,7 +85,9 @@ template <class L> class GradientProbe {
     const auto ctx = context<Phase::train>(upcoming);
     const Context<DefaultCpu, T, Phase::backward> back(device_, backward_, scratch_);
     const auto p = params_view();
-    const FlatView<L, GradCursor<T>> g({grads_.as<T>(), touched_.data()});
+    std::fill_n(grads_.as<T>() + first_average, subtree<L>().averaged, T(0));
+    const FlatView<L, GradCursor<T>> g(
+        {grads_.as<T>(), touched_.data(), grads_.as<T>() + first_average});
     const auto r = cohort::forward(ctx, p, input());
     draws_ = upcoming.place() > 0;
     const Tensor<const T, L::Output::extent> dy{weights_.data(), options_.rows};
@@ -141,7 +156,8 @@ template <class L> class GradientProbe {
     return {device_, activations_, scratch_, Arena::End::low, nullptr, &upcoming};
   }
   FlatView<L, ParamCursor<T>> params_view() const {
-    return FlatView<L, ParamCursor<T>>(flat_cursor<L, T>(params_.template as<T>()));
+    const T* flat = params_.template as<T>();
+    return FlatView<L, ParamCursor<T>>(flat_cursor<L, T>(flat, flat + first_average));
   }
   auto input() const {
     if constexpr (takes_tokens)
@@ -149,6 +165,8 @@ template <class L> class GradientProbe {
     else
       return Tensor<const T, L::Input::extent>{input_.data(), options_.rows};
   }
+
+  static constexpr std::size_t first_average = subtree<L>().trained + subtree<L>().frozen;
 
   GradientCheckOptions options_;
   const std::int64_t steps_ = 0;

@@ -43,9 +43,12 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
 
   SyncReport operator()(std::int64_t step, LossScale scale, std::uint64_t options) {
     hash_copies();
-    const std::array<std::int64_t, 5> mine{step, std::bit_cast<std::int64_t>(scale.scale),
-                                           scale.good_steps, std::bit_cast<std::int64_t>(options),
-                                           std::bit_cast<std::int64_t>(digest())};
+    const std::array<std::int64_t, 6> mine{step,
+                                           std::bit_cast<std::int64_t>(scale.scale),
+                                           scale.good_steps,
+                                           std::bit_cast<std::int64_t>(options),
+                                           std::bit_cast<std::int64_t>(digest(false)),
+                                           std::bit_cast<std::int64_t>(digest(true))};
     const std::vector<std::int64_t> words = gathered(mine.data(), mine.size());
     const auto word = [&](std::size_t i) {
       return [&, i](int r) { return words[static_cast<std::size_t>(r) * mine.size() + i]; };
@@ -53,10 +56,11 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
     report_.step = words[0];
     report_.ranks = world_.size();
     report_.copies = world_.size() / period<Plan>(world_.size());
-    report_.tensors = report_.copies > 1 || storage_.frozen_copies().count > 1 ? compared() : 0;
-    bool same = true;
-    for (int part = 0; part < period<Plan>(world_.size()); ++part)
-      same = same && equal_sets(holders(part), word(4)).size() == 1;
+    report_.tensors = compared();
+    const int parts = period<Plan>(world_.size());
+    bool same = equal_sets(holders(0, 1), word(5)).size() == 1;
+    for (int part = 0; part < parts; ++part)
+      same = same && equal_sets(holders(part, parts), word(4)).size() == 1;
     if (!same) compare_tensors();
     const char* const numbers[] = {"step", "loss scale", "good steps of the loss scale", "options"};
     for (std::size_t i = 4; i-- > 0;) compare_number(numbers[i], word(i), i == 1);
@@ -73,21 +77,24 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
     world_.all_gather(mine, all.data(), count);
     return all;
   }
-  /// The ranks that hold the same as rank `part`, the lowest of them.
-  std::vector<int> holders(int part) const {
+  /// The ranks that hold the same as rank `part`, the lowest of them, of as many `parts`.
+  std::vector<int> holders(int part, int parts) const {
     std::vector<int> ranks;
-    for (int r = part; r < world_.size(); r += period<Plan>(world_.size())) ranks.push_back(r);
+    for (int r = part; r < world_.size(); r += parts) ranks.push_back(r);
     return ranks;
   }
   /// Tensors that are held by several ranks, whoever holds which part.
   int compared() const {
-    const bool shards = storage_.copies().count > 1;
+    const bool shards = storage_.copies().count > 1, frozen = storage_.frozen_copies().count > 1;
+    const bool whole = !Plan::data::shards_params && frozen;  // every rank's parameters are whole
     int sum = 0;
     for (const ParamInfo& p : Plan::layout.params) {
-      if (!p.trains)
-        ++sum;
+      if (p.averages())
+        sum += world_.size() > 1;
+      else if (!p.trains)
+        sum += frozen;
       else
-        sum += (!Plan::data::shards_params || (shards && !Plan::has_masters)) +
+        sum += (whole || (shards && !Plan::has_masters)) +
                (shards ? Optimizer::moments + int{Plan::has_masters} : 0);
     }
     return sum;
@@ -115,7 +122,14 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
       hashes_[place(run.param, kind)] = hash.value();
     });
   }
-  std::uint64_t digest() const { return io::xxh64(std::as_bytes(std::span(hashes_))); }
+  /// Of averages, which all ranks hold, or of everything else.
+  std::uint64_t digest(bool averages) const {
+    io::Xxh64 hash;
+    for (std::size_t i = 0; i < num_params; ++i)
+      if (Plan::layout.params[i].averages() == averages)
+        hash.add(std::as_bytes(std::span(hashes_).subspan(i * kinds, kinds)));
+    return hash.value();
+  }
 
   void compare_number(const char* what, auto word, bool is_double) {
     std::vector<int> ranks(static_cast<std::size_t>(world_.size()));
@@ -162,8 +176,9 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
     };
     for (std::size_t at = 0; at < mine.size(); ++at) {
       bool differs = false;
-      for (int part = 0; part < period<Plan>(world_.size()); ++part) {
-        auto found = equal_sets(holders(part), hash_at(at));
+      const int parts = period<Plan>(world_.size(), static_cast<int>(at) / kinds);
+      for (int part = 0; part < parts; ++part) {
+        auto found = equal_sets(holders(part, parts), hash_at(at));
         if (found.size() == 1) continue;
         differs = true;
         if (param >= 0) continue;
@@ -182,8 +197,8 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
   /// The first of the ranks that agree shows its elements, block by block; the others compare.
   void compare_elements(int param, int kind, Difference& d) {
     const int root = d.ranks.front();
-    const bool holds =
-        world_.rank() % period<Plan>(world_.size()) == root % period<Plan>(world_.size());
+    const int parts = period<Plan>(world_.size(), param);
+    const bool holds = world_.rank() % parts == root % parts;
     std::array<std::int64_t, 2> extent{};  // elements, bytes of one
     for_each_copy<Plan>(storage_, [&]<class T>(int k, const HeldRun& run, const T*) {
       if (k == kind && run.param == param)

@@ -18,9 +18,12 @@ template <class Optimizer> std::string held_name(int kind) {
     return "moment " + std::to_string(kind - held_moment);
 }
 
-/// Ranks r and r + period<Plan>(ranks) hold the same tensors.
+/// Ranks r and r + period<Plan>(ranks) hold the same tensors. Averages all ranks hold.
 template <class Plan> constexpr int period(int ranks) {
   return Plan::data::shards_params ? Plan::shard_group(ranks) : 1;
+}
+template <class Plan> constexpr int period(int ranks, int param) {
+  return Plan::layout.params[static_cast<std::size_t>(param)].averages() ? 1 : period<Plan>(ranks);
 }
 
 /// Calls f(kind, HeldRun, const T* at) for all that other ranks hold too, without padding; `at` is in the
@@ -36,6 +39,11 @@ template <class Plan, class Storage, class F> void for_each_copy(const Storage& 
       for (int m = 0; m < Plan::slots::optimizer::moments; ++m)
         f(held_moment + m, run, moment + static_cast<std::size_t>(m) * storage.size());
     });
+  }
+  if constexpr (Plan::averages) {
+    if (storage.averaged_copies().count > 1)
+      storage.for_each_held_average(
+          [&](const HeldRun& run, const auto* values) { f(held_value, run, values); });
   }
   if (storage.frozen_copies().count <= 1) return;
   storage.for_each_held_frozen(

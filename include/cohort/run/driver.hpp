@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <cohort/run/anomalies.hpp>
+#include <cohort/run/averaged_storage.hpp>
 #include <cohort/run/machine.hpp>
 #include <cohort/run/stores.hpp>
 #include <cohort/run/timeline.hpp>
@@ -24,7 +25,7 @@ template <class Plan, class World> class Driver {
   using Device = typename Plan::device;
   using Machine = detail::Machine<World, Device>;
   using Comm = typename Machine::Comm;
-  using Storage = typename Plan::data::template Storage<Plan, Comm>;
+  using Storage = RunStorage<Plan, Comm>;
   using Totals = detail::Totals<Plan, Device>;
   using param_cursor = param_cursor_on<T, Device>;
   using grad_cursor = grad_cursor_on<D, Device>;
@@ -91,11 +92,15 @@ template <class Plan, class World> class Driver {
     return anomalies_.explain(machine_.comm(), storage_, loss);
   }
   param_cursor params_of_unit(int unit) const {
-    return {storage_.param(unit), storage_.frozen(unit)};
+    param_cursor p{storage_.param(unit), storage_.frozen(unit)};
+    if constexpr (Plan::averages) p.averaged = storage_.average(unit);
+    return p;
   }
   grad_cursor grads_of_unit(int unit) {
-    return machine_.gradients(storage_.grad(unit),
-                              touched_.data() + Plan::layout.units[unit].first_param);
+    grad_cursor g = machine_.gradients(storage_.grad(unit),
+                                       touched_.data() + Plan::layout.units[unit].first_param);
+    if constexpr (Plan::averages) g.sums = storage_.average_sums(unit);
+    return g;
   }
 
   template <MicroBatch M> void begin() {

@@ -166,6 +166,7 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
   /// All of a step's work on the device.
   template <class X, class Y> void queue(X x, Y y) {
     finish_.begin();
+    if constexpr (Plan::averages) storage().begin_averages(device(), x.rows.samples);
     if constexpr (Plan::micro_batches == 1) {
       micro_batch<MicroBatch::only>(x, y, 0);
     } else {

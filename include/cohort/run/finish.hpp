@@ -92,6 +92,7 @@ template <class Plan, class Driver, class Device> class Finish {
                                        update(shard, copies, first);
                                        first += shard.size;
                                      });
+    if constexpr (Plan::averages) driver_.storage().update_averages(device());
     arena.release({});
   }
   /// All ranks have come to the same conclusion, so all of them are here.

@@ -76,8 +76,7 @@ template <class Plan> class CheckpointLoad {
       const std::string& name = names_[static_cast<std::size_t>(i)];
       if (!wanted(name)) return;
       ++matched;
-      using Stored = std::conditional_t<P::trains, typename Plan::master, typename Plan::compute>;
-      check_tensor<Stored>(state_value, i);
+      check_tensor<stored_type_of_parameter<Plan, P>>(state_value, i);
       if (P::trains && !values_only())
         for (int m = 0; m < Optimizer::moments; ++m) check_tensor<typename Plan::gradient>(m, i);
     });

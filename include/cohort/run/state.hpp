@@ -46,7 +46,7 @@ std::vector<NamedTensor> gather_by_name(Storage& storage, World& world, bool gra
     storage.collect(world, gradients, nullptr);
     return {};
   }
-  std::vector<float> flat(Plan::layout.size + Plan::layout.frozen);
+  std::vector<float> flat(Plan::layout.size + Plan::layout.frozen + Plan::layout.averaged);
   storage.collect(world, gradients, flat.data());
   if (gradients && factor != 1)
     for (float& value : flat) value *= static_cast<float>(factor);

@@ -34,7 +34,7 @@ template <class Model> std::vector<std::vector<std::uint64_t>> parameter_shapes(
 }
 
 /// Calls f(kind, HeldRun, T* at) for everything this rank holds: values, then each moment, of a trained
-/// parameter; values of frozen ones. `at` is in the device's memory. With `owned` only what this rank
+/// parameter; values of frozen and of averaged ones. `at` is in the device's memory. With `owned` only what this rank
 /// answers for among those that hold the same.
 template <class Plan, class Storage, class F>
 void for_each_state(const Storage& storage, bool owned, F f) {
@@ -54,7 +54,19 @@ void for_each_state(const Storage& storage, bool owned, F f) {
     const HeldRun run = part(storage.frozen_copies(), storage.frozen_size(), all);
     if (run.count > 0) f(state_value, run, values + (run.local - all.local));
   });
+  if constexpr (Plan::averages) {
+    storage.for_each_held_average([&](const HeldRun& all, auto* values) {
+      const HeldRun run = part(storage.averaged_copies(), storage.averaged_size(), all);
+      if (run.count > 0) f(state_value, run, values + (run.local - all.local));
+    });
+  }
 }
+
+/// What a parameter's elements are stored as, in a run and in its checkpoints.
+template <class Plan, class P>
+using stored_type_of_parameter = std::conditional_t<
+    P::averages, typename Plan::gradient,
+    std::conditional_t<P::trains, typename Plan::master, typename Plan::compute>>;
 
 /// Is every number of the stored type a T?
 template <class T> constexpr bool holds_exactly(io::StoredType from) {

@@ -49,9 +49,9 @@ template <class Plan> std::vector<io::StoredType> full_types(const FullOptions& 
                        "weights are written as F32, BF16, F16 or F64, not as " +
                            std::string(io::name(*options.type)) + ".");
   std::vector<io::StoredType> types;
-  for (const ParamInfo& p : Plan::layout.params)
-    types.push_back(options.type.value_or(p.trains ? io::stored_type_of<typename Plan::master>
-                                                   : io::stored_type_of<typename Plan::compute>));
+  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int) {
+    types.push_back(options.type.value_or(io::stored_type_of<stored_type_of_parameter<Plan, P>>));
+  });
   return types;
 }
 

@@ -26,6 +26,24 @@ TEST_CASE("CudaGraph: the bits of Eager, step by step") {
   CHECK(same_bits(replayed[0], eager[0]));
 }
 
+TEST_CASE("CudaGraph: running averages too, also where steps have fewer rows in between") {
+  using Averaging = zoo::NormedCase;
+  const auto trained = []<class Capture>(std::type_identity<Capture>) {
+    using Run = Trainer<Averaging::Model, Averaging::Loss, Capture>;
+    std::vector<NamedTensor> parameters;
+    on_gpu<Run>(1, options_of<Run, Averaging>({.each = 6}), [&](auto& run, GpuWorld&) {
+      for (int step = 0; step < 8; ++step) {
+        const auto batch = batch_of<Averaging>({.each = 6}, step);
+        const int samples = step == 4 ? 2 : 6;
+        run.step(batch.x().samples(0, samples), batch.y().samples(0, samples));
+      }
+      parameters = run.gather_parameters();
+    });
+    return parameters;
+  };
+  CHECK(same_bits(trained(std::type_identity<CudaGraph>{}), trained(std::type_identity<Eager>{})));
+}
+
 TEST_CASE(
     "CudaGraph: from the third step on the host launches one graph; other rows are launched") {
   using Run = RunOf<CudaGraph>;

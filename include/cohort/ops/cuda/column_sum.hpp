@@ -10,49 +10,83 @@ namespace cohort::ops {
 
 namespace kernels {
 
-/// The first stage: a block adds the rows of one part in a strip of columns. Warp w takes rows w, w + 8,
-/// ... of the part, four in flight; then the warps are added in order.
+/// A block of threads over the rows of one part, in a strip of columns: a lane has a pack of N of them, warp w
+/// takes rows w, w + 8, ..., four in flight; then the warps' sums are added in order.
+template <int C, int N> struct Strip {
+  static constexpr int columns = N * warp_size, count = ceil_div(C, columns);
+  static constexpr int threads = 256, warps = threads / warp_size, together = 4;
+  template <class A> using Sums = A[warps][columns];
+
+  /// The part of block.index(), and the first column of its strip.
+  template <class Block> COHORT_DEVICE static int part(const Block& block) {
+    return block.index() / count;
+  }
+  template <class Block> COHORT_DEVICE static int first(const Block& block) {
+    return block.index() % count * columns;
+  }
+  /// f(row, packs) for this thread's rows in [begin, end): one pack of each matrix, the `Num` packs at
+  /// its column.
+  template <int Num, class Block, class T, class F>
+  COHORT_DEVICE static void for_rows(const Block& block, int begin, int end,
+                                     const T* const (&from)[Num], F f) {
+    const int column = first(block) + block.lane() * N;
+    if (column >= C) return;
+    const auto read = [&](int row, Pack<T, N>(&packs)[Num]) {
+      unrolled<Num>([&](auto i) {
+        packs[i] = load<N>(from[i] + static_cast<std::size_t>(row) * C + column);
+      });
+    };
+    int row = begin + block.warp();
+    for (; row + (together - 1) * warps < end; row += together * warps) {
+      Pack<T, N> packs[together][Num];
+      unrolled<together>([&](auto k) { read(row + k * warps, packs[k]); });
+      unrolled<together>([&](auto k) { f(row + k * warps, packs[k]); });
+    }
+    for (; row < end; row += warps) {
+      Pack<T, N> packs[1][Num];
+      read(row, packs[0]);
+      f(row, packs[0]);
+    }
+  }
+  /// done(column, total) for the columns of the strip that are there, by one thread each.
+  template <class Block, class A, class Done>
+  COHORT_DEVICE static void over_warps(const Block& block, const Pack<A, N>& sum, Sums<A>& of_warp,
+                                       Done done) {
+    store(of_warp[block.warp()] + block.lane() * N, sum);
+    block.sync();
+    for (int i = block.thread(); i < columns && first(block) + i < C; i += threads) {
+      A total = of_warp[0][i];
+      for (int w = 1; w < warps; ++w) total += of_warp[w][i];
+      done(first(block) + i, total);
+    }
+  }
+};
+
+/// The first stage: the sums of one part's rows.
 template <int C, class T> struct ColumnPartials {
   using A = accumulator_t<T>;
-  static constexpr int N = pack_size<C, T>(), strip = N * warp_size, strips = ceil_div(C, strip);
-  static constexpr int threads = 256, warps = threads / warp_size, together = 4;
+  static constexpr int N = pack_size<C, T>();
+  using Strip = kernels::Strip<C, N>;
+  static constexpr int threads = Strip::threads, strips = Strip::count;
   struct Shared {
-    A of_warp[warps][strip];
+    typename Strip::template Sums<A> of_warp;
   };
   int rows, rows_per_part;
   const T* dy;
   A* partials;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int part = block.index() / strips, begin = part * rows_per_part;
+    const int part = Strip::part(block), begin = part * rows_per_part;
     const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
-    const int column = block.index() % strips * strip + block.lane() * N;
     Pack<A, N> sum{};
-    if (column < C) add_rows(begin + block.warp(), end, dy + column, sum);
-    store(shared.of_warp[block.warp()] + block.lane() * N, sum);
-    block.sync();
-    for (int i = block.thread(); i < strip; i += threads) {
-      const int c = block.index() % strips * strip + i;
-      if (c >= C) return;
-      A total = shared.of_warp[0][i];
-      for (int w = 1; w < warps; ++w) total += shared.of_warp[w][i];
-      partials[static_cast<std::size_t>(part) * C + static_cast<std::size_t>(c)] = total;
-    }
-  }
-
- private:
-  COHORT_DEVICE void add_rows(int row, int end, const T* from, Pack<A, N>& sum) const {
-    const auto add = [&](const Pack<T, N>& pack) {
-      const auto wide = widen(pack);
+    const T* const from[] = {dy};
+    Strip::for_rows(block, begin, end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+      const auto wide = widen(packs[0]);
       unrolled<N>([&](auto i) { sum[i] += wide[i]; });
-    };
-    const auto at = [&](int r) { return load<N>(from + static_cast<std::size_t>(r) * C); };
-    for (; row + (together - 1) * warps < end; row += together * warps) {
-      Pack<T, N> packs[together];
-      unrolled<together>([&](auto k) { packs[k] = at(row + k * warps); });
-      unrolled<together>([&](auto k) { add(packs[k]); });
-    }
-    for (; row < end; row += warps) add(at(row));
+    });
+    Strip::over_warps(block, sum, shared.of_warp, [&](int c, A total) {
+      partials[static_cast<std::size_t>(part) * C + static_cast<std::size_t>(c)] = total;
+    });
   }
 };
 

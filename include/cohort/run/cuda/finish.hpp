@@ -5,6 +5,7 @@
 #include <array>
 #include <cohort/device/cuda/event.hpp>
 #include <cohort/ops/cross_entropy.hpp>
+#include <cohort/ops/cuda/average.hpp>
 #include <cohort/ops/cuda/grad_norm.hpp>
 #include <cohort/run/cuda/state.hpp>
 #include <cohort/run/finish.hpp>
@@ -119,6 +120,9 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
       Optimizer::update(device(), shard, &state_->update, copies, rounding(tables, first));
       first += shard.size;
     });
+    if constexpr (Plan::averages)
+      driver_.storage().update_averages(device(),
+                                        static_cast<const std::int32_t*>(&state_->update.skip));
   }
   Outcome* outcome(std::int64_t step) const {
     return outcomes_.template as<Outcome>() + step % most;
