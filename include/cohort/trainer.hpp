@@ -241,7 +241,14 @@ struct Trainer<Model, Loss, Ps...> {
                   "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
                   "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
     constexpr bool has_bodies = !std::is_same_v<plan_on<D>, detail::RefusedPlan>;
-    constexpr bool may_run = sees_the_work && is_told && looks_at_the_host && has_bodies;
+    constexpr bool sums_averages = detail::reduces_averages<plan_on<D>>();
+    static_assert(
+        sums_averages,
+        "cohort: this strategy's program leaves out the sums of averaged parameters. End it "
+        "with add_sums<Plan>(program) instead of adding OpKind::loss. "
+        "[cohort/plan/schedule.hpp]");
+    constexpr bool may_run =
+        sees_the_work && is_told && looks_at_the_host && has_bodies && sums_averages;
     constexpr bool has_device = detail::runs_on<D>;
     static_assert(!may_run || has_device,
                   "cohort: a run on a GPU takes a header of its own. Add #include "

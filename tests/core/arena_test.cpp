@@ -95,12 +95,24 @@ TEST_CASE("arena: release takes back everything since the mark, or one end of it
 }
 
 TEST_CASE("arena: an overflow names the arena, what it holds, what is taken, what was asked") {
-  Arena arena("activation", 256);
-  arena.take<float>(16);
-  const std::string text = overflow_of(arena, 64);
-  CHECK(
-      text ==
-      "cohort: memory: the activation arena holds 256 bytes, 64 are taken and a layer asks for 256 "
-      "more. Either the batch has more rows than the options announced, or a layer makes tensors "
-      "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
+  const auto said = [](const char* purpose) {
+    Arena arena(purpose, 256);
+    arena.take<float>(16);
+    return overflow_of(arena, 64);
+  };
+  const auto begin = [](const char* purpose) {
+    return std::string("cohort: memory: the ") + purpose +
+           " arena holds 256 bytes, 64 are taken and a layer asks for 256 more. Either the batch "
+           "has "
+           "more rows than the options announced, or ";
+  };
+  CHECK(said("activation") == begin("activation") +
+                                  "a layer makes tensors that it neither returns nor keeps: use "
+                                  "ctx.scratch and declare scratch_bytes(rows).");
+  CHECK(said("scratch") ==
+        begin("scratch") +
+            "a layer takes more from ctx.scratch than its scratch_bytes(rows) declares.");
+  CHECK(said("backward")
+            .find("calls a child several times, or makes tensors between its children, "
+                  "declares backward_bytes(rows)") != std::string::npos);
 }

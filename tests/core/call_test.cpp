@@ -131,21 +131,21 @@ template <class Model> std::string step_error() {
 
 // Two rows of three floats are one line: 64 bytes. ReLU's result is a line, Plus' own another.
 TEST_CASE("call: results that no type counts are refused with the sentence") {
-  CHECK(complaint<Habit::makes_more>() ==
-        "cohort: forward: a layer made 192 bytes of results but its types account for 128" +
-            advice);
+  const std::string text = complaint<Habit::makes_more>();
+  CHECK(text.starts_with("cohort: forward: layer "));
+  CHECK(text.find("Plus<") < text.find(" made 192 bytes"));  // which layer it is
+  CHECK(text.ends_with(" made 192 bytes of results but its types account for 128" + advice));
 }
 
 TEST_CASE("call: a fresh y that is returned and kept would be counted twice and is refused") {
-  CHECK(complaint<Habit::keeps_y_twice>() ==
-        "cohort: forward: a layer made 128 bytes of results but its types account for 192" +
-            advice);
+  CHECK(complaint<Habit::keeps_y_twice>().ends_with(
+      " made 128 bytes of results but its types account for 192" + advice));
   CHECK(complaint<Habit::keeps_alias_of_y>() == "");
 }
 
 TEST_CASE("call: a child whose saved value is dropped is refused") {
-  CHECK(complaint<Habit::loses_child>() ==
-        "cohort: forward: a layer made 128 bytes of results but its types account for 64" + advice);
+  CHECK(complaint<Habit::loses_child>().ends_with(
+      " made 128 bytes of results but its types account for 64" + advice));
 }
 
 TEST_CASE("call: layers that account for everything pass, also when they return an alias") {
@@ -187,7 +187,8 @@ TEST_CASE("call: children in declared order, and in reverse in backward, make a 
 TEST_CASE("call: children called out of order are refused") {
   const std::string order =
       ". Call each child once through cohort::forward, in the order of Children, and in reverse "
-      "through cohort::backward.";
+      "through cohort::backward. A layer that calls a child several times is a unit as a whole: "
+      "where the child holds a Repeat, say Groups<Each<TheLayer>> in Trainer's list.";
   // Markers: begin 0, units 0 .. 2 at 1 .. 3, end of forward 4, backward of unit 2 at 5.
   CHECK(
       step_error<Pair<false, true>>() ==

@@ -40,7 +40,7 @@ static_assert(Both::find<Name<"Bias">> == -1 && Params<>::find<Name<"bias">> == 
 static_assert(Params<>::count == 0 && Params<>::size == FlatCount{});
 
 // What is frozen lies apart: it moves nothing that is trained.
-using Fixed = Matrix::without_gradient;
+using Fixed = Param<"fixed", 5, 13>::without_gradient;
 static_assert(Matrix::trains && !Fixed::trains && !Fixed::decays && Fixed::numel == Matrix::numel);
 static_assert(!Initialised<Fixed, init::Ones>::trains && !NoDecay<Fixed>::trains);
 using Mixed = Params<Vector, Fixed, Matrix>;
@@ -49,10 +49,10 @@ static_assert(Mixed::before<1>() == FlatCount{64, 0, 1} &&
               Mixed::before<2>() == FlatCount{64, 128, 2});
 
 // An average lies apart from both; whatever decorates it, in whatever order.
-using Average = Averaged<Vector>;
+using Average = Averaged<Param<"mean", 5>>;
 static_assert(Average::averages && !Average::trains && !Average::decays && Average::rate == 0.1);
 static_assert(std::is_same_v<Average::initialiser, init::Zeros> && Average::numel == 5);
-using Slow = Averaged<Initialised<Matrix, init::Ones>, std::ratio<1, 100>>;
+using Slow = Averaged<Initialised<Param<"slow", 5, 13>, init::Ones>, std::ratio<1, 100>>;
 static_assert(Slow::rate == 0.01 && std::is_same_v<Slow::initialiser, init::Ones>);
 static_assert(Initialised<Average, init::Ones>::averages && NoDecay<Average>::averages);
 static_assert(!Average::without_gradient::averages && !Average::without_gradient::trains);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <string>
 
 using namespace cohort;
 using optim::WarmupCosine;
@@ -40,6 +41,14 @@ TEST_CASE("warmup_cosine: values by hand") {
   CHECK(at(11) == near(0.2 + 0.4 * (1 - std::sqrt(0.5))));
   CHECK(at(13) == near(0.2));
   CHECK(at(1000000) == near(0.2));
+}
+
+TEST_CASE("warmup_cosine: without a number of steps it is no schedule, and says so") {
+  CHECK(WarmupCosine::refusal(setting) == nullptr);
+  for (const WarmupCosine::Options& o :
+       {WarmupCosine::Options{}, WarmupCosine::Options{.warmup_steps = 10},
+        WarmupCosine::Options{.total_steps = -1}})
+    CHECK(std::string(WarmupCosine::refusal(o)).find(".total_steps = 2000}") != std::string::npos);
 }
 
 TEST_CASE("warmup_cosine: nanoGPT's schedule at its published CPU setting, every step") {

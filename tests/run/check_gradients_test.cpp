@@ -75,6 +75,81 @@ TEST_CASE("check_gradients: a wrong backward fails at the parameter, or at the i
   CHECK(place_of_fault<Fault::not_finite>() == "input");
 }
 
+// ---------------------------------------------------------------- rules of memory
+
+enum class Rule { kept, assigns, ignores_first, adds_to_dx, adds_to_y, reads_scratch };
+
+/// y = x * weight, with one rule broken: numbers are right where memory begins with zeros and one micro-batch
+/// is all.
+template <Rule R> struct Scaled {
+  using Params = cohort::Params<Param<"weight", 3>>;
+  using Input = Features<3>;
+  using Output = Features<3>;
+  template <class T> static constexpr std::size_t scratch_bytes(Rows rows) {
+    return Tensor<T, 3>::bytes(rows);
+  }
+  template <class T> static auto forward(auto& ctx, const auto& p, Tensor<const T, 3> x) {
+    const auto y = ctx.like(x);
+    const auto scaled = x.map() * p["weight"_p].map().row(0).asDiagonal();
+    if (R == Rule::adds_to_y)
+      y.map() += scaled;
+    else
+      y.map() = scaled;
+    const Tensor<T, 3> copy{ctx.template scratch<T>(x.size()), x.rows};
+    copy.map() = x.map();
+    return Out{y, keep(ctx, "x"_p = R == Rule::reads_scratch ? copy.view() : x)};
+  }
+  template <class T>
+  static auto backward(auto& ctx, const auto& p, const auto& s, Tensor<const T, 3> dy,
+                       const auto& g) {
+    const auto dw = (dy.map().cwiseProduct(s["x"_p].map())).colwise().sum();
+    if constexpr (R == Rule::assigns) {
+      g["weight"_p].map() = dw;
+    } else if constexpr (R == Rule::ignores_first) {
+      T* to = g["weight"_p].contribute().data;
+      for (int c = 0; c < 3; ++c) to[c] += dw(c);
+    } else {
+      g["weight"_p].map() += dw;
+    }
+    const auto dx = ctx.like(dy);
+    const auto slope = dy.map() * p["weight"_p].map().row(0).asDiagonal();
+    if (R == Rule::adds_to_dx)
+      dx.map() += slope;
+    else
+      dx.map() = slope;
+    return dx;
+  }
+};
+
+TEST_CASE("check_gradients: rules of memory that are broken are found and named") {
+  CHECK(check_gradients<Scaled<Rule::kept>>().ok());
+  const auto said = []<Rule R>(std::integral_constant<Rule, R>) {
+    const GradientCheck check = check_gradients<Scaled<R>>();
+    CHECK_FALSE(check.ok());
+    CHECK_FALSE(check_gradients<nn::Sequential<nn::Linear<3, 3>, Scaled<R>>>().ok());
+    return to_string(check);
+  };
+  CHECK(
+      said(std::integral_constant<Rule, Rule::assigns>{})
+          .starts_with(
+              "weight: a second micro-batch did not add its gradient: write g[name].map() += ..."));
+  CHECK(said(std::integral_constant<Rule, Rule::ignores_first>{})
+            .starts_with("weight: a gradient is added to before it was written: where "
+                         "contribute().first is true"));
+  CHECK(said(std::integral_constant<Rule, Rule::adds_to_dx>{})
+            .starts_with("input: a tensor of ctx.make or ctx.like is read before it was written"));
+  CHECK(said(std::integral_constant<Rule, Rule::adds_to_y>{})
+            .starts_with("output: a tensor of ctx.make or ctx.like is read before it was written"));
+  CHECK(said(std::integral_constant<Rule, Rule::reads_scratch>{})
+            .starts_with("weight: something kept lies in ctx.scratch"));
+}
+
+TEST_CASE("check_gradients: what people read") {
+  CHECK(to_string(GradientCheck{}) == "nothing was compared");
+  CHECK(to_string(GradientCheck{0.5, "2.weight", 2, 1, 30}) ==
+        "2.weight: backward says 2, differences say 1, the worst of 30 derivatives");
+}
+
 TEST_CASE("check_gradients: parameters of children are named by path") {
   using Nested = nn::Sequential<nn::Linear<3, 3>, nn::Repeat<2, Affine<Fault::twice>>>;
   CHECK(check_gradients<Nested>().where.ends_with(".weight"));

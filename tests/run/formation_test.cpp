@@ -160,6 +160,18 @@ TEST_CASE("Run::on: options that cannot be run are refused with what to write") 
   CHECK(refused([](auto&) {}).empty());
 }
 
+TEST_CASE("Run::on: a schedule may refuse its options, on every rank") {
+  using Scheduled = Trainer<nn::Linear<3, 2>, nn::MeanSquaredError<2>, optim::WarmupCosine>;
+  const auto start = [](std::int32_t total_steps) {
+    launch<Threads>({.ranks = 2}, [&](Threads& world) {
+      Scheduled::on(world, {.batch = 2, .schedule = {.total_steps = total_steps}});
+    });
+  };
+  CHECK_NOTHROW(start(10));
+  CHECK_THROWS_WITH_AS(start(0), doctest::Contains("options.schedule.total_steps must say"),
+                       InvalidInput);
+}
+
 // ---------------------------------------------------------------- initial parameters
 
 /// Draws what the calling thread says, as no real initialiser may.

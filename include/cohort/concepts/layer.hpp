@@ -29,6 +29,10 @@ concept DeclaresExtents = requires {
   typename detail::borrowed_value<typename L::Output, float>::type;
 };
 
+/// A type alone: nobody makes an object of it, so data members would be forgotten.
+template <class L>
+concept HasNoState = std::is_empty_v<L>;
+
 namespace detail {
 template <class L, class D, class T> consteval bool layers_inside();
 }  // namespace detail
@@ -70,7 +74,8 @@ concept HasBackward = KeepsOnlyActivations<L, D, T> &&
 // clang-format off
 template <class L, class D = DefaultCpu, class T = float>
 concept Layer =
-    (DeclaresExtents<L>             || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or Tokens) and 'using Output = cohort::Features<D>;'">) &&
+    (HasNoState<L>                  || detail::unsatisfied<"cohort: a layer has no data members: what it learns are Params, what it keeps goes into keep(ctx, ...)">) &&
+    (DeclaresExtents<L>             || detail::unsatisfied<"cohort: add 'using Input = cohort::Features<C>;' (or Tokens) and 'using Output = cohort::Features<D>;', one each: several inputs stand side by side in one Features">) &&
     (HoldsLayers<L, D, T>           || detail::unsatisfied<"cohort: a type in Children is not a layer">) &&
     (HasForward<L, D, T>            || detail::unsatisfied<"cohort: add 'static auto forward(auto& ctx, const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, keep(ctx, ...)}, y of Output's width">) &&
     (KeepsOnlyActivations<L, D, T>  || detail::unsatisfied<"cohort: forward keeps something that is not an activation; backward gets p again">) &&
@@ -106,23 +111,35 @@ template <class L, class D = DefaultCpu, class T = float, int I = 0> consteval a
 
 /// Exactly one sentence about a layer that is none, the most basic first.
 template <class L> consteval bool explain_layer() {
-  if constexpr (!DeclaresExtents<L>) {
+  if constexpr (!HasNoState<L>) {
+    static_assert(
+        HasNoState<L>,
+        "cohort: this layer has data members, but nobody makes an object of it: they would "
+        "be forgotten. What it learns are Params, what backward needs goes into keep(ctx, "
+        "...), what is fixed is a template argument. [cohort/concepts/layer.hpp]");
+  } else if constexpr (!DeclaresExtents<L>) {
     static_assert(
         DeclaresExtents<L>,
         "cohort: this is not a layer: it does not say what goes in and out. Give it 'using Input = "
-        "cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;'. "
+        "cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;', one "
+        "each: several inputs stand side by side in one Features. "
         "[cohort/concepts/layer.hpp]");
   } else if constexpr (!HasForward<L>) {
-    static_assert(HasForward<L>,
-                  "cohort: this layer has no usable forward. Add 'static auto forward(auto& ctx, "
-                  "const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, "
-                  "keep(ctx, ...)}, with y as wide as Output says. (A layer for GPUs only takes "
-                  "#include <cohort/cuda.hpp>.) [cohort/concepts/layer.hpp]");
+    static_assert(
+        HasForward<L>,
+        "cohort: this layer has no usable forward. Add 'static auto forward(auto& ctx, "
+        "const auto& p, cohort::Tensor<const T, C> x)' that returns cohort::Out{y, "
+        "keep(ctx, ...)}, static, with y as wide as Output says. (A layer for GPUs only takes "
+        "#include <cohort/cuda.hpp>.) [cohort/concepts/layer.hpp]");
   } else if constexpr (keeps_view<kept_by<L>>::value) {
     static_assert(
         KeepsOnlyActivations<L>,
         "cohort: this layer's forward keeps a parameter view, which is borrowed and may be freed "
         "before backward. Keep activations only; backward gets p again. [cohort/core/saved.hpp]");
+  } else if constexpr (std::is_same_v<kept_by<L>, KeptWithoutName>) {
+    static_assert(KeepsOnlyActivations<L>,
+                  "cohort: what forward keeps has a name: write keep(ctx, \"x\"_p = x), and in "
+                  "backward saved[\"x\"_p]. [cohort/core/saved.hpp]");
   } else if constexpr (!KeepsOnlyActivations<L>) {
     static_assert(
         KeepsOnlyActivations<L>,

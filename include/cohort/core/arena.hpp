@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -99,13 +100,23 @@ class Arena {
 
  private:
   [[noreturn]] void overflow(std::size_t wanted) const {
+    const std::string_view purpose = purpose_;
+    const char* why =
+        purpose == "backward"
+            ? "a backward makes more gradients than it returns: take temporaries from ctx.scratch. "
+              "A "
+              "layer that calls a child several times, or makes tensors between its children, "
+              "declares backward_bytes(rows): all that lives at once."
+        : purpose == "scratch"
+            ? "a layer takes more from ctx.scratch than its scratch_bytes(rows) declares."
+            : "a layer makes tensors that it neither returns nor keeps: use ctx.scratch and "
+              "declare "
+              "scratch_bytes(rows).";
     throw ContractBroken(
         -1, "memory",
-        std::string("the ") + purpose_ + " arena holds " + std::to_string(capacity_) + " bytes, " +
+        "the " + std::string(purpose) + " arena holds " + std::to_string(capacity_) + " bytes, " +
             std::to_string(used()) + " are taken and a layer asks for " + std::to_string(wanted) +
-            " more. Either the batch has more rows than the options announced, or a layer makes "
-            "tensors "
-            "that it neither returns nor keeps: use ctx.scratch and declare scratch_bytes(rows).");
+            " more. Either the batch has more rows than the options announced, or " + why);
   }
   HostMemory block_;
   std::byte* begin_ = nullptr;

@@ -2,19 +2,33 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/core/call.hpp: the two functions through which every child layer is called.
 #pragma once
+#include <algorithm>
 #include <cohort/core/context.hpp>
 #include <cohort/core/saved.hpp>
 #include <cohort/core/units.hpp>
 #include <string>
+#include <string_view>
 
 namespace cohort {
 namespace detail {
 
-[[noreturn]] inline void throw_uncounted(std::size_t made, std::size_t counted) {
+/// A layer's type as the compiler spells it, cut where it grows long.
+template <class L> std::string layer_name() {
+  const std::string_view all = __PRETTY_FUNCTION__;
+  const std::size_t begin = all.find("L = ") + 4;
+  std::size_t end = all.find_first_of(";]", begin);
+  end = end == all.npos ? all.size() : end;
+  constexpr std::size_t most = 120;
+  return std::string(all.substr(begin, std::min(most, end - begin))) +
+         (end - begin > most ? "..." : "");
+}
+
+[[noreturn]] inline void throw_uncounted(std::size_t made, std::size_t counted,
+                                         const std::string& layer) {
   throw ContractBroken(
       -1, "forward",
-      "a layer made " + std::to_string(made) + " bytes of results but its types account for " +
-          std::to_string(counted) +
+      "layer " + layer + " made " + std::to_string(made) +
+          " bytes of results but its types account for " + std::to_string(counted) +
           ". Return or keep each tensor from ctx.make exactly once (keep y.view() when y is also "
           "returned), keep every child's saved, and take temporaries from ctx.scratch.");
 }
@@ -29,10 +43,12 @@ template <class L, class X> struct NotItsInput {
 };
 template <class L, class S, class D> struct NotItsOutput {
   static void say() {
-    static_assert(never<L, S, D>,
-                  "cohort: a child's backward was called with other things than its forward "
-                  "returned. Give it s[name] as forward kept it, and dy of the child's Output. "
-                  "[cohort/core/call.hpp]");
+    static_assert(
+        never<L, S, D>,
+        "cohort: a child's backward was called with other things than its forward "
+        "returned. Give it s[name] as cohort::forward(ctx, p[name], x) returned it (not the "
+        "child's own forward), and dy of the child's Output. "
+        "[cohort/core/call.hpp]");
   }
 };
 template <class S> struct NotOnlyActivations {
@@ -59,7 +75,8 @@ auto run_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
     return Out{r.y.view(), Refused{}};
   } else if constexpr (Ctx::train) {
     const std::size_t made = ctx.results().used() - before;
-    if (made != Returned<Y, S>::bytes(x.rows)) throw_uncounted(made, Returned<Y, S>::bytes(x.rows));
+    if (made != Returned<Y, S>::bytes(x.rows))
+      throw_uncounted(made, Returned<Y, S>::bytes(x.rows), layer_name<L>());
     return Out{r.y.view(), Returned<Y, S>{r.saved}};
   } else {
     return Out{r.y.view(), Nothing{}};

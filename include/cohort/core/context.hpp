@@ -72,8 +72,8 @@ template <class Device, class T, Phase P> class Context {
   /// where the host cannot write there and keeps it elsewhere.
   template <class S> S* make_array(int count) const {
     const auto n = static_cast<std::size_t>(count);
-    S* place = results_->take<S>(n, end_);
-    return arrays_ == nullptr ? place : arrays_->take<S>(n);
+    S* array = results_->take<S>(n, end_);
+    return arrays_ == nullptr ? array : arrays_->take<S>(n);
   }
 
   /// The random numbers of this call, for forwards that train.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cohort/core/fixed_string.hpp>
 #include <cohort/core/init.hpp>
+#include <cohort/core/said.hpp>
 #include <cohort/core/tensor.hpp>
 #include <cstddef>
 #include <ratio>
@@ -52,10 +53,15 @@ struct Unchanged {
   static constexpr bool decays = false, trains = false;
   static constexpr double rate = 0;
 };
+template <class Rate> struct RateAboveOne {
+  static void say() {
+    static_assert(Rate::num > 0 && Rate::num <= Rate::den,
+                  "cohort: the rate of an Averaged parameter is above 0 and at most 1, e.g. "
+                  "std::ratio<1, 10>. [cohort/core/params.hpp]");
+  }
+};
 template <class Rate> struct ByAverage {
-  static_assert(Rate::num > 0 && Rate::num <= Rate::den,
-                "cohort: the rate of an Averaged parameter is above 0 and at most 1, e.g. "
-                "std::ratio<1, 10>. [cohort/core/params.hpp]");
+  static_assert(said<RateAboveOne<Rate>>());
   static constexpr bool decays = false, trains = false;
   static constexpr double rate = static_cast<double>(Rate::num) / Rate::den;
 };
@@ -131,11 +137,32 @@ template <class N, class... Named> consteval int index_of_name() {
   ((found = found < 0 && same_name<typename Named::name, N> ? at : found, ++at), ...);
   return found;
 }
+template <class P>
+concept HasName = requires {
+  typename P::name;
+};
+/// Every name is found where it stands.
+template <class... Named> consteval bool names_differ() {
+  int at = 0;
+  if constexpr ((HasName<Named> && ...))
+    return ((index_of_name<typename Named::name, Named...>() == at++) && ...);
+  else
+    return true;  // what has none was refused
+}
+template <class... Named> struct NamedAlike {
+  static void say() {
+    static_assert(names_differ<Named...>(),
+                  "cohort: two parameters, or two children, of a layer have the same name: p[name] "
+                  "would be the first, and files could not hold both. Rename one. "
+                  "[cohort/core/params.hpp]");
+  }
+};
 }  // namespace detail
 
 /// The parameters of a layer itself, in storage order: `using Params = cohort::Params<Param<...>,
 /// ...>;`
 template <class... P> struct Params {
+  static_assert(detail::said<detail::NamedAlike<P...>>());
   static constexpr int count = sizeof...(P);
   static constexpr FlatCount size = (FlatCount{} + ... + P::size);
   template <int I> using at = std::tuple_element_t<I, std::tuple<P...>>;
@@ -167,8 +194,12 @@ template <class N, class L> struct NamedChild {
 };
 }  // namespace detail
 
+/// Longer lists of children are made by cohort (nn::Sequential), which numbers them.
+inline constexpr int max_compared = 32;
+
 /// The layers inside a layer, in the order in which forward calls them.
 template <class... C> struct Children {
+  static_assert(sizeof...(C) > max_compared || detail::said<detail::NamedAlike<C...>>());
   static constexpr int count = sizeof...(C);
   template <int I> using at = typename std::tuple_element_t<I, std::tuple<C...>>::layer;
   template <int I> using name_at = typename std::tuple_element_t<I, std::tuple<C...>>::name;
@@ -216,8 +247,28 @@ template <int N, class F> constexpr void for_each_index(F&& f) {
   (std::make_integer_sequence<int, N>{});
 }
 
+namespace detail {
+/// No child has the name of a parameter beside it.
+template <class L> consteval bool children_have_own_names() {
+  bool all = true;
+  if constexpr (params_of<L>::count > 0)
+    for_each_index<children_of<L>::count>([&](auto i) {
+      all = all && params_of<L>::template find<typename children_of<L>::template name_at<i>> < 0;
+    });
+  return all;
+}
+template <class L> struct ChildNamedAsParameter {
+  static void say() {
+    static_assert(children_have_own_names<L>(),
+                  "cohort: a child and a parameter of a layer have the same name: p[name] would be "
+                  "the parameter. Rename one. [cohort/core/params.hpp]");
+  }
+};
+}  // namespace detail
+
 /// Size of a layer's whole subtree: own parameters first, then children in order.
 template <class L> consteval FlatCount subtree() {
+  static_assert(detail::said<detail::ChildNamedAsParameter<L>>());
   if constexpr (Repeated<L>) {
     return L::repeat * subtree<typename L::Element>();
   } else {

@@ -189,6 +189,18 @@ struct keeps_view<Saved<I...>>
 template <class T>
 concept Keepable = detail::keepable<T>::value;
 
+namespace detail {
+template <class I>
+concept IsItem = requires(I item) {
+  typename I::name;
+  item.value;
+};
+/// What is left of something kept without a name: a reason to refuse the layer.
+struct KeptWithoutName {
+  static constexpr std::size_t bytes(Rows) { return 0; }
+};
+}  // namespace detail
+
 /// The saved value of a forward: keep(ctx, "x"_p = x, "inner"_p = r.saved). In evaluation it keeps
 /// nothing.
 ///
@@ -196,8 +208,10 @@ concept Keepable = detail::keepable<T>::value;
 /// not.
 /// Errors   compile time: what is not an activation, parameter views above all, makes a type that
 ///          is no Layer (KeepsOnlyActivations).
-template <class Ctx, class... I> constexpr auto keep(Ctx&, I... items) {
-  if constexpr (Ctx::train || !(Keepable<decltype(items.value)> && ...))
+template <class Ctx, class... I> constexpr auto keep(Ctx&, [[maybe_unused]] I... items) {
+  if constexpr (!(detail::IsItem<I> && ...)) {
+    return detail::KeptWithoutName{};
+  } else if constexpr (Ctx::train || !(Keepable<decltype(items.value)> && ...))
     return Saved<I...>{items...};
   else
     return Nothing{};

@@ -79,13 +79,30 @@ template <class L, int I, class Cut> consteval int child_first_unit() {
   return sum;
 }
 
+namespace detail {
+template <class L> struct CalledDirectly {
+  static void say() {
+    static_assert(
+        never<L>,
+        "cohort: a child's forward or backward was called directly. Call "
+        "cohort::forward(ctx, p[\"name\"_p], x) and cohort::backward(ctx, p[...], s[...], "
+        "dy, g[...]): there strategies gather and reduce. [cohort/core/call.hpp]");
+  }
+};
+}  // namespace detail
+
 /// A child that is one unit: entering it fires the store's hooks, which make its memory valid.
 template <class L, class Store> class UnitView : public Borrowed {
  public:
   using layer = L;
   using store_type = Store;
   static constexpr bool is_unit = true, owns_unit = true;
-  UnitView(const Store& store, int unit) : store(store), unit(unit) {}
+  UnitView(const Store& in_store, int number) : store(in_store), unit(number) {}
+  /// Who is in a unit has what open() gives.
+  template <class N> auto operator[](N) const {
+    detail::said<detail::CalledDirectly<L>>();
+    return detail::RefusedView<typename Store::cursor::scalar>{};
+  }
   auto open() const { return FlatView<L, typename Store::cursor>(store.at(unit)); }
   const Store& store;
   int unit;
@@ -98,7 +115,7 @@ template <class L, class Store> class DividedView : public Borrowed {
   using store_type = Store;
   using cut = typename Store::cut;
   static constexpr bool is_unit = false, owns_unit = params_of<L>::count > 0 && !Repeated<L>;
-  DividedView(const Store& store, int unit) : store(store), unit(unit) {}
+  DividedView(const Store& in_store, int number) : store(in_store), unit(number) {}
 
   template <class N> auto operator[](N) const {
     if constexpr (!detail::knows_name<L, N>) {
@@ -122,13 +139,13 @@ template <class L, class Store> class DividedView : public Borrowed {
     return view_of<E, true>(store, unit + i * num_units<E, cut, true>());
   }
   /// The view through which a layer at this place is called.
-  template <class C, bool IsElement> static auto view_of(const Store& store, int unit) {
+  template <class C, bool IsElement> static auto view_of(const Store& in_store, int number) {
     if constexpr (flat_size<C>() == 0)
       return FlatView<C, typename Store::cursor>({});
     else if constexpr (cut::template whole<C, IsElement>())
-      return UnitView<C, Store>(store, unit);
+      return UnitView<C, Store>(in_store, number);
     else
-      return DividedView<C, Store>(store, unit);
+      return DividedView<C, Store>(in_store, number);
   }
   const Store& store;
   int unit;

@@ -186,13 +186,24 @@ template <class T> struct GradCursor {
 
 namespace detail {
 template <class L, class N>
-inline constexpr bool knows_name =
-    params_of<L>::template find<N> >= 0 || children_of<L>::template find<N> >= 0;
+inline constexpr bool knows_name = [] {
+  if constexpr (requires { N::view(); })
+    return params_of<L>::template find<N> >= 0 || children_of<L>::template find<N> >= 0;
+  else
+    return false;
+}();
 
+template <class N>
+concept IsName = requires {
+  N::view();
+};
 template <class L, class N> struct UnknownName {
   static void say() {
+    static_assert(IsName<N>,
+                  "cohort: a name in brackets is no string: write p[\"weight\"_p], with _p behind "
+                  "it. [cohort/core/fixed_string.hpp]");
     static_assert(
-        never<L, N>,
+        !IsName<N>,
         "cohort: this layer declares no parameter and no child of that name. Add it to "
         "Params<Param<\"name\", ...>> or Children<Child<\"name\", L>>, or mend the spelling. "
         "[cohort/core/params.hpp]");

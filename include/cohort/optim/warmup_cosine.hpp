@@ -24,6 +24,14 @@ struct WarmupCosine {
     std::int32_t warmup_steps = 0, total_steps = 0;
     double warmup_ratio = 0.0, min_learning_rate = 0.0;
   };
+  /// What is wrong with these options; nullptr: nothing. Run::on asks.
+  static const char* refusal(const Options& o) {
+    if (o.total_steps > 0) return nullptr;
+    return "options.schedule.total_steps must say how many steps the cosine takes, e.g. .schedule "
+           "= "
+           "{.warmup_steps = 100, .total_steps = 2000}: without it the learning rate would be "
+           "min_learning_rate from the end of the warm-up on.";
+  }
   COHORT_HOST_DEVICE static double at(std::int64_t step, double learning_rate, const Options& o) {
     const double done = static_cast<double>(step - 1);
     const double warmup =

@@ -70,6 +70,16 @@ template <std::size_t Most> struct Program {
   constexpr const Op* end() const { return op.data() + count; }
 };
 
+namespace detail {
+/// Does the strategy reduce the sums of averages, where there are any?
+template <class Plan> consteval bool reduces_averages() {
+  constexpr MicroBatch last = Plan::micro_batches == 1 ? MicroBatch::only : MicroBatch::last;
+  bool found = !Plan::averages;
+  for (const Op& op : Plan::template program<last>) found = found || op.kind == OpKind::averages;
+  return found;
+}
+}  // namespace detail
+
 /// Adds what every strategy ends a step's backward with: sums over all ranks of averaged parameters, where
 /// there are any, and of the loss.
 template <class Plan, class P> constexpr void add_sums(P& program) {

@@ -14,14 +14,6 @@
 
 namespace cohort::detail {
 
-/// Does the last micro-batch of the plan's strategy reduce the sums of averages?
-template <class Plan> consteval bool reduces_averages() {
-  constexpr MicroBatch last = Plan::micro_batches == 1 ? MicroBatch::only : MicroBatch::last;
-  for (const Op& op : Plan::template program<last>)
-    if (op.kind == OpKind::averages) return true;
-  return false;
-}
-
 /// Base is the strategy's own storage, which knows nothing of averages. Values, sums of a step and the number
 /// of samples behind them, rates by chunk: the classes of Plan::average_bytes.
 ///
@@ -30,10 +22,6 @@ template <class Plan, class Comm, class Base> class AveragedStorage : public Bas
  public:
   using D = typename Plan::gradient;
   using Device = typename Plan::device;
-  static_assert(
-      reduces_averages<Plan>(),
-      "cohort: this strategy's program leaves out the sums of averaged parameters. End it with "
-      "add_sums<Plan>(program) instead of adding OpKind::loss. [cohort/plan/schedule.hpp]");
 
   AveragedStorage(Comm& comm, const Device& device)
       : Base(comm, device),

@@ -8,6 +8,8 @@
 #include <cohort/core/rng.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/plan/layout.hpp>
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -19,8 +21,20 @@ struct GradientCheck {
   std::string where;  // name of the parameter, or "input"
   double analytic = 0, numeric = 0;
   int checked = 0;  // derivatives compared
+  std::string
+      cause{};  // a sentence, where the layer breaks a rule of memory; then worst is infinite
   bool ok(double tolerance = 1e-6) const { return checked > 0 && worst <= tolerance; }
 };
+
+/// For people: "weight: backward says 2, differences say 1", or the rule that was broken.
+inline std::string to_string(const GradientCheck& check) {
+  if (!check.cause.empty()) return check.where + ": " + check.cause;
+  if (check.checked == 0) return "nothing was compared";
+  char numbers[120];
+  std::snprintf(numbers, sizeof numbers, ": backward says %.9g, differences say %.9g",
+                check.analytic, check.numeric);
+  return check.where + numbers + ", the worst of " + std::to_string(check.checked) + " derivatives";
+}
 
 /// What the check is made with; the defaults are for small layers.
 struct GradientCheckOptions {
@@ -31,6 +45,16 @@ struct GradientCheckOptions {
 };
 
 namespace detail {
+template <class L> struct NotInDouble {
+  static void say() {
+    static_assert(
+        never<L>,
+        "cohort: check_gradients computes in fp64, and this layer takes float only. Write "
+        "template <class T> on the Tensor<const T, C> of forward and backward. "
+        "[cohort/run/check_gradients.hpp]");
+  }
+};
+
 /// A layer alone in fp64: parameters, input and a random weighting of its output as the loss.
 template <class L> class GradientProbe {
  public:
@@ -77,19 +101,32 @@ template <class L> class GradientProbe {
     if (draws_ || subtree<L>().averaged > 0) return loss_of<Phase::train>();
     return loss_of<Phase::evaluate>();
   }
-  void gradients() {
+  /// Memory that holds what a layer must not rely on: NaN, unless it is the one whose content is asked for.
+  enum class Zeroed { nothing, gradients, results, scratch };
+  /// Forward and backward. The first time in a step gradients are written, then they are added to.
+  void gradients(bool first = true, Zeroed zeroed = Zeroed::nothing) {
+    const auto fill = [&](Zeroed what) { return what == zeroed ? 0 : 0xff; };
     activations_.release({});
     backward_.release({});
-    std::fill(touched_.begin(), touched_.end(), std::uint8_t{0});
+    if (first) {
+      std::fill(touched_.begin(), touched_.end(), std::uint8_t{0});
+      std::memset(grads_.as<std::byte>(), fill(Zeroed::gradients), grads_.bytes());
+      std::fill_n(grads_.as<T>() + first_average, subtree<L>().averaged, T(0));
+    }
+    fill_arena(activations_, fill(Zeroed::results));
+    fill_arena(backward_, fill(Zeroed::results));
+    fill_arena(scratch_, fill(Zeroed::scratch));
     Random upcoming = first_random();
     const auto ctx = context<Phase::train>(upcoming);
     const Context<DefaultCpu, T, Phase::backward> back(device_, backward_, scratch_);
     const auto p = params_view();
-    std::fill_n(grads_.as<T>() + first_average, subtree<L>().averaged, T(0));
     const FlatView<L, GradCursor<T>> g(
         {grads_.as<T>(), touched_.data(), grads_.as<T>() + first_average});
     const auto r = cohort::forward(ctx, p, input());
     draws_ = upcoming.place() > 0;
+    output_is_finite_ =
+        std::all_of(r.y.data, r.y.data + r.y.size(), [](const T& v) { return std::isfinite(v); });
+    fill_arena(scratch_, fill(Zeroed::scratch));  // gone when forward has returned
     const Tensor<const T, L::Output::extent> dy{weights_.data(), options_.rows};
     const auto dx = cohort::backward(back, p, r.saved, dy, g);
     if constexpr (!takes_tokens) input_gradient_.assign(dx.data, dx.data + dx.size());
@@ -120,21 +157,93 @@ template <class L> class GradientProbe {
   GradientCheck run() {
     GradientCheck check;
     gradients();
+    for_each_gradient([&](T* values, const T* g, std::size_t count, const std::string& name) {
+      compare(check, values, g, count, name);
+    });
+    if (!finite()) {
+      explain(check);
+    } else if (check.ok()) {
+      accumulate(check);
+    }
+    return check;
+  }
+
+ private:
+  /// f(values, gradient or nullptr, elements, name) for every trained parameter and the input.
+  template <class F> void for_each_gradient(F f) {
     const std::vector<std::string> names = parameter_names<L>();
     std::size_t offset = 0;  // of trained parameters, which come first
     cohort::for_each_parameter<L>([&]<class P>(int i) {
       if constexpr (P::trains) {
         const T* g = touched_[static_cast<std::size_t>(i)] ? grads_.as<T>() + offset : nullptr;
-        compare(check, params_.as<T>() + offset, g, P::numel, names[static_cast<std::size_t>(i)]);
+        f(params_.as<T>() + offset, g, P::numel, names[static_cast<std::size_t>(i)]);
         offset += P::padded;
       }
     });
     if constexpr (!takes_tokens)
-      compare(check, input_.data(), input_gradient_.data(), input_.size(), "input");
-    return check;
+      f(input_.data(), static_cast<const T*>(input_gradient_.data()), input_.size(), "input");
   }
-
- private:
+  /// What is not finite first: the output, a gradient; "" if all is.
+  std::string not_finite() {
+    std::string found = output_is_finite_ ? "" : "output";
+    for_each_gradient([&](T*, const T* g, std::size_t count, const std::string& name) {
+      for (std::size_t k = 0; g != nullptr && found.empty() && k < count; ++k)
+        if (!std::isfinite(g[k])) found = name;
+    });
+    return found;
+  }
+  bool finite() { return not_finite().empty(); }
+  static void fail(GradientCheck& check, const std::string& where, const char* cause) {
+    check.worst = HUGE_VAL;
+    check.where = where;
+    check.cause = cause;
+  }
+  /// Which memory must hold zeros for the gradients to be numbers?
+  void explain(GradientCheck& check) {
+    const std::string where = not_finite();
+    const auto helps = [&](Zeroed zeroed) {
+      gradients(true, zeroed);
+      return finite();
+    };
+    if (helps(Zeroed::scratch))
+      fail(
+          check, where,
+          "something kept lies in ctx.scratch, or scratch is read before it was written. Scratch "
+          "is "
+          "gone when forward returns: what a child keeps of its input must come from ctx.make, and "
+          "be kept here too.");
+    else if (helps(Zeroed::results))
+      fail(check, where,
+           "a tensor of ctx.make or ctx.like is read before it was written: it does not begin with "
+           "zeros. Assign before you add.");
+    else if (helps(Zeroed::gradients))
+      fail(check, where,
+           "a gradient is added to before it was written: where contribute().first is true, "
+           "overwrite every element; map() and data() begin with zeros.");
+    gradients();
+  }
+  /// A second micro-batch like the first doubles every gradient.
+  void accumulate(GradientCheck& check) {
+    const std::vector<T> once(grads_.as<T>(), grads_.as<T>() + first_average);
+    gradients(false);
+    for_each_gradient([&](T* values, const T* g, std::size_t count, const std::string& name) {
+      if (g == nullptr || values == input_.data() || !check.cause.empty()) return;
+      const T* before = once.data() + (g - grads_.as<T>());
+      for (std::size_t k = 0; k < count; ++k)
+        if (!(std::abs(g[k] - 2 * before[k]) <= 1e-6 * std::max(1.0, std::abs(before[k]))))
+          return fail(
+              check, name,
+              "a second micro-batch did not add its gradient: write g[name].map() += ..., or "
+              "add where contribute().first is false.");
+    });
+  }
+  static void fill_arena(Arena& arena, int byte) {
+    if (arena.capacity() == 0) return;
+    const Arena::Mark mark = arena.mark();
+    const std::size_t free = arena.capacity() - arena.used();
+    std::memset(arena.take<std::byte>(free), byte, free);
+    arena.release(mark);
+  }
   static std::size_t activation_bytes(Rows rows) {
     using Ctx = Context<DefaultCpu, T, Phase::train>;
     using View = FlatView<L, ParamCursor<T>>;
@@ -170,7 +279,7 @@ template <class L> class GradientProbe {
 
   GradientCheckOptions options_;
   const std::int64_t steps_ = 0;
-  bool draws_ = false;
+  bool draws_ = false, output_is_finite_ = true;
   DefaultCpu device_;
   HostMemory params_, grads_;
   Arena activations_, backward_, scratch_;
@@ -186,13 +295,21 @@ template <class L> class GradientProbe {
 ///   static_assert(cohort::Layer<MyLayer>);
 ///   assert(cohort::check_gradients<MyLayer>().ok());
 ///
+/// Laws     memory that is not a layer's own holds NaN: who adds to what nobody wrote, keeps what lies in
+///          scratch, or overwrites a gradient in a second micro-batch is found, and `cause` says it.
 /// Units    relative error; 1e-6 is far above the rounding of fp64 and far below any wrong term.
 /// Cost     four forwards a derivative; at most options.most_each derivatives a parameter.
 /// Errors   kinks (ReLU at 0) are not differentiable: choose another seed if one is hit.
-template <class L>
-requires Layer<L, DefaultCpu, double> GradientCheck
-check_gradients(const GradientCheckOptions& options = {}) {
-  return detail::GradientProbe<L>(options).run();
+template <class L> GradientCheck check_gradients(const GradientCheckOptions& options = {}) {
+  if constexpr (Layer<L, DefaultCpu, double>) {
+    return detail::GradientProbe<L>(options).run();
+  } else {
+    if constexpr (!Layer<L>)
+      static_assert(detail::explain_layer<L>());
+    else
+      detail::said<detail::NotInDouble<L>>();
+    return {};
+  }
 }
 
 }  // namespace cohort

@@ -37,6 +37,7 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
   using Loss = typename Plan::loss;
   using Input = typename RunEvaluation<Plan, Execution>::Input;
   using Target = typename RunEvaluation<Plan, Execution>::Target;
+  using Given = detail::GivenAs<Input, Target>;
   using Slots = typename Plan::slots;
   using Report = typename detail::Timeline<Plan>::Report;  // StepReport, or TimedReport under Timed
 
@@ -74,9 +75,12 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
   }
   /// step(batch) for batches that carry inputs, targets, samples and tokens (data/loader.hpp).
   template <class Batch> Report step(const Batch& batch) requires requires { batch.inputs.data(); }
-  {
-    return step(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
-                Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
+  { return step(this->inputs_of(batch), this->targets_of(batch)); }
+  /// Anything else is no batch, and is told what one looks like.
+  template <class X, class Y>
+  Report step(const X&, const Y&) requires(!Given::template rows<X, Y>) {
+    cohort::detail::said<detail::NotRows<X, Y>>();
+    return {};
   }
   /// The same step without waiting for a GPU: x and y may be changed when it returns, what the step
   /// found is thrown by a later call. On the CPU the step is done. Collective.
@@ -92,10 +96,7 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
     finish_.check();
   }
   template <class Batch> void enqueue(const Batch& batch) requires requires { batch.inputs.data(); }
-  {
-    enqueue(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
-            Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
-  }
+  { enqueue(this->inputs_of(batch), this->targets_of(batch)); }
   /// Waits for every step that was begun and returns the last one's report.
   Report wait() {
     return guarded("step", [&] {

@@ -37,6 +37,10 @@ template <class Plan, class O> const O& checked(const O& options, int rank) {
   if (!(options.learning_rate >= 0)) {
     throw InvalidInput(rank, "Run::on", "options.learning_rate must be a number not below zero.");
   }
+  using Schedule = typename Plan::slots::schedule;
+  if constexpr (requires { Schedule::refusal(options.schedule); })
+    if (const char* why = Schedule::refusal(options.schedule))
+      throw InvalidInput(rank, "Run::on", why);
   return options;
 }
 
@@ -252,7 +256,9 @@ template <class Plan, class World, class O> double agreed_rows(World& world, con
       "the model called its units out of their declared order (at marker " +
           std::to_string(marker) + ", unit " + std::to_string(unit) +
           "). Call each child once through cohort::forward, in the order of Children, and in "
-          "reverse through cohort::backward.");
+          "reverse through cohort::backward. A layer that calls a child several times is a unit as "
+          "a "
+          "whole: where the child holds a Repeat, say Groups<Each<TheLayer>> in Trainer's list.");
 }
 
 }  // namespace cohort::detail

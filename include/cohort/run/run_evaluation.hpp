@@ -12,6 +12,24 @@
 
 namespace cohort {
 
+namespace detail {
+/// Are these the rows that a step takes?
+template <class Input, class Target> struct GivenAs {
+  template <class X, class Y>
+  static constexpr bool rows =
+      std::is_convertible_v<const X&, Input>&& std::is_convertible_v<const Y&, Target>;
+};
+template <class X, class Y> struct NotRows {
+  static void say() {
+    static_assert(
+        never<X, Y>,
+        "cohort: step takes rows: pointer, and how many: run.step({x.data(), {samples, tokens}}, "
+        "{y.data(), {samples, tokens}}), of float for Features, of int for Tokens (CrossEntropy's "
+        "targets); {samples} where there are no tokens. [cohort/run/execution.hpp]");
+  }
+};
+}  // namespace detail
+
 /// What Execution offers of the model's forward alone. It keeps nothing and changes no bit of a training.
 template <class Plan, class Run> class RunEvaluation {
  public:
@@ -48,10 +66,7 @@ template <class Plan, class Run> class RunEvaluation {
   template <class Batch> ops::LossSum evaluate(const Batch& batch) requires requires {
     batch.inputs.data();
   }
-  {
-    return evaluate(Tokens{batch.inputs.data(), {batch.samples, batch.tokens}},
-                    Tokens{batch.targets.data(), {batch.samples, batch.tokens}});
-  }
+  { return evaluate(inputs_of(batch), targets_of(batch)); }
   /// The model's output in the compute type for this rank's rows, at most one micro-batch, for the host to
   /// read until the next call. Collective.
   Output predict(Input x) {
@@ -69,6 +84,15 @@ template <class Plan, class Run> class RunEvaluation {
       const auto ctx = context();
       return r.inputs_.result(forward(ctx, input));
     });
+  }
+
+ protected:
+  /// A batch's inputs and targets as what the model and the loss take.
+  template <class Batch> static Input inputs_of(const Batch& batch) {
+    return {batch.inputs.data(), {batch.samples, batch.tokens}};
+  }
+  template <class Batch> static Target targets_of(const Batch& batch) {
+    return {batch.targets.data(), {batch.samples, batch.tokens}};
   }
 
  private:
