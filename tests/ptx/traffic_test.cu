@@ -10,6 +10,7 @@
 #include <cohort/ops/cuda/adam.hpp>
 #include <cohort/ops/cuda/adamw.hpp>
 #include <cohort/ops/cuda/attention.hpp>
+#include <cohort/ops/cuda/batch_norm.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
 #include <cohort/ops/cuda/cross_entropy.hpp>
@@ -196,6 +197,44 @@ TEST_CASE_TEMPLATE("traffic: norms, and sums over rows", T, bf16, float) {
       .check("column_sum", {"ColumnPartials<"},  // one part of 64 rows
              {R::bytes, 4. * C, 0, 0, lane_instructions, is_short<T> ? 1.5 : 1.})
       .check("  its partials", {"SumPartials<"}, {4. * C, 4. * C, 0, 0, fixed});
+}
+
+TEST_CASE_TEMPLATE("traffic: batch norm", T, bf16, float) {
+  using R = Rows<T>;
+  const R r;
+  constexpr int C = R::C, rows = R::rows;
+  const Array<float> of_mean = zeros<float>(C), of_variance = zeros<float>(C);
+  float *mean = of_mean.data(), *variance = of_variance.data();
+  // One part of 64 rows, eight warps a strip: each reads the columns' numbers, the first from memory; with
+  // eight columns a lane in two halves, each of which touches every sector.
+  constexpr double number = 4. * C, bank = is_short<T> ? 1.5 : 1.;
+  constexpr double others = 7, numbers_again = is_short<T> ? 15 : 7;
+  const double vector = R::row, fixed = unlimited;
+  Ran([&] { ops::batch_moments<C>(gpu(), rows, r.x.data(), mean, variance); })
+      .check(
+          "batch_moments", {"MomentPartials<"},
+          {R::bytes, 2 * number, R::bytes, 0, 2 * lane_instructions,
+           is_short<T> ? 1.6 : 1.})  // the mean is read from shared memory as its sums are written
+      .check("  its partials", {"CombineMoments<"}, {2 * number, 2 * number, number, 0, fixed});
+  const auto normalised = 2 * number + 2 * vector;
+  Ran([&] {
+    ops::normalise_columns<C>(gpu(), rows, r.x.data(), mean, variance, r.weight.data(),
+                              r.bias.data(), r.y.data(), 1e-5f);
+  })
+      .check(
+          "normalise_columns", {"NormaliseColumns<"},
+          {R::bytes + normalised, R::bytes, numbers_again * 2 * number + others * 2 * vector, 0});
+  Ran([&] {
+    ops::batch_norm_backward<C>(gpu(), rows, r.x.data(), mean, variance, r.weight.data(),
+                                r.dy.data(), r.y.data(), r.dw.data(), r.db.data(), true, 1e-5f);
+  })
+      .check("batch_norm_backward, sums", {"BatchNormPartials<"},
+             {2 * (R::bytes + number), 2 * number, numbers_again * 2 * number, 0, lane_instructions,
+              bank})
+      .check("  its partials", {"SumPartials<"}, {2 * number, 2 * number, 0, 0, fixed})
+      .check("batch_norm_backward, dx", {"BatchNormBackward<"},
+             {2 * R::bytes + 4 * number + vector, R::bytes + 2 * number,
+              numbers_again * 4 * number + others * vector, is_short<T> ? 2 * number : 0});
 }
 
 template <class How, class T> void gelu(const Rows<T>& r, const char* (&names)[3], double forward) {

@@ -94,6 +94,12 @@ struct Streaming {
   template <class W> COHORT_DEVICE void operator()(W* to, W word) const { __stcs(to, word); }
 #endif
 };
+/// To a GPU's memory, not a block's shared one.
+struct Global {
+#if defined(__CUDA_ARCH__)
+  template <class W> COHORT_DEVICE void operator()(W* to, W word) const { __stwb(to, word); }
+#endif
+};
 }  // namespace detail
 
 /// N elements from an address that is a multiple of a pack's bytes (of 16 at most).
@@ -103,6 +109,12 @@ template <int N, class T> COHORT_DEVICE inline Pack<T, N> load(const T* from) {
 /// N elements to an aligned place.
 template <class T, int N> COHORT_DEVICE inline void store(T* to, const Pack<T, N>& pack) {
   detail::store_with(to, pack, detail::Plainly{});
+}
+
+/// The same in whole accesses, to a GPU's memory: nvcc 13.0 cuts some stores of loops that it unrolls into
+/// single elements.
+template <class T, int N> COHORT_DEVICE inline void store_whole(T* to, const Pack<T, N>& pack) {
+  detail::store_with(to, pack, detail::Global{});
 }
 
 /// The same for data that is not used again before the caches have seen much else.

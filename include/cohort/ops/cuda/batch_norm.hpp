@@ -124,7 +124,7 @@ template <int C, class T, class S> struct NormaliseColumns {
     Strip::for_rows(block, begin, end, from, [&](int row, const Pack<T, N>(&packs)[1]) {
       auto out = widen(packs[0]);
       unrolled<N>([&](auto i) { out[i] = fma(out[i] - centre[i], factor[i], shift[i]); });
-      store(y + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
+      cohort::cuda::store_whole(y + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
     });
   }
 };
@@ -212,15 +212,18 @@ template <int C, class T, class D> struct BatchNormBackward {
         const A normal = (v[i] - m[i]) * rstd[i];
         out[i] = fma(normal, -dot[i], d[i] - sum[i]) * factor[i];
       });
-      store(dx + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
+      cohort::cuda::store_whole(dx + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
     });
   }
 
  private:
   COHORT_DEVICE void add(D* to, const Pack<A, N>& sum) const {
+    Pack<D, N> out{};
+    if (!contributes_first) out = load<N>(static_cast<const D*>(to));
     unrolled<N>([&](auto i) {
-      to[i] = static_cast<D>(contributes_first ? sum[i] : static_cast<A>(to[i]) + sum[i]);
+      out[i] = static_cast<D>(contributes_first ? sum[i] : static_cast<A>(out[i]) + sum[i]);
     });
+    cohort::cuda::store_whole(to, out);
   }
 };
 
