@@ -296,6 +296,7 @@ void batch_norm_backward(const Cuda& device, int rows, const T* x, const A* mean
       Backward{rows, x, mean, variance, weight, dy, sums, dx, dweight, dbias, first, epsilon});
 }
 
+/// Cost     4 C bytes a row in 16 bits.
 template <int C, class T, class S>
 void normalise_columns_backward(const Cuda& device, int rows, const S* variance, const T* weight,
                                 const T* dy, T* dx, accumulator_t<T> epsilon) {
@@ -304,6 +305,7 @@ void normalise_columns_backward(const Cuda& device, int rows, const S* variance,
                        K{rows, dy, nullptr, variance, weight, nullptr, dx, epsilon});
 }
 
+/// Laws     the CPU's bits.
 template <int C, class A>
 void add_moments(const Cuda& device, int rows, int samples, const A* mean, const A* variance,
                  A* mean_sum, A* variance_sum) {
