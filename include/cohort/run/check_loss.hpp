@@ -6,7 +6,7 @@
 #include <cohort/concepts/loss.hpp>
 #include <cohort/core/rng.hpp>
 #include <cohort/ops/default_gemm.hpp>
-#include <cohort/run/check_gradients.hpp>
+#include <cohort/run/gradient_probe.hpp>
 #include <type_traits>
 #include <vector>
 
@@ -95,14 +95,7 @@ GradientCheck check_loss(Rows rows = {3, 2}, std::uint64_t seed = 1, double spre
       if (scaled.total.sum != loss.total.sum) fail("scale", "it changes the loss's own sum.");
     }
     for (std::size_t i = 0; i < y.size() && check.cause.empty(); ++i) {
-      const double kept = y[i], h = 1e-5;
-      const auto at = [&](double v) {
-        y[i] = v;
-        return sum();
-      };
-      const double numeric =
-          (8 * (at(kept + h) - at(kept - h)) - (at(kept + 2 * h) - at(kept - 2 * h))) / (12 * h);
-      y[i] = kept;
+      const double numeric = detail::derivative(y[i], sum);
       const double error =
           std::abs(dy[i] - numeric) / std::max({1.0, std::abs(dy[i]), std::abs(numeric)});
       ++check.checked;

@@ -26,24 +26,23 @@ template <int C, class T> struct MomentPartials {
   A* partials;  // of each part: C sums, C squares
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int part = Strip::part(block), begin = part * rows_per_part;
-    const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
-    A* const to = partials + static_cast<std::size_t>(part) * (2 * C);
+    const auto own = Strip::rows_of(block, rows, rows_per_part);
+    A* const to = partials + static_cast<std::size_t>(Strip::part(block)) * (2 * C);
     const T* const from[] = {x};
     Pack<A, N> sum{}, square{};
-    Strip::for_rows(block, begin, end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[1]) {
       const auto v = widen(packs[0]);
       unrolled<N>([&](auto i) { sum[i] += v[i]; });
     });
     Strip::over_warps(block, sum, shared.of_warp, [&](int c, A total) {
-      shared.mean[c - Strip::first(block)] = total / A(end - begin);
+      shared.mean[c - Strip::first(block)] = total / A(own.end - own.begin);
       to[c] = total;
     });
     block.sync();
     Pack<A, N> mean{};
     if (Strip::first(block) + block.lane() * N < C)
       mean = load<N>(static_cast<const A*>(shared.mean) + block.lane() * N);
-    Strip::for_rows(block, begin, end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[1]) {
       const auto v = widen(packs[0]);
       unrolled<N>([&](auto i) { square[i] = fma(v[i] - mean[i], v[i] - mean[i], square[i]); });
     });
@@ -111,8 +110,7 @@ template <int C, class T, class S> struct NormaliseColumns {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const int begin = Strip::part(block) * rows_per_part;
-    const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
+    const auto own = Strip::rows_of(block, rows, rows_per_part);
     const int column = Strip::first(block) + block.lane() * N;
     if (column >= C) return;
     Pack<A, N> centre{}, shift{}, factor = widen(load<N>(weight + column));
@@ -121,7 +119,7 @@ template <int C, class T, class S> struct NormaliseColumns {
     if (bias != nullptr) shift = widen(load<N>(bias + column));
     unrolled<N>([&](auto i) { factor[i] *= A(1) / std::sqrt(v[i] + epsilon); });
     const T* const from[] = {x};
-    Strip::for_rows(block, begin, end, from, [&](int row, const Pack<T, N>(&packs)[1]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int row, const Pack<T, N>(&packs)[1]) {
       auto out = widen(packs[0]);
       unrolled<N>([&](auto i) { out[i] = fma(out[i] - centre[i], factor[i], shift[i]); });
       cohort::cuda::store_whole(y + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
@@ -146,8 +144,7 @@ template <int C, class T> struct BatchNormPartials {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int part = Strip::part(block), begin = part * rows_per_part;
-    const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
+    const auto own = Strip::rows_of(block, rows, rows_per_part);
     const int column = Strip::first(block) + block.lane() * N;
     Pack<A, N> m{}, rstd{}, sum{}, dot{};
     if (column < C) {
@@ -156,14 +153,14 @@ template <int C, class T> struct BatchNormPartials {
       unrolled<N>([&](auto i) { rstd[i] = A(1) / std::sqrt(rstd[i] + epsilon); });
     }
     const T* const from[] = {x, dy};
-    Strip::for_rows(block, begin, end, from, [&](int, const Pack<T, N>(&packs)[2]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[2]) {
       const auto v = widen(packs[0]), d = widen(packs[1]);
       unrolled<N>([&](auto i) {
         sum[i] += d[i];
         dot[i] = fma(d[i], product(v[i] - m[i], rstd[i]), dot[i]);
       });
     });
-    A* const to = partials + static_cast<std::size_t>(part) * (2 * C);
+    A* const to = partials + static_cast<std::size_t>(Strip::part(block)) * (2 * C);
     Strip::over_warps(block, sum, shared.of_warp[0], [&](int c, A total) { to[c] = total; });
     Strip::over_warps(block, dot, shared.of_warp[1], [&](int c, A total) { to[C + c] = total; });
   }
@@ -187,12 +184,11 @@ template <int C, class T, class D> struct BatchNormBackward {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const int begin = Strip::part(block) * rows_per_part;
-    const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
+    const auto own = Strip::rows_of(block, rows, rows_per_part);
     const int column = Strip::first(block) + block.lane() * N;
     if (column >= C) return;
     auto sum = load<N>(sums + column), dot = load<N>(sums + C + column);
-    if (begin == 0 && block.warp() == 0) {
+    if (own.begin == 0 && block.warp() == 0) {
       add(dbias + column, sum);
       add(dweight + column, dot);
     }
@@ -205,7 +201,7 @@ template <int C, class T, class D> struct BatchNormBackward {
       dot[i] /= A(rows);
     });
     const T* const from[] = {x, dy};
-    Strip::for_rows(block, begin, end, from, [&](int row, const Pack<T, N>(&packs)[2]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int row, const Pack<T, N>(&packs)[2]) {
       const auto v = widen(packs[0]), d = widen(packs[1]);
       Pack<A, N> out;
       unrolled<N>([&](auto i) {

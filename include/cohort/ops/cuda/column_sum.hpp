@@ -24,6 +24,15 @@ template <int C, int N> struct Strip {
   template <class Block> COHORT_DEVICE static int first(const Block& block) {
     return block.index() % count * columns;
   }
+  /// The rows of the block's part, when each part has so many.
+  struct Range {
+    int begin, end;
+  };
+  template <class Block>
+  COHORT_DEVICE static Range rows_of(const Block& block, int rows, int each) {
+    const int begin = part(block) * each;
+    return {begin, rows - begin < each ? rows : begin + each};
+  }
   /// f(row, packs) for this thread's rows in [begin, end): one pack of each matrix, the `Num` packs at
   /// its column.
   template <int Num, class Block, class T, class F>
@@ -76,16 +85,16 @@ template <int C, class T> struct ColumnPartials {
   A* partials;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int part = Strip::part(block), begin = part * rows_per_part;
-    const int end = rows - begin < rows_per_part ? rows : begin + rows_per_part;
+    const auto own = Strip::rows_of(block, rows, rows_per_part);
     Pack<A, N> sum{};
     const T* const from[] = {dy};
-    Strip::for_rows(block, begin, end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[1]) {
       const auto wide = widen(packs[0]);
       unrolled<N>([&](auto i) { sum[i] += wide[i]; });
     });
     Strip::over_warps(block, sum, shared.of_warp, [&](int c, A total) {
-      partials[static_cast<std::size_t>(part) * C + static_cast<std::size_t>(c)] = total;
+      partials[static_cast<std::size_t>(Strip::part(block)) * C + static_cast<std::size_t>(c)] =
+          total;
     });
   }
 };
