@@ -43,12 +43,10 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
 
   SyncReport operator()(std::int64_t step, LossScale scale, std::uint64_t options) {
     hash_copies();
-    const std::array<std::int64_t, 6> mine{step,
-                                           std::bit_cast<std::int64_t>(scale.scale),
-                                           scale.good_steps,
-                                           std::bit_cast<std::int64_t>(options),
-                                           std::bit_cast<std::int64_t>(digest(false)),
-                                           std::bit_cast<std::int64_t>(digest(true))};
+    std::array<std::int64_t, Plan::averages ? 6 : 5> mine{
+        step, std::bit_cast<std::int64_t>(scale.scale), scale.good_steps,
+        std::bit_cast<std::int64_t>(options), std::bit_cast<std::int64_t>(digest(false))};
+    if constexpr (Plan::averages) mine[5] = std::bit_cast<std::int64_t>(digest(true));
     const std::vector<std::int64_t> words = gathered(mine.data(), mine.size());
     const auto word = [&](std::size_t i) {
       return [&, i](int r) { return words[static_cast<std::size_t>(r) * mine.size() + i]; };
@@ -58,7 +56,8 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
     report_.copies = world_.size() / period<Plan>(world_.size());
     report_.tensors = compared();
     const int parts = period<Plan>(world_.size());
-    bool same = equal_sets(holders(0, 1), word(5)).size() == 1;
+    bool same = true;
+    if constexpr (Plan::averages) same = equal_sets(holders(0, 1), word(5)).size() == 1;
     for (int part = 0; part < parts; ++part)
       same = same && equal_sets(holders(part, parts), word(4)).size() == 1;
     if (!same) compare_tensors();
@@ -260,14 +259,14 @@ template <class Plan, class World, class Device, class Storage> class SyncCheck 
 }  // namespace detail
 
 /// Compares by hash what several ranks must hold alike: the step, the loss scale, options, and every
-/// tensor that the strategy keeps on more than one rank: parameters (frozen ones too), masters and moments
-/// under Replicate; parameters under ShardOptimizer and ShardGradients; the shards of HybridShard's copies.
-/// Under FullShard every element has one owner, so that no tensor can differ, and the report says so. What
-/// is gathered during a step is made anew before it is used and is not looked at; nor is what a layer
-/// keeps outside its parameters.
+/// tensor that the strategy keeps on more than one rank: averages; parameters (frozen ones too), masters
+/// and moments under Replicate; parameters under ShardOptimizer and ShardGradients; the shards of
+/// HybridShard's copies. Under FullShard every other element has one owner: where no tensor can differ the
+/// report says so. What is gathered during a step is made anew before it is used and is not looked at; nor
+/// is what a layer keeps outside its parameters.
 ///
-/// Comm     40 bytes a rank. Where hashes differ, 8 bytes a tensor of each rank and the first tensor that
-///          differs from one rank to all. Collective, between steps.
+/// Comm     40 bytes a rank, 48 where there are averages. Where hashes differ, 8 bytes a tensor of each
+///          rank and the first tensor that differs from one rank to all. Collective, between steps.
 /// Cost     one read of what is compared; a block of host memory, no copy of any tensor.
 /// Errors   what a step under way has found. That ranks differ is no error: in_sync() says it.
 /// Laws     one changed bit of a value is found and named, padding is not looked at
