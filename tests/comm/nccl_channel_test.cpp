@@ -44,6 +44,23 @@ TEST_CASE("NcclChannel: one rank, its groups, and their numbers; all are destroy
   }
 }
 
+TEST_CASE("NcclChannel: the parent of a group is free again when the group is there") {
+  const Machine machine;
+  for (int polls : {0, 1, 7, 40}) {
+    nccl_double::reset();
+    nccl_double::set_polls(polls);
+    const auto channel = alone();
+    const auto first = channel->split(CollectiveKind::split, 0, 0);
+    int count = 0;
+    for (const auto& one : {channel, first}) {
+      const auto call = [&](ncclComm_t comm) { return ncclCommCount(comm, &count); };
+      one->issue({CollectiveKind::barrier}, one->stage().stream(), call);
+      CHECK(count == 1);
+    }
+    CHECK(cuda_double::take_failure() == "");
+  }
+}
+
 TEST_CASE("NcclChannel: while an exception passes it is aborted, which waits for nobody") {
   const Machine machine;
   try {
@@ -71,6 +88,30 @@ TEST_CASE("NcclChannel: a split that fails leaves nothing behind, and the world 
   CHECK_THROWS_AS(channel->split(CollectiveKind::split, 0, 0), Error);
   CHECK(nccl_double::live() == 0);
   CHECK_THROWS_AS(channel->split(CollectiveKind::split, 0, 0), PeerFailed);
+}
+
+TEST_CASE("NcclChannel: a split that fails later: its communicator is not used, and aborted") {
+  const Machine machine;
+  for (int polls : {1, 2, 7}) {
+    nccl_double::reset();
+    nccl_double::set_polls(polls);
+    const auto channel = alone();
+    nccl_double::fail_later("ncclCommSplit", ncclSystemError);
+    CHECK_THROWS_WITH_AS(channel->split(CollectiveKind::split, 0, 0),
+                         doctest::Contains("unhandled system error"), Error);
+    CHECK(nccl_double::live() == 0);
+    CHECK(nccl_double::aborted() == 2);
+  }
+}
+
+TEST_CASE("NcclChannel: a group that cannot be used takes all of the rank's communicators along") {
+  const Machine machine;
+  const auto channel = alone();
+  const auto other = channel->split(CollectiveKind::split, 0, 0);
+  cuda_double::fail("cudaMemcpyAsync", 1, cudaErrorIllegalAddress);  // when members are exchanged
+  CHECK_THROWS_AS(channel->split(CollectiveKind::split, 0, 0), Error);
+  CHECK(nccl_double::live() == 0);
+  CHECK_THROWS_AS(other->split(CollectiveKind::split, 0, 0), PeerFailed);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cohort/comm/nccl_domain.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <thread>
@@ -53,6 +54,23 @@ TEST_CASE(
   CHECK_THROWS_WITH_AS(domain.await_stream(stream.native(), waiting),
                        doctest::Contains("cudaErrorIllegalAddress"), Error);
   CHECK(domain.fate().failed());
+}
+
+TEST_CASE("await: a call that NCCL's thread does meanwhile is not slept through") {
+  const auto sleeps = [] {  // a yield gives the core away unwillingly
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  };
+  detail::NcclDomain domain = domain_of(60s);
+  const auto sleeps_in = [&](auto... yields) {
+    int looks = 0;
+    const auto before = sleeps();
+    domain.await([&] { return ++looks == 200; }, waiting, yields...);
+    return sleeps() - before;
+  };
+  CHECK(sleeps_in() > 150);
+  CHECK(sleeps_in(detail::NcclDomain::yields_for_a_call) < 20);
 }
 
 TEST_CASE("check_nccl: NCCL's words, and what to set to hear more") {

@@ -41,6 +41,26 @@ TEST_CASE("NcclLog: the oldest that is pending, by its number and call, however 
   CHECK_FALSE(log.oldest_pending());
 }
 
+TEST_CASE("NcclLog: it may be asked while the thread captures, and spoils nothing") {
+  const Machine machine;
+  cuda::Stream stream, other;
+  detail::NcclLog log;
+  std::atomic<bool> open{false};
+  cuda::check(cuda_double::enqueue(stream.native(), [&open] {
+    while (!open) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }));
+  log.note({CollectiveKind::barrier}, 1, stream.native());
+  cuda::check(cudaStreamBeginCapture(other.native(), cudaStreamCaptureModeThreadLocal));
+  const auto pending = log.oldest_pending();
+  cudaGraph_t graph = nullptr;
+  CHECK(cudaStreamEndCapture(other.native(), &graph) == cudaSuccess);
+  open = true;
+  REQUIRE(pending);
+  CHECK(pending->number == 1);
+  stream.synchronize();
+  cuda::check(cudaGraphDestroy(graph));
+}
+
 TEST_CASE("NcclLog: collectives of a captured graph are not logged") {
   const Machine machine;
   cuda::Stream stream;

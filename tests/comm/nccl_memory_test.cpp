@@ -85,6 +85,27 @@ TEST_CASE("NcclMemory: shared with the two communicators of a grid") {
   CHECK(registered == 2 * 2);  // the first of each pair, of two rows and two columns
 }
 
+TEST_CASE("NcclMemory: several in a row; each registration is done when share() returns") {
+  Machine machine;
+  for (int polls : {0, 1, 7, 40}) {
+    Wrong wrong;
+    nccl_double::set_polls(polls);
+    on_gpus(2, [&](Nccl& world) {
+      cuda::Stream stream;
+      NcclStream comm = world.on(stream.native());
+      NcclMemory first(4096), second(8192), third(4096);
+      for (NcclMemory* memory : {&first, &second, &third}) memory->share(comm);
+      for (NcclMemory* memory : {&first, &second, &third}) wrong.unless(adds_up(comm, *memory));
+      const auto calls = nccl_double::calls(2, world.rank());
+      for (std::size_t i = calls.size() - 3; i < calls.size(); ++i)
+        wrong.unless(calls[i].in_windows);
+    });  // the double reports windows that are left when a communicator is destroyed
+    CHECK(wrong.ranks == 0);
+    CHECK(cuda_double::take_failure() == "");
+    nccl_double::reset();
+  }
+}
+
 TEST_CASE("NcclMemory: work under way ends before it is given back") {
   Machine machine;
   on_gpus(2, [&](Nccl& world) {

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "support/nccl_double/ranks.hpp"
@@ -548,6 +549,56 @@ TEST_CASE("abort: any thread may call it, on its own thread a rank's communicato
       CHECK(nccl_double::aborted() > before);
     }
     self.comm.synchronize();
+  });
+  CHECK(seen.rethrown == "now");
+  CHECK(seen.kinds == std::vector<char>{'p', 'p'});
+}
+
+TEST_CASE("abort: a communicator whose collective stands behind another's, in either order") {
+  const Machine machine;
+  for (const bool eldest_first : {true, false}) {
+    for (const bool closing : {false, true}) {
+      Outcome seen;
+      as_processes(
+          seen, 2,
+          [&](Nccl& world) {
+            Rank self(world);
+            GpuArray<float> array(64);
+            std::optional<NcclStream> pair(self.comm.duplicate());
+            world.barrier();
+            if (world.rank() == 1) throw Boom("gone");
+            (eldest_first ? self.comm : *pair).all_reduce(array.data(), 64);
+            (eldest_first ? *pair : self.comm).all_reduce(array.data(), 64);
+            if (closing) pair.reset();
+            self.comm.synchronize();
+          },
+          200ms);
+      CAPTURE(eldest_first);
+      CAPTURE(closing);
+      CAPTURE(seen.texts[0]);
+      CHECK((seen.kinds[0] == 't' || (closing && seen.kinds[0] == 'p')));
+      CHECK(seen.kinds[1] == 'o');
+      CHECK(nccl_double::live() == 0);
+      CHECK(cuda_double::take_failure() == "");
+    }
+  }
+}
+
+TEST_CASE("abort: a group that is open ends before communicators do") {
+  const Machine machine;
+  Outcome seen;
+  observe(seen, 2, [&](Nccl& world) {
+    Rank self(world);
+    GpuArray<float> array(64);
+    NcclGroup group(self.comm);
+    self.comm.all_reduce(group, array.data(), 64);
+    if (world.rank() == 0) {
+      self.comm.abort(std::make_exception_ptr(Boom("now")));
+      CHECK(nccl_double::aborted() > 0);
+    }
+    group.end();
+    self.comm.synchronize();
+    self.comm.barrier();
   });
   CHECK(seen.rethrown == "now");
   CHECK(seen.kinds == std::vector<char>{'p', 'p'});

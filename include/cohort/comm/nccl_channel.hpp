@@ -2,12 +2,13 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/comm/nccl_channel.hpp: one communicator of NCCL: how it forms, splits, is used and ends.
 #pragma once
+#include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/nccl_domain.hpp>
 #include <cohort/comm/nccl_stage.hpp>
 
 #include <nccl.h>
 
-#include <atomic>
+#include <exception>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -91,7 +92,7 @@ class NcclChannel {
     ncclWindow_t& window = domain_->window_slot();
     const ncclResult_t result =
         ncclCommWindowRegister(live_.comm, memory, bytes, &window, NCCL_WIN_COLL_SYMMETRIC);
-    domain_->settle(live_, result, what);
+    domain_->settle_begun(live_, result, what);
     return window;
   }
   /// Nothing uses the memory any more. A communicator that was aborted has forgotten it.
@@ -114,21 +115,23 @@ class NcclChannel {
       ncclConfig_t config = nccl_config();
       arriving_ = &domain_->slot();
       const ncclResult_t result = ncclCommSplit(parent.live_.comm, color, key, arriving_, &config);
-      domain_->settle(parent.live_, result, what);
-      domain_->await([&] { return std::atomic_ref(*arriving_).load() != nullptr; }, what);
+      domain_->settle_begun(parent.live_, result, what);  // a group is there even if this throws
       live_.comm = std::exchange(*arriving_, nullptr);
       domain_->settle(live_, ncclInProgress, what);
       meet(what);
     });
   }
 
-  /// Runs f, which makes the communicator; whatever it throws, nothing is left behind.
+  /// Runs f, which makes the communicator; whatever it throws, nothing is left behind and the world has failed.
   template <class F> void form(F f) {
     domain_->enroll(live_);
     try {
       f();
       check_nccl(ncclCommUserRank(live_.comm, &rank_), domain_->rank(), "ncclCommUserRank");
     } catch (...) {
+      const auto error = std::current_exception();
+      domain_->fail(Cause::aborted, error,
+                    phrase("rank ", domain_->rank(), " failed: ", detail::what(error)));
       abandon();
       throw;
     }
@@ -155,12 +158,12 @@ class NcclChannel {
     std::copy(host, host + count, live_.members.begin());
   }
 
-  /// Ends without a wait for anybody.
+  /// Ends without a wait for anybody. A communicator that has to be aborted takes the others along.
   void abandon() {
+    const bool arrived = arriving_ != nullptr && *arriving_ != nullptr;
+    if (live_.comm != nullptr || arrived) domain_->abort_all();
     domain_->withdraw(live_);
-    if (live_.comm != nullptr) ncclCommAbort(std::exchange(live_.comm, nullptr));
-    if (arriving_ != nullptr && *arriving_ != nullptr)
-      ncclCommAbort(std::exchange(*arriving_, nullptr));
+    if (arrived) ncclCommAbort(std::exchange(*arriving_, nullptr));
   }
 
   /// Ends in peace: what was queued is done first. A world that failed or a peer that does not come to

@@ -3,7 +3,7 @@
 // cohort/comm/nccl_domain.hpp: one rank's communicators of NCCL: how the rank waits for them, how they fail.
 #pragma once
 #include <cohort/comm/fate.hpp>
-#include <cohort/comm/nccl_log.hpp>
+#include <cohort/comm/nccl_abort.hpp>
 #include <cohort/comm/patience.hpp>
 
 #include <nccl.h>
@@ -34,14 +34,6 @@ inline void check_nccl(ncclResult_t result, int rank, std::string_view operation
   if (result == ncclSuccess || result == ncclInProgress) return;
   throw Error(rank, operation, nccl_text(result, nullptr));
 }
-
-/// One communicator of a rank as its failure domain knows it.
-struct NcclLive {
-  ncclComm_t comm = nullptr;  // nullptr: aborted or closed
-  std::vector<int> members;   // ranks of the world
-  std::uint64_t number = 0;   // collectives so far
-  NcclLog log;
-};
 
 /// The failure domain of one rank: all its communicators, on one GPU, used by one host thread.
 ///
@@ -83,8 +75,7 @@ class NcclDomain {
 
   /// Waits until a call on the communicator that returned `result` is done.
   template <class What> void settle(NcclLive& live, ncclResult_t result, const What& what) {
-    if (result == ncclSuccess) [[likely]]
-      return;
+    if (result == ncclSuccess) return;
     if (result != ncclInProgress) broken(result, live.comm, what());
     const auto done = [&] {
       ncclResult_t state = ncclSuccess;
@@ -93,7 +84,11 @@ class NcclDomain {
       if (state != ncclSuccess && state != ncclInProgress) broken(state, live.comm, what());
       return state == ncclSuccess;
     };
-    await(done, what);
+    await(done, what, yields_for_a_call);
+  }
+  /// The same for ncclCommSplit and ncclCommWindowRegister, which return ncclSuccess when they have begun.
+  template <class What> void settle_begun(NcclLive& live, ncclResult_t result, const What& what) {
+    settle(live, result == ncclSuccess ? ncclInProgress : result, what);
   }
   /// The same for whatever is under way on any communicator, after a group.
   template <class What> void settle_all(ncclResult_t result, const What& what) {
@@ -114,13 +109,18 @@ class NcclDomain {
     check_async(what);
   }
 
+  /// NCCL starts a thread for each call, which takes tens of microseconds: so many yields of a core that
+  /// nobody else wants take about 100. Each sleep is 50 and the timer's slack, for every collective.
+  static constexpr std::uint32_t yields_for_a_call = 256;
+
   /// Waits for done() with an eye on everything that could go wrong meanwhile.
-  template <class Done, class What> void await(const Done& done, const What& what) {
+  template <class Done, class What>
+  void await(const Done& done, const What& what, std::uint32_t yields = 8) {
     const auto start = std::chrono::steady_clock::now();
     auto left_since = start;
     int gone = -1;
     look(what);
-    for (Patience patience(fate_->spins, 8); !done(); patience.wait()) {
+    for (Patience patience(fate_->spins, yields); !done(); patience.wait()) {
       look(what);
       if (!patience.looks_up()) continue;
       check_async(what);
@@ -145,14 +145,10 @@ class NcclDomain {
     throw error;
   }
 
-  /// No abort waits for a peer: these communicators do not block.
-  void abort_all() {
-    while (!live_.empty()) {  // the youngest first: groups before what they were split from
-      NcclLive& live = *live_.back();
-      live_.pop_back();
-      if (live.comm != nullptr) ncclCommAbort(std::exchange(live.comm, nullptr));
-    }
-  }
+  /// Ends the rank's communicators without a wait for any peer. On the rank's own thread.
+  void abort_all() { abort_(live_); }
+  /// How they end: for whoever has a group open, or captures calls into a graph.
+  NcclAbort& ending() { return abort_; }
 
  private:
   /// How long after a peer's end its last collectives may take here.
@@ -259,6 +255,7 @@ class NcclDomain {
   std::vector<NcclLive*> live_;
   std::deque<ncclComm_t> slots_;
   std::deque<ncclWindow_t> windows_;
+  NcclAbort abort_;
 };
 
 }  // namespace cohort::detail

@@ -37,6 +37,7 @@ class NcclLog {
 
   /// The first of these collectives that is not complete.
   std::optional<Entry> oldest_pending() const {
+    const Relaxed no_capture_is_spoiled;
     std::optional<Entry> oldest;
     for (std::size_t i = 0; i < capacity; ++i) {
       const Entry& entry = entries_[i];
@@ -48,6 +49,19 @@ class NcclLog {
   }
 
  private:
+  /// Else a question about an event spoils the capture of the thread that asks; these were recorded outside
+  /// of it (cuda_runtime_api.h, cudaThreadExchangeStreamCaptureMode).
+  class Relaxed {
+   public:
+    Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+    Relaxed(const Relaxed&) = delete;
+    Relaxed& operator=(const Relaxed&) = delete;
+    ~Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+
+   private:
+    cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+  };
+
   std::array<Entry, capacity> entries_;
   std::array<cuda::Event, capacity> done_;
 };

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -48,14 +49,14 @@ class NcclGroup {
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
   ~NcclGroup() {
-    if (domain_ != nullptr) ncclGroupEnd();
+    if (domain_ != nullptr) domain_->ending().end_group();
   }
 
   /// Launches the group.
   void end() {
     detail::NcclDomain& domain = *std::exchange(domain_, nullptr);
     const auto what = [] { return std::string("group"); };
-    domain.settle_all(ncclGroupEnd(), what);
+    domain.settle_all(domain.ending().end_group(), what);
     for (std::size_t i = 0; i < num_last_; ++i) {
       const Last& last = last_[i];
       last.channel->noted(last.call, last.number, last.stream);
@@ -186,6 +187,12 @@ class NcclStream {
                 detail::phrase("rank ", domain.rank(), " failed: ", detail::what(error)));
   }
 
+  /// f is called before this rank's communicators are aborted, as long as what this returns is held: for
+  /// whoever captures collectives into a graph, for which NCCL's abort would wait.
+  std::shared_ptr<void> before_abort(std::function<void()> f) {
+    return channel_->domain().ending().before(std::move(f));
+  }
+
   const std::shared_ptr<detail::NcclChannel>& channel() const { return channel_; }
   detail::NcclDomain& domain() const { return channel_->domain(); }
   detail::NcclStage& stage() const { return channel_->stage(); }
@@ -235,7 +242,7 @@ class NcclStream {
 };
 
 inline NcclGroup::NcclGroup(NcclStream& stream) : domain_(&stream.domain()) {
-  detail::check_nccl(ncclGroupStart(), domain_->rank(), "group");
+  detail::check_nccl(domain_->ending().begin_group(), domain_->rank(), "group");
 }
 
 static_assert(Communicator<NcclStream>);

@@ -8,6 +8,7 @@ using namespace cohort::cuda_double;  // the file is nothing but its functions
 
 namespace {
 thread_local cudaStreamCaptureMode thread_mode = cudaStreamCaptureModeGlobal;
+std::atomic<unsigned long long> last_flags{0};
 
 /// May the calling thread make calls that could disturb this capture?
 bool forbids(const Capture& capture) {
@@ -59,6 +60,8 @@ void run_graph(const std::vector<Node>& nodes, Order by) {
 }  // namespace
 
 namespace cohort::cuda_double {
+
+unsigned long long graph_flags() { return last_flags; }
 
 cudaError_t refused_in_capture() {
   const std::lock_guard lock(state().mutex);
@@ -155,9 +158,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   }
   const bool joined = all_joined(*capture);
   leave(capture);
+  auto nodes = std::exchange(capture->nodes, {});  // whatever they hold is let go with the graph
   if (!capture->valid) return returned(cudaErrorStreamCaptureInvalidated);
   if (!joined) return returned(cudaErrorStreamCaptureUnjoined);
-  *graph = new CUgraph_st{std::move(capture->nodes)};
+  *graph = new CUgraph_st{std::move(nodes)};
   return cudaSuccess;
 }
 
@@ -179,8 +183,10 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
+                                 unsigned long long flags) {
   COHORT_DOUBLE_ENTER();
+  last_flags = flags;
   if (exec == nullptr || graph == nullptr) return returned(cudaErrorInvalidValue);
   *exec = new CUgraphExec_st{std::make_shared<const std::vector<Node>>(graph->nodes)};
   return cudaSuccess;

@@ -181,6 +181,8 @@ TEST_CASE("capture: allocating, waiting and asking are errors that spoil it") {
   spoils([&] { return cudaStreamQuery(stream.native()); }, cudaErrorStreamCaptureUnsupported);
   spoils([&] { return cudaEventSynchronize(event.native()); }, cudaErrorCapturedEvent);
   spoils([&] { return cudaEventQuery(event.native()); }, cudaErrorCapturedEvent);
+  spoils([&] { return cudaEventQuery(outside.native()); }, cudaErrorStreamCaptureUnsupported);
+  spoils([&] { return cudaEventSynchronize(outside.native()); }, cudaErrorStreamCaptureUnsupported);
   spoils([&] { return cudaMemcpy(&host, memory.as<int>(), 4, cudaMemcpyDefault); },
          cudaErrorStreamCaptureUnsupported);
   spoils([&] { return cudaStreamWaitEvent(stream.native(), outside.native(), 0); },
@@ -191,6 +193,13 @@ TEST_CASE("capture: allocating, waiting and asking are errors that spoil it") {
       cudaStreamCaptureModeRelaxed);
   CHECK(relaxed.ended() == cudaSuccess);
   cudaFree(p);
+  const Graph relaxed_for_a_while(stream.native(), [&] {
+    auto mode = cudaStreamCaptureModeRelaxed;
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    CHECK(cudaEventQuery(outside.native()) == cudaSuccess);
+    cudaThreadExchangeStreamCaptureMode(&mode);
+  });
+  CHECK(relaxed_for_a_while.ended() == cudaSuccess);
   CHECK(value_of(memory) == 0);
   cuda_double::reset();
 }

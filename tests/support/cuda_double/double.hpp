@@ -49,6 +49,9 @@ enum class Order { forward, backward };
 void set_order(Order);
 Order order();
 
+/// The flags of the last cudaGraphInstantiate.
+unsigned long long graph_flags();
+
 // ---- what went wrong on a stream -----------------------------------------------------------------
 /// The first mistake of a kernel (a barrier that some threads miss ...) or exception on a stream since
 /// the last call, "" if there was none. Unless a test takes it, it ends the process with status 86.

@@ -110,6 +110,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   COHORT_DOUBLE_ENTER();
   Marker* marker = nullptr;
   if (const cudaError_t error = last_of(event, marker)) return returned(error);
+  if (const cudaError_t error = refused_in_capture()) return returned(error);
   if (marker != nullptr && !marker->passed.is_set()) return returned(cudaErrorNotReady);
   return returned(failure());
 }
@@ -118,6 +119,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   COHORT_DOUBLE_ENTER();
   Marker* marker = nullptr;
   if (const cudaError_t error = last_of(event, marker)) return returned(error);
+  if (const cudaError_t error = refused_in_capture()) return returned(error);
   if (marker != nullptr) marker->passed.wait();
   return returned(failure());
 }

@@ -152,7 +152,8 @@ void work(ncclComm& comm, const Call& call, const void* in, void* out, std::uint
   if (fault != ncclSuccess) comm.async_error.store(fault, std::memory_order_relaxed);
   if (hangs || fault != ncclSuccess) wait_until(aborted);
   if (!aborted()) attend(comm, call, in, out, number);
-  if (issued != 0) comm.done.store(issued, std::memory_order_relaxed);
+  if (issued == 0) return;
+  comm.done.store(issued, std::memory_order_relaxed);
   comm.in_flight.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -2,10 +2,12 @@
 // SPDX-FileCopyrightText: The cohort authors
 // support/nccl_double/communicators.cpp: NCCL's functions, linked instead of libnccl.
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <support/cuda_double/double.hpp>
 #include <support/nccl_double/collectives.hpp>
+#include <thread>
 
 namespace cohort::nccl_double {
 
@@ -18,20 +20,24 @@ namespace {
 
 thread_local int group_depth = 0;
 thread_local std::vector<std::pair<ncclComm*, std::function<ncclResult_t()>>> group;
+thread_local std::vector<std::shared_ptr<ncclComm>> aborts;  // of the group
 
 ncclResult_t misuse(const std::string& what) {
   cuda_double::report_failure("NCCL double: " + what);
   return ncclInvalidUsage;
 }
 
-/// A fault that the test asked for, once.
+/// A fault that the test asked for, once; under state().hosts.
+ncclResult_t taken(std::map<std::string, ncclResult_t>& faults, const std::string& function) {
+  const auto found = faults.find(function);
+  if (found == faults.end()) return ncclSuccess;
+  const ncclResult_t error = found->second;
+  faults.erase(found);
+  return error;
+}
 ncclResult_t asked_to_fail(const std::string& function) {
   const std::lock_guard lock(state().hosts);
-  const auto found = state().failures.find(function);
-  if (found == state().failures.end()) return ncclSuccess;
-  const ncclResult_t error = found->second;
-  state().failures.erase(found);
-  return error;
+  return taken(state().failures, function);
 }
 
 /// Holds a communicator for one call, if that is allowed.
@@ -48,8 +54,11 @@ class Use {
     if (comm_->in_use.exchange(true)) {
       result_ = misuse(std::string(function) + ": two threads use one communicator");
       comm_.reset();
+    } else if (comm_->stillborn && !may_be_in_progress) {
+      result_ = misuse(std::string(function) + " on a communicator that did not form");
     } else if (comm_->pending && !may_be_in_progress) {
-      result_ = misuse(std::string(function) + " while the last call is in progress");
+      misuse(std::string(function) + " while the last call is in progress");
+      result_ = ncclInvalidArgument;
     }
   }
   Use(const Use&) = delete;
@@ -114,11 +123,55 @@ std::shared_ptr<ncclComm> enlist(std::shared_ptr<Clique> clique, int rank) {
   return comm;
 }
 
+/// A call of the communicator in a graph, as long as the graph or a replay of it lives.
+class InGraph {
+ public:
+  explicit InGraph(std::shared_ptr<ncclComm> comm) : comm_(std::move(comm)) {
+    comm_->in_graphs.fetch_add(1, std::memory_order_relaxed);
+  }
+  InGraph(const InGraph&) = delete;
+  InGraph& operator=(const InGraph&) = delete;
+  ~InGraph() { comm_->in_graphs.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<ncclComm> comm_;
+};
+
+bool unused(const ncclComm& comm) {
+  return comm.in_flight.load(std::memory_order_relaxed) <= 0 &&
+         comm.in_graphs.load(std::memory_order_relaxed) == 0;
+}
+/// Waits for what NCCL waits for before it frees a communicator: reports what would hold it for ever.
+void await_unused(const ncclComm& comm, const char* function) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  while (!unused(comm)) {
+    if (std::chrono::steady_clock::now() > limit) {
+      misuse(std::string(function) +
+             (comm.in_graphs.load(std::memory_order_relaxed) > 0
+                  ? " waits for ever for a graph that holds calls of the communicator"
+                  : " waits for ever behind a kernel of another communicator"));
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(30));
+  }
+}
+void finish_abort(ncclComm& comm) {
+  await_unused(comm, "ncclCommAbort");
+  const std::lock_guard lock(state().hosts);
+  comm.dead = true;
+  --state().live;
+  ++state().aborted;
+}
+
+bool captures(cudaStream_t stream) {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  cudaStreamIsCapturing(stream, &capture);
+  return capture != cudaStreamCaptureStatusNone;
+}
+
 ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call, const void* in,
                      void* out) {
-  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-  cudaStreamIsCapturing(call.stream, &capture);
-  const bool captured = capture != cudaStreamCaptureStatusNone;
+  const bool captured = captures(call.stream);
   const std::uint64_t number = comm->issued + 1;
   if (!captured) comm->issued = number;
   ncclResult_t fault = ncclSuccess;
@@ -130,12 +183,14 @@ ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call, co
     const auto error = state().async_errors.find(place);
     if (error != state().async_errors.end()) fault = error->second;
   }
-  comm->in_flight.fetch_add(1, std::memory_order_relaxed);
-  const auto task = [comm, call, in, out, issued = captured ? 0 : number, fault, hangs] {
+  const auto in_graph = captured ? std::make_shared<const InGraph>(comm) : nullptr;
+  if (!captured) comm->in_flight.fetch_add(1, std::memory_order_relaxed);
+  const auto task = [comm, call, in, out, issued = captured ? 0 : number, fault, hangs, in_graph] {
     work(*comm, call, in, out, issued, fault, hangs);
   };
-  return cuda_double::enqueue(call.stream, task) == cudaSuccess ? ncclSuccess
-                                                                : ncclUnhandledCudaError;
+  if (cuda_double::enqueue(call.stream, task) == cudaSuccess) return ncclSuccess;
+  if (!captured) comm->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  return ncclUnhandledCudaError;
 }
 
 ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t type,
@@ -165,6 +220,7 @@ ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t 
   }
   if (count == 0) return ncclSuccess;
   const auto effect = [comm, call, in, out] { return enqueue(comm, call, in, out); };
+  comm->captured = captures(stream) ? stream : nullptr;
   if (group_depth == 0) return begin(*comm, effect);
   group.emplace_back(handle, effect);
   return state().polls.load() > 0 ? ncclInProgress : ncclSuccess;
@@ -183,6 +239,7 @@ void reset() {
   state().hangs.clear();
   state().async_errors.clear();
   state().failures.clear();
+  state().late_failures.clear();
   state().live = state().destroyed = state().aborted = 0;
   state().polls = 2;
   state().peers_hear = false;
@@ -200,6 +257,10 @@ void break_async(int size, int rank, std::uint64_t number, ncclResult_t error) {
 void fail(const std::string& function, ncclResult_t error) {
   const std::lock_guard lock(state().hosts);
   state().failures[function] = error;
+}
+void fail_later(const std::string& function, ncclResult_t error) {
+  const std::lock_guard lock(state().hosts);
+  state().late_failures[function] = error;
 }
 int live() {
   const std::lock_guard lock(state().hosts);
@@ -305,11 +366,15 @@ ncclResult_t ncclCommSplit(ncclComm_t handle, int color, int key, ncclComm_t* ou
     split.moves.resize(static_cast<std::size_t>(comm->clique->size));
     split.moves[static_cast<std::size_t>(comm->rank)] = {color, key};
     ++split.arrived;
+    if (const auto error = taken(state().late_failures, __func__); error != ncclSuccess)
+      split.formed = error;
   }
-  return begin(*comm, [parent = comm.get(), number, color, out] {
+  *out = nullptr;
+  const ncclResult_t begun = begin(*comm, [parent = comm.get(), number, color, out] {
     const std::lock_guard lock(state().hosts);
     auto& split = parent->clique->splits[number];
     if (split.arrived < parent->clique->size) return ncclInProgress;
+    if (*out != nullptr) return split.formed;
     std::vector<std::pair<int, int>> members;  // key, rank
     for (int r = 0; r < parent->clique->size; ++r) {
       const auto& [theirs, key] = split.moves[static_cast<std::size_t>(r)];
@@ -324,14 +389,12 @@ ncclResult_t ncclCommSplit(ncclComm_t handle, int color, int key, ncclComm_t* ou
     const auto place = std::find(members.begin(), members.end(), self) - members.begin();
     come(*group_of_color, static_cast<int>(place));
     const auto child = enlist(group_of_color, static_cast<int>(place));
-    child->looks = state().polls.load();
-    child->pending = [&comm = *child] {
-      const std::lock_guard again(state().hosts);
-      return formed(*comm.clique);
-    };
-    std::atomic_ref(*out).store(child.get());
-    return ncclSuccess;
+    child->stillborn = split.formed != ncclSuccess;
+    *out = child.get();
+    // The child is handed out a moment before the parent is done.
+    return state().polls.load() > 0 ? ncclInProgress : split.formed;
   });
+  return begun == ncclInProgress ? ncclSuccess : begun;
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t handle, ncclResult_t* error) {
@@ -347,9 +410,8 @@ ncclResult_t ncclCommFinalize(ncclComm_t handle) {
   const Use use(handle, __func__, false);
   if (use.result() != ncclSuccess) return use.result();
   use.comm()->finalized = true;
-  return begin(*use.comm(), [comm = use.comm().get()] {
-    return comm->in_flight.load(std::memory_order_relaxed) > 0 ? ncclInProgress : ncclSuccess;
-  });
+  return begin(*use.comm(),
+               [comm = use.comm().get()] { return unused(*comm) ? ncclSuccess : ncclInProgress; });
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t handle) {
@@ -366,16 +428,20 @@ ncclResult_t ncclCommDestroy(ncclComm_t handle) {
 }
 
 ncclResult_t ncclCommAbort(ncclComm_t handle) {
-  if (group_depth > 0) return misuse("ncclCommAbort within a group");
   const Use use(handle, __func__, true);
   if (use.comm() == nullptr) return use.result();
-  use.comm()->aborted.store(true, std::memory_order_relaxed);
-  use.comm()->clique->broken_up.store(true);
-  use.comm()->pending = nullptr;
-  const std::lock_guard lock(state().hosts);
-  use.comm()->dead = true;
-  --state().live;
-  ++state().aborted;
+  ncclComm& comm = *use.comm();
+  comm.aborted.store(true, std::memory_order_relaxed);
+  comm.clique->broken_up.store(true);
+  if (comm.pending && comm.finalized)  // the thread that finalizes is joined at once
+    await_unused(comm, "ncclCommAbort of a communicator that is being finalized");
+  if (comm.pending && comm.captured != nullptr && !captures(comm.captured))
+    misuse("ncclCommAbort while a call is being added to a graph whose capture has ended");
+  comm.pending = nullptr;
+  if (group_depth > 0)
+    aborts.push_back(use.comm());
+  else
+    finish_abort(comm);
   return ncclSuccess;
 }
 
@@ -425,13 +491,14 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t handle, void* at, size_t bytes, n
     if (meeting.arrived++ == 0) meeting.bytes = bytes;
     if (meeting.bytes != bytes) misuse("ranks register different numbers of bytes");
   }
-  return begin(*comm, [comm = comm.get(), number, at, bytes, out] {
+  const ncclResult_t begun = begin(*comm, [comm = comm.get(), number, at, bytes, out] {
     const std::lock_guard lock(state().hosts);
     if (comm->clique->registrations[number].arrived < comm->clique->size) return ncclInProgress;
     *out = reinterpret_cast<ncclWindow_t>(number);
     comm->windows[*out] = {static_cast<const char*>(at), bytes};
     return ncclSuccess;
   });
+  return begun == ncclInProgress ? ncclSuccess : begun;
 }
 ncclResult_t ncclCommWindowDeregister(ncclComm_t handle, ncclWindow_t window) {
   const Use use(handle, __func__, false);
@@ -465,6 +532,12 @@ ncclResult_t ncclGroupStart() {
 ncclResult_t ncclGroupEnd() {
   if (group_depth == 0) return misuse("ncclGroupEnd without ncclGroupStart");
   if (--group_depth > 0) return ncclSuccess;
+  if (const auto ended = std::exchange(aborts, {}); !ended.empty()) {
+    if (!group.empty()) misuse("aborts and collectives in one group");
+    group.clear();
+    for (const auto& comm : ended) finish_abort(*comm);
+    return ncclSuccess;
+  }
   const auto error = asked_to_fail(__func__);
   const auto calls = std::exchange(group, {});
   if (error != ncclSuccess) return error;

@@ -19,7 +19,12 @@
 /// that NCCL would leave undefined (calls that differ between ranks, a dead handle, a communicator used
 /// while a call is in progress, by two threads, or destroyed with work under way or with windows, memory that is
 /// freed while it is registered or work may use it) is reported to
-/// cuda_double::report_failure, which ends the process unless the test takes it.
+/// cuda_double::report_failure, which ends the process unless the test takes it. So is an abort that would
+/// never return: it waits for the communicator's kernels, which may stand behind those of another that was
+/// not told to quit, and for graphs that hold its calls.
+///
+/// Source   NCCL 2.28.9: ncclCommWindowRegister (dev_runtime.cc) and ncclCommSplit (init.cc) return
+///          ncclSuccess while they are in progress; commDestroySync (init.cc) is what an abort waits in.
 namespace cohort::nccl_double {
 
 /// Restores the defaults of everything below and forgets the log and dead communicators.
@@ -38,6 +43,9 @@ void hang(int size, int rank, std::uint64_t number);
 void break_async(int size, int rank, std::uint64_t number, ncclResult_t error);
 /// The next call of this function returns the error, on whichever rank.
 void fail(const std::string& function, ncclResult_t error);
+/// The next ncclCommSplit begins well and fails later; NCCL then hands out a communicator that serves for
+/// an abort only.
+void fail_later(const std::string& function, ncclResult_t error);
 
 /// Communicators that were neither destroyed nor aborted.
 int live();

@@ -38,6 +38,7 @@ struct Clique {
     std::vector<std::pair<int, int>> moves;  // color, key
     int arrived = 0;
     std::map<int, std::shared_ptr<Clique>> groups;
+    ncclResult_t formed = ncclSuccess;
   };
   std::map<std::uint64_t, Split> splits;
   struct Registration {
@@ -61,7 +62,7 @@ struct State {
   std::vector<Call> log;
   std::set<Place> hangs;
   std::map<Place, ncclResult_t> async_errors;
-  std::map<std::string, ncclResult_t> failures;
+  std::map<std::string, ncclResult_t> failures, late_failures;
   std::map<const void*, std::size_t> memory;  // of ncclMemAlloc
   int next_id = 0, live = 0, destroyed = 0, aborted = 0;
   std::atomic<int> polls{2};
@@ -75,7 +76,7 @@ State& state();
 struct ncclComm {
   std::shared_ptr<cohort::nccl_double::Clique> clique;
   int rank = 0;
-  bool dead = false, finalized = false;
+  bool dead = false, finalized = false, stillborn = false;
   std::string last_error;
   std::atomic<bool> in_use{false};
   std::uint64_t issued = 0, splits = 0, registered = 0;
@@ -91,9 +92,11 @@ struct ncclComm {
   /// A call in progress: done() is asked at each look once `looks` have passed.
   int looks = 0;
   std::function<ncclResult_t()> pending;
+  cudaStream_t captured = nullptr;  // the stream of a collective that is being added to a graph
 
   // Shared with this rank's streams, always relaxed.
   std::atomic<bool> aborted{false};
   std::atomic<int> async_error{ncclSuccess}, in_flight{0};
+  std::atomic<int> in_graphs{0};  // calls that live graphs hold
   std::atomic<std::uint64_t> done{0}, executed{0};
 };
