@@ -78,6 +78,8 @@ template <Communicator C> class Recorder {
     c.synchronize(stream);
   }
   { comm_.synchronize(stream); }
+  template <class F> auto before_abort(F f) requires requires(C& c) { c.before_abort(f); }
+  { return comm_.before_abort(std::move(f)); }
   int gpu() const requires requires(const C& c) { c.gpu(); }
   { return comm_.gpu(); }
 

@@ -63,6 +63,8 @@ TEST_CASE(
     CHECK((third.first == 0 && third.second == 1));
     CHECK((other.first == first.first && other.second == 0));
     CHECK(launches(4).second == 1);
+    // Else a replay would run collectives at the priority of compute.
+    CHECK(cuda_double::graph_flags() == cudaGraphInstantiateFlagUseNodePriority);
   });
 }
 

@@ -79,3 +79,66 @@ TEST_CASE("NCCL: a step's collectives move registered memory, under every strate
 }
 
 TEST_CASE("NCCL: under HybridShard on both axes") { check<RunOf<HybridShard<2>>>(4, 2, true); }
+
+namespace {
+
+/// Steps of every rank until one is out of reach: before(world, step) is asked before each.
+template <class Run, class Before>
+std::vector<NamedTensor> parameters_after(Outcome& seen, int ranks, int steps, Before before) {
+  Machine machine;
+  const Setup setup{.ranks = ranks, .each = 2};
+  std::vector<NamedTensor> parameters;
+  observe(seen, ranks, [&](Nccl& world) {
+    auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
+    const int first = world.rank() * setup.each;
+    for (int step = 1; step <= steps; ++step) {
+      const auto batch = batch_of<TiedGptCase>(setup, step);
+      before(world, step);
+      run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each));
+    }
+    auto mine = run.gather_parameters();
+    if (world.rank() == 0) parameters = std::move(mine);
+  });
+  return parameters;
+}
+
+}  // namespace
+
+TEST_CASE("NCCL: a replayed graph has the bits of a step that is launched") {
+  const auto nothing = [](Nccl&, int) {};
+  Outcome eager, replayed;
+  const auto as_it_is = parameters_after<RunOf<FullShard, Eager>>(eager, 2, 4, nothing);
+  const auto graph = parameters_after<RunOf<FullShard, CudaGraph>>(replayed, 2, 4, nothing);
+  CHECK(eager.rethrown == "");
+  CHECK(replayed.rethrown == "");
+  CHECK((!graph.empty() && same_bits(graph, as_it_is)));
+}
+
+TEST_CASE("NCCL: a failure while a graph is captured or replayed ends every rank") {
+  for (const int when : {2, 4}) {  // the second step is captured
+    Outcome seen;
+    parameters_after<RunOf<FullShard, CudaGraph>>(seen, 2, 5, [&](Nccl& world, int step) {
+      if (step == when && world.rank() == 1) throw Boom("gone");
+    });
+    CAPTURE(when);
+    CHECK(seen.rethrown == "gone");
+    CHECK(seen.kinds == std::vector<char>{'p', 'o'});
+  }
+  Outcome seen;
+  parameters_after<RunOf<FullShard, CudaGraph>>(seen, 2, 3, [&](Nccl& world, int step) {
+    if (step != 2) return;
+    world.barrier();
+    if (world.rank() == 1) nccl_double::fail("ncclReduceScatter", ncclSystemError);
+  });
+  CHECK(contains(seen.rethrown, "unhandled system error"));
+  CHECK((seen.kinds[0] == 'e' || seen.kinds[1] == 'e'));
+}
+
+TEST_CASE("NCCL: a rank of HybridShard that is gone holds nobody in its other communicators") {
+  Outcome seen;
+  parameters_after<RunOf<HybridShard<2>>>(seen, 4, 3, [&](Nccl& world, int step) {
+    if (step == 2 && world.rank() == 3) throw Boom("gone");
+  });
+  CHECK(seen.rethrown == "gone");
+  CHECK(seen.kinds == std::vector<char>{'p', 'p', 'p', 'o'});
+}

@@ -5,11 +5,14 @@
 #include <cohort/core/tensor.hpp>
 #include <cohort/run/capture.hpp>
 #include <cohort/run/cuda/machine.hpp>
-#include <optional>
+#include <memory>
+#include <utility>
 
 namespace cohort::detail {
 
-/// Owns the graph of one size of step. Without CudaGraph in the list it queues kernel by kernel.
+/// Owns the graph of one size of step. Without CudaGraph in the list it queues kernel by kernel. Gives the
+/// graph up, done or half captured, before the communicator whose calls it holds is aborted; a replay that
+/// runs then is freed when it ends (cuda.h, cuGraphExecDestroy).
 template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
  public:
   static constexpr bool captures = Plan::slots::capture::captures;
@@ -22,6 +25,8 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
                            "launches, which a graph cannot hold. Start one rank, use "
                            "launch<Nccl>, or leave CudaGraph out.");
     }
+    if constexpr (captures && requires(Forget f) { machine.comm().before_abort(f); })
+      before_abort_ = machine.comm().before_abort(Forget{this});
   }
   Capture(const Capture&) = delete;
   ~Capture() { forget(); }
@@ -44,29 +49,47 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
 
   /// The next step is captured anew: something that the graph holds by value has changed.
   void forget() {
+    give_up();
     if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
     graph_ = nullptr;
   }
 
  private:
+  struct Forget {
+    Capture* capture;
+    void operator()() const { capture->forget(); }
+  };
   cudaStream_t stream() const { return machine_.compute().stream; }
   template <class F> void capture(F queue) {
     forget();
     cuda::check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
-    cudaGraph_t graph = nullptr;
+    under_way_ = true;
     try {
       queue();
     } catch (...) {
-      cudaStreamEndCapture(stream(), &graph);
-      if (graph != nullptr) cudaGraphDestroy(graph);
+      give_up();
       throw;
     }
+    under_way_ = false;
+    cudaGraph_t graph = nullptr;
     cuda::check(cudaStreamEndCapture(stream(), &graph));
-    const cudaError_t made = cudaGraphInstantiate(&graph_, graph, 0);
+    // Communication keeps the priority of its stream.
+    const cudaError_t made =
+        cudaGraphInstantiate(&graph_, graph, cudaGraphInstantiateFlagUseNodePriority);
     cudaGraphDestroy(graph);
     cuda::check(made);
   }
+  /// Ends the capture that is under way, if one is, and drops what came of it.
+  void give_up() {
+    if (!std::exchange(under_way_, false)) return;
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(stream(), &graph) != cudaSuccess) cudaGetLastError();
+    if (graph != nullptr) cudaGraphDestroy(graph);
+  }
+
   const Machine& machine_;
+  std::shared_ptr<void> before_abort_;
+  bool under_way_ = false;
   cudaGraphExec_t graph_ = nullptr;
   Rows seen_{-1, 0}, captured_{};
 };
