@@ -20,6 +20,7 @@ struct cublasLtContext {
 
 namespace {
 std::atomic<bool> epilogues{true};
+std::atomic<unsigned> last_reductions{0};
 constexpr int num_algorithms = 3;
 std::atomic<int> slow_microseconds[num_algorithms];
 constexpr std::uint64_t chosen_here = 0x636f686f7274u;
@@ -74,6 +75,7 @@ double factor(const void* at, int type) {
 
 namespace cohort::cuda_double {
 void support_epilogues(bool on) { epilogues = on; }
+unsigned reductions() { return last_reductions; }
 void slow_algorithm(int index, std::chrono::microseconds by) {
   slow_microseconds[index] = static_cast<int>(by.count());
 }
@@ -105,6 +107,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   if (!epilogues && asked.kind.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
     return CUBLAS_STATUS_NOT_SUPPORTED;
   const auto p = get<Preference>(wish);
+  last_reductions = p.reductions;
   *count = std::min(most, num_algorithms);
   for (int i = 0; i < *count; ++i) {
     results[i] = {};
@@ -160,8 +163,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t kind
   const cudaError_t error = enqueue(stream, [p, workspace, workspace_bytes, index] {
     if (const int late = slow_microseconds[index % num_algorithms])
       std::this_thread::sleep_for(std::chrono::microseconds(late));
-    if (workspace_bytes > 0)
-      std::memset(workspace, 0xEE, std::min<std::size_t>(workspace_bytes, 4096));
+    const std::size_t edge = std::min<std::size_t>(workspace_bytes, 4096);
+    if (edge > 0) {
+      std::memset(workspace, 0xEE, edge);
+      std::memset(static_cast<std::byte*>(workspace) + (workspace_bytes - edge), 0xEE, edge);
+    }
     compute(p);
   });
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

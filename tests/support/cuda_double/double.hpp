@@ -101,6 +101,8 @@ int entered(const char* function);
 void support_epilogues(bool);
 /// The heuristic knows three algorithms for each product; this one takes so much longer.
 void slow_algorithm(int index, std::chrono::microseconds);
+/// The schemes of reduction (cublasLtReductionScheme_t) that the last heuristic might choose from.
+unsigned reductions();
 /// Handles, descriptors, layouts and preferences that were created and not destroyed.
 int live_blas_objects();
 

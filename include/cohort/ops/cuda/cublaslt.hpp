@@ -77,6 +77,13 @@ inline void check(cublasStatus_t status, const char* call, const GemmKey& key,
                   ". Check the pointers, and that this cuBLAS knows this GPU.");
 }
 
+/// How parts of k may meet (cublasLt.h, cublasLtReductionScheme_t): as fp32 (or fp64) in the workspace, added
+/// by a step that follows. In the output, or in its type, they would be rounded on the way. A weight's
+/// gradient, k = rows, has too few tiles for a GPU's processors otherwise: 768 x 768 has 18 of 128 x 256 for
+/// 132, and 7 parts of it take 16 MiB of the workspace.
+inline constexpr std::uint32_t reductions =
+    CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+
 /// A product as cuBLASLt knows it, and the algorithm chosen for it; owns its descriptors.
 struct GemmPlan {
   cublasLtMatmulDesc_t product = nullptr;
@@ -161,8 +168,7 @@ inline int GemmPlan::candidates(cublasLtHandle_t library, const GemmKey& key,
   const auto also = [&](auto what, std::uint32_t value) {
     if (status == CUBLAS_STATUS_SUCCESS) status = prefer(what, value);
   };
-  // No sums of parts of k that meet in an order of their own.
-  also(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, CUBLASLT_REDUCTION_SCHEME_NONE);
+  also(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.align_b);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.align_a);
   also(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_addend);
@@ -233,7 +239,8 @@ class GemmPlans {
 ///          epilogue it always is true.
 /// Cost     the first call of a shape asks the heuristic and allocates; later ones do neither.
 /// Errors   Error with the shape, the types, cuBLASLt's status and the caller's place.
-/// Laws     no split of k whose parts meet in memory: the bits repeat on one GPU model and library.
+/// Laws     the bits repeat on one GPU model and library (tests/gpu/products_test.cu): parts of k are added in
+///          one step, in its order.
 template <bool TransA, bool TransB, class T, class O>
 bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
               accumulator_t<T> beta, O* c, int ldc, const Fused& fused = {},

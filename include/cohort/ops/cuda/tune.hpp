@@ -150,8 +150,8 @@ class ProductTrial {
 /// Cost     some 100 calls of each product; waits for them. Nothing is allocated on the GPU.
 /// Returns  what was measured, the product with the most operations first.
 /// Errors   Error as multiply().
-/// Laws     splits of k stay excluded: with its choices a run repeats its bits. Another run may choose
-///          otherwise, where algorithms are about as quick, and then has other roundings.
+/// Laws     with its choices a run repeats its bits, as with the first ones. Another run may choose otherwise,
+///          where algorithms are about as quick, and then has other roundings.
 inline std::vector<MeasuredProduct> tune_products(
     const Cuda& device, std::byte* memory, std::size_t bytes,
     const std::source_location& place = std::source_location::current()) {
