@@ -74,7 +74,19 @@ TEST_CASE_TEMPLATE("linear: sizes that are no multiples of 16 bytes", T, COHORT_
   check_linear<77, 1, T>(1, false);
 }
 
-TEST_CASE_TEMPLATE("linear with gelu: forward and backward", T, COHORT_GPU_TYPES) {
+/// cuBLASLt may compute gelu's tanh form in 16 bits with tanh.approx.f32, whose result t errs by at most
+/// 2^-11 |t| (PTX ISA, tanh). For y = x (1 + t) / 2 and its slope (1 + t) / 2 + x (1 - t^2) c (1 + 3 a x^2) / 2,
+/// c = sqrt(2 / pi), a = 0.044715, that is at most:
+template <class How, class T>
+constexpr bool approximates = std::is_same_v<How, ops::GeluTanh> && sizeof(T) == 2;
+double approximate_t(double x) { return std::tanh(0.79788456 * (x + 0.044715 * x * x * x)); }
+double error_of_gelu(double x) { return 0x1p-12 * std::fabs(x * approximate_t(x)); }
+double error_of_slope(double x) {
+  const double t = approximate_t(x);
+  return 0x1p-11 * (std::fabs(t) / 2 + std::fabs(x) * t * t * 0.79788456 * (1 + 0.134145 * x * x));
+}
+
+template <class How, class T> void check_linear_gelu() {
   OnBoth<T> t;
   using A = accumulator_t<T>;
   constexpr int In = C, Out = 4 * C;
@@ -82,21 +94,33 @@ TEST_CASE_TEMPLATE("linear with gelu: forward and backward", T, COHORT_GPU_TYPES
   const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
   auto x = t.random(r * In), w = t.random(weights, 0.05), b = t.random(Out), dy = t.random(r * Out);
   auto y = t.poisoned(r * Out), slope = t.poisoned(r * Out), dx = t.poisoned(r * In),
-       scratch = t.poisoned(r * Out);
+       scratch = t.poisoned(r * Out), before = t.poisoned(r * Out);
   auto dw = t.template poisoned<A>(weights), db = t.template poisoned<A>(Out);
   t.run([&](const auto& device) {
-    using Gelu = ops::GeluErf;
-    ops::linear_gelu_forward<Gelu, In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
-                                            y.on(device), slope.on(device));
-    ops::linear_gelu_backward<Gelu, In, Out>(
-        device, rows, x.on(device), w.on(device), slope.on(device), dy.on(device), dw.on(device),
-        db.on(device), true, dx.on(device), scratch.on(device));
+    ops::linear_forward<In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
+                                 before.on(device));
+    ops::linear_gelu_forward<How, In, Out>(device, rows, x.on(device), w.on(device), b.on(device),
+                                           y.on(device), slope.on(device));
+    ops::linear_gelu_backward<How, In, Out>(device, rows, x.on(device), w.on(device),
+                                            slope.on(device), dy.on(device), dw.on(device),
+                                            db.on(device), true, dx.on(device), scratch.on(device));
   });
+  std::vector<double> each;
+  if (approximates<How, T>)
+    for (const double z : before.reference()) each.push_back(error_of_gelu(z));
   // What gelu's slope is computed from, the slope's product with dy: each is rounded to T once.
-  t.check("y", y, {.additions = In, .inner = 1});
+  t.check("y", y, {.additions = In, .inner = 1, .each = each});
   t.check("dx", dx, {.additions = Out, .inner = 3});
   t.check("dw", dw, {.additions = double(rows), .inner = 3});
   t.check("db", db, {.additions = double(rows), .inner = 3});
+}
+
+TEST_CASE_TEMPLATE("linear with gelu: forward and backward", T, COHORT_GPU_TYPES) {
+  check_linear_gelu<ops::GeluErf, T>();
+}
+
+TEST_CASE("linear with gelu's tanh form, in 16 bits as part of the product") {
+  check_linear_gelu<ops::GeluTanh, bf16>();
 }
 
 /// What linear_gelu_forward keeps of gelu's input: itself on a GPU, the slope there on the CPU.
@@ -115,21 +139,67 @@ template <class How, class T> void check_slope() {
   const int rows = size(256, 16);
   const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
   auto z = t.random(r * In, 2.0), x = t.random(r * In), w = t.random(weights, 0.05);
-  auto dy = t.random(r * Out), dz = t.poisoned(r * In);
+  auto dy = t.random(r * Out), dz = t.poisoned(r * In), plain = t.poisoned(r * In);
+  const std::vector<double> before = z.reference();
   auto dw = t.template poisoned<A>(weights), db = t.template poisoned<A>(Out);
   t.run([&](const auto& device) {
     keep_slope<How>(device, r * In, z.on(device));
     ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
+                                  dw.on(device), db.on(device), true, plain.on(device));
+    ops::linear_backward<In, Out>(device, rows, x.on(device), w.on(device), dy.on(device),
                                   dw.on(device), db.on(device), true, dz.on(device),
                                   slope_of<How>(z.on(device)));
   });
-  t.check("dz", dz, {.additions = Out, .inner = 1});
+  std::vector<double> each;
+  if (approximates<How, T>)
+    for (std::size_t i = 0; i < before.size(); ++i)
+      each.push_back(std::fabs(plain.reference()[i]) * error_of_slope(before[i]));
+  t.check("dz", dz, {.additions = Out, .inner = 1, .each = each});
   t.check("dw behind gelu", dw, {.additions = double(rows)});
 }
 
 TEST_CASE_TEMPLATE("linear behind gelu: backward multiplies by its slope", T, COHORT_GPU_TYPES) {
   check_slope<ops::GeluTanh, T>();
   check_slope<ops::GeluErf, T>();
+}
+
+/// The same call some times, with another product between: its bits do not depend on which of its parts is done
+/// first. A weight's gradient is what cuBLASLt cuts along k.
+template <int In, int Out, class T> void check_repeats(int rows) {
+  using A = accumulator_t<T>;
+  OnBoth<T> t;
+  const auto r = static_cast<std::size_t>(rows), weights = static_cast<std::size_t>(In) * Out;
+  const auto x = t.random(r * In), w = t.random(weights, 0.1), dy = t.random(r * Out);
+  const auto b = t.random(Out), y = t.poisoned(r * Out), dx = t.poisoned(r * In);
+  const auto dw = t.template poisoned<A>(weights), db = t.template poisoned<A>(Out);
+  const Cuda& device = gpu_test::gpu().device;
+  const auto bits = [&](const auto& array) {
+    const auto values = array.download();
+    const auto bytes = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  };
+  std::vector<std::vector<std::byte>> first;
+  for (int i = 0; i < 5; ++i) {
+    A* const sums = i % 2 == 0 ? db.on(device) : nullptr;
+    ops::linear_forward<In, Out, T>(device, rows, x.on(device), w.on(device), b.on(device),
+                                    y.on(device));
+    ops::linear_backward<In, Out, T>(device, rows, x.on(device), w.on(device), dy.on(device),
+                                     dw.on(device), sums, true, dx.on(device));
+    gpu_test::gpu().stream.synchronize();
+    const std::vector<std::vector<std::byte>> now{bits(y), bits(dx), bits(dw), bits(db)};
+    if (i < 2) {  // with sums over rows and without: two products
+      first.insert(first.end(), now.begin(), now.end());
+      continue;
+    }
+    for (std::size_t k = 0; k < now.size(); ++k)
+      CHECK(now[k] == first[(static_cast<std::size_t>(i) % 2) * now.size() + k]);
+  }
+}
+
+TEST_CASE_TEMPLATE("products: the same call has the same bits", T, float, bf16, fp16) {
+  check_repeats<C, C, T>(size(16384, 64));
+  check_repeats<C, 3 * C, T>(size(16384, 64));
+  check_repeats<4 * C, C, T>(size(8192, 64));
 }
 
 TEST_CASE("tune: products by the algorithms that were the quickest here") {
@@ -141,6 +211,7 @@ TEST_CASE("tune: products by the algorithms that were the quickest here") {
   const auto products = [] {
     check_linear<C, 3 * C, bf16>(size(256, 16), true);
     check_slope<ops::GeluTanh, bf16>();
+    check_repeats<C, C, bf16>(size(4096, 64));
   };
   products();
   cuda::Memory lent(std::size_t{64} << 20);

@@ -122,12 +122,14 @@ template <class T> class Array {
 ///   |got - want| <= unit<T> |want| + (inner unit<T> + 8 sqrt(n + 1) unit<A>) max |want|,
 /// A the accumulator: errors of additions are independent, so eight deviations of their sum. Where a
 /// sum's terms are larger than the largest result, `scale` says how often; a few sums may all happen to be
-/// small, so `typical` is the least that counts as max |want|.
+/// small, so `typical` is the least that counts as max |want|. `each`, where given, is what each element may
+/// err by on top.
 struct Tolerance {
   double additions = 8;
   double inner = 0;
   double scale = 1;
   double typical = 0;
+  std::span<const double> each{};
 };
 
 /// One op with its arrays: T the element type, A its accumulator.
@@ -188,7 +190,8 @@ template <class T> class OnBoth {
     std::size_t at = 0;
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double error = std::fabs(wide(got[i]) - want[i]);
-      const double ratio = error / (unit<U> * std::fabs(want[i]) + all);
+      const double allowed = unit<U> * std::fabs(want[i]) + all + (t.each.empty() ? 0 : t.each[i]);
+      const double ratio = error / allowed;
       if (!(ratio <= worst) && error != 0) worst = ratio, at = i;
       if (std::isnan(ratio) && error != 0) break;
     }
