@@ -129,6 +129,27 @@ template <int In, int Out> void linear(Gpu& gpu, const Ceilings& c, int rows) {
   report(c, named("linear_backward", In, Out), backward, 4.0 * double(nx + ny), 2 * product);
 }
 
+/// dw and db of a Linear: db as a by-product of dw's product, against dw alone and a pass over dy.
+template <int In, int Out> void weight_gradients(Gpu& gpu, const Ceilings& c, int rows) {
+  const std::size_t nx = std::size_t(rows) * In, ny = std::size_t(rows) * Out;
+  const double product = 2.0 * rows * In * Out, bytes = 2.0 * double(nx + ny) + 4.0 * In * Out;
+  const int copies = Gpu::copies(2.0 * double(nx + ny));
+  const auto x = gpu.random<bf16>(copies, nx), dy = gpu.random<bf16>(copies, ny);
+  const auto dw = gpu.outputs<float>(1, std::size_t(In) * Out), db = gpu.outputs<float>(1, Out);
+  const auto gradients = [&](int t, float* to_w, float* to_b) {
+    ops::kernels::linear_gradients<In, Out>(gpu.device(), rows, static_cast<const bf16*>(x[t]),
+                                            static_cast<const bf16*>(dy[t]), to_w, to_b, true);
+  };
+  const double both = gpu.median_us([&](int t) { gradients(t, dw[0], db[0]); }, copies);
+  gpu.require_written(dw, "linear_dw_db");
+  gpu.require_written(db, "linear_dw_db");
+  report(c, named("linear_dw_db", In, Out), both, bytes, product);
+  const double alone = gpu.median_us([&](int t) { gradients(t, dw[0], nullptr); }, copies);
+  report(c, named("linear_dw", In, Out), alone, bytes, product);
+  const double sums = gpu.median_us([&](int t) { gradients(t, nullptr, db[0]); }, copies);
+  report(c, named("linear_db", In, Out), sums, 2.0 * double(ny), 0);
+}
+
 /// What a block of GPT-2 does beside a Linear that follows gelu: the sum into its output and the slope into its
 /// dx, each as part of a product and as a pass of its own.
 template <int In, int Out> void fused_linear(Gpu& gpu, const Ceilings& c, int rows) {
@@ -192,6 +213,10 @@ int main(int argc, char** argv) {
     linear<768, 768>(gpu, c, rows);
     linear<768, 3072>(gpu, c, rows);
     linear<3072, 768>(gpu, c, rows);
+    weight_gradients<768, 2304>(gpu, c, rows);
+    weight_gradients<768, 768>(gpu, c, rows);
+    weight_gradients<768, 3072>(gpu, c, rows);
+    weight_gradients<3072, 768>(gpu, c, rows);
     fused_linear<3072, 768>(gpu, c, rows);
   });
 }
