@@ -108,6 +108,9 @@ TEST_CASE("CudaGraph: ranks that share a GPU are refused on every rank, with wha
   const auto form = [](Threads& world) {
     CHECK_THROWS_WITH_AS(Run::on<Cuda>(world, {.batch = 4, .tokens = 4}),
                          doctest::Contains("Start one rank"), InvalidInput);
+    Recorder<Threads> watched(world.duplicate(), 64);
+    CHECK_THROWS_WITH_AS(Run::on<Cuda>(watched, {.batch = 4, .tokens = 4}),
+                         doctest::Contains("Start one rank"), InvalidInput);
   };
   launch<Threads>({.ranks = 2}, form);
 }

@@ -26,13 +26,13 @@ struct Seen {
   std::vector<NamedTensor> start, gradients;
   std::size_t calls = 0, registered = 0;
 };
-template <class Run> Seen train_on_nccl(int ranks, int of_size) {
+template <class Run, class Case = TiedGptCase> Seen train_on_nccl(int ranks, int of_size) {
   Machine machine;
   Seen seen;
   const Setup setup{.ranks = ranks, .each = 2};
   on_gpus(ranks, [&](Nccl& world) {
-    auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
-    const auto batch = batch_of<TiedGptCase>(setup, 0);
+    auto run = Run::template on<Cuda>(world, options_of<Run, Case>(setup));
+    const auto batch = batch_of<Case>(setup, 0);
     const int first = world.rank() * setup.each;
     auto start = run.gather_parameters();
     world.barrier();  // the log is of all ranks
@@ -76,6 +76,16 @@ TEST_CASE("NCCL: a step's collectives move registered memory, under every strate
   check<RunOf<Replicate>>(2, 2, true);
   check<RunOf<FullShard>>(3, 3, true);
   check<RunOf<ShardOptimizer, MixedPrecision<bf16, fp32>>>(2, 2, false);
+}
+
+TEST_CASE("NCCL: the sums of averages lie in registered memory too") {
+  using Case = zoo::NormedCase;
+  using Normed =
+      Trainer<Case::Model, Case::Loss, DataParallel<FullShard>, MixedPrecision<bf16, fp32>>;
+  const Seen seen = train_on_nccl<Normed, Case>(2, 2);
+  constexpr auto& program = Normed::plan_type::program<MicroBatch::only>;
+  CHECK(seen.calls + 1 == static_cast<std::size_t>(program.count));  // all but the loss
+  CHECK(seen.registered == seen.calls);
 }
 
 TEST_CASE("NCCL: under HybridShard on both axes") { check<RunOf<HybridShard<2>>>(4, 2, true); }

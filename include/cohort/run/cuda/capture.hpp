@@ -2,10 +2,12 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/cuda/capture.hpp: a step's work as a CUDA graph that is replayed.
 #pragma once
+#include <cohort/comm/exchanged_memory.hpp>
 #include <cohort/core/tensor.hpp>
 #include <cohort/run/capture.hpp>
 #include <cohort/run/cuda/machine.hpp>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace cohort::detail {
@@ -18,7 +20,8 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
   static constexpr bool captures = Plan::slots::capture::captures;
 
   explicit Capture(const Machine& machine) : machine_(machine) {
-    if constexpr (captures && std::is_same_v<typename Machine::Comm, SharedGpu>) {
+    using Inner = std::remove_cvref_t<decltype(innermost(machine.comm()))>;
+    if constexpr (captures && std::is_same_v<Inner, SharedGpu>) {
       if (machine.comm().size() > 1)
         throw InvalidInput(machine.comm().rank(), "CudaGraph",
                            "ranks that are threads on one GPU wait for each other between "
