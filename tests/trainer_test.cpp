@@ -49,6 +49,7 @@ TEST_CASE("Trainer: the order of policies changes no bit") {
   const Setup setup{.ranks = 2, .each = 4, .steps = 3};
   const auto forth = train<Forth, Case>(setup), back = train<Back, Case>(setup);
   const auto shuffled = train<Shuffled, Case>(setup);
+  CHECK_FALSE(same_bits(forth[0].start, forth[0].parameters));
   CHECK(all_same(back, forth[0]));
   CHECK(all_same(shuffled, forth[0]));
 }

@@ -118,6 +118,8 @@ template <class Run, class Case> typename Run::options options_of(const Setup& s
   options.tokens = Case::tokens;
   options.learning_rate = setup.learning_rate;
   options.stream = setup.stream;
+  if constexpr (requires { options.schedule.total_steps = 100; })
+    options.schedule.total_steps = 100;
   return options;
 }
 
