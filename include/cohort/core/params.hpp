@@ -141,13 +141,16 @@ template <class P>
 concept HasName = requires {
   typename P::name;
 };
-/// Every name is found where it stands.
+template <class N, class L> struct NamedChild;
+template <class C> inline constexpr bool is_numbered = false;
+template <class N, class L> inline constexpr bool is_numbered<NamedChild<N, L>> = true;
+/// Every name is found where it stands. What has none was refused; numbered children are cohort's.
 template <class... Named> consteval bool names_differ() {
   int at = 0;
-  if constexpr ((HasName<Named> && ...))
+  if constexpr (sizeof...(Named) > 1 && (HasName<Named> && ...) && !(is_numbered<Named> || ...))
     return ((index_of_name<typename Named::name, Named...>() == at++) && ...);
   else
-    return true;  // what has none was refused
+    return true;
 }
 template <class... Named> struct NamedAlike {
   static void say() {
@@ -194,12 +197,9 @@ template <class N, class L> struct NamedChild {
 };
 }  // namespace detail
 
-/// Longer lists of children are made by cohort (nn::Sequential), which numbers them.
-inline constexpr int max_compared = 32;
-
 /// The layers inside a layer, in the order in which forward calls them.
 template <class... C> struct Children {
-  static_assert(sizeof...(C) > max_compared || detail::said<detail::NamedAlike<C...>>());
+  static_assert(detail::said<detail::NamedAlike<C...>>());
   static constexpr int count = sizeof...(C);
   template <int I> using at = typename std::tuple_element_t<I, std::tuple<C...>>::layer;
   template <int I> using name_at = typename std::tuple_element_t<I, std::tuple<C...>>::name;
