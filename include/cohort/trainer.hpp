@@ -67,12 +67,26 @@ template <class... Ps> consteval bool explain_hooks() {
   }
   return true;
 }
+template <class Loss> struct NoLossOn {
+  static void say() {
+    static_assert(
+        never<Loss>,
+        "cohort: the loss has no body for this device. For both write Tensor<const T, C, Where>; "
+        "a GPU's dy is a Tensor<T, C, OnGpu>, its totals are ops::LossOnDevice, and the scale of "
+        "DynamicLossScale is a const float* there; gradient_bytes<Model, T>(rows) serves both. "
+        "[docs/gpu.md]");
+  }
+};
+
 /// Exactly one sentence, the most basic first; none when a part of the model has said its own.
 template <class Model, class Loss, class... Ps> consteval bool explain() {
   if constexpr (holds_refused<Model>()) {
     return true;
   } else if constexpr (!Layer<Model, home_of<Model, Loss>>) {
-    return explain_layer<typename decltype(wrong_layer<Model>())::type>();
+    if constexpr (Layer<Model, home_of<Model>>)  // for GPUs only, which the loss is not
+      said<NoLossOn<Loss>>();
+    else
+      return explain_layer<typename decltype(wrong_layer<Model>())::type>();
   } else if constexpr (!HasParameters<Model>) {
     static_assert(HasParameters<Model>,
                   "cohort: the model has no parameters, so there is nothing to train. Add a layer "
@@ -137,16 +151,6 @@ template <class L> struct NoBodyOn<L, true> {
         "Tensor<const T, C>. [docs/gpu.md]");
   }
 };
-template <class Loss> struct NoLossOn {
-  static void say() {
-    static_assert(
-        never<Loss>,
-        "cohort: the loss has no body for this device. For both write Tensor<const T, C, Where>; "
-        "a GPU's dy is a Tensor<T, C, OnGpu>, its totals are ops::LossOnDevice, and the scale of "
-        "DynamicLossScale is a const float* there. [docs/gpu.md]");
-  }
-};
-
 /// The plan of a model on a device; says one sentence and gives RefusedPlan where the model or the loss has
 /// no body for it.
 template <class Model, class Loss, class Slots, class Device> consteval auto planned_on() {
@@ -241,6 +245,14 @@ struct Trainer<Model, Loss, Ps...> {
                   "not there. Leave it out, or run these steps on a CPU: launch<Threads> and "
                   "Run::on(world, ...). [cohort/policies/detect_anomaly.hpp]");
     constexpr bool has_bodies = !std::is_same_v<plan_on<D>, detail::RefusedPlan>;
+    constexpr bool updates = on_host<D> || requires {
+      typename slots::optimizer::template Step<float>;
+    };
+    static_assert(
+        updates,
+        "cohort: this optimizer has no body for GPUs: add Step<T>, prepare and an update for "
+        "Cuda, as cohort/optim/sgd.hpp has them, or run on a CPU. "
+        "[docs/writing_a_policy.md]");
     constexpr bool sums_averages = detail::reduces_averages<plan_on<D>>();
     static_assert(
         sums_averages,
@@ -248,7 +260,7 @@ struct Trainer<Model, Loss, Ps...> {
         "with add_sums<Plan>(program) instead of adding OpKind::loss. "
         "[cohort/plan/schedule.hpp]");
     constexpr bool may_run =
-        sees_the_work && is_told && looks_at_the_host && has_bodies && sums_averages;
+        sees_the_work && is_told && looks_at_the_host && has_bodies && sums_averages && updates;
     constexpr bool has_device = detail::runs_on<D>;
     static_assert(!may_run || has_device,
                   "cohort: a run on a GPU takes a header of its own. Add #include "

@@ -109,6 +109,14 @@ template <class L, class D = DefaultCpu, class T = float, int I = 0> consteval a
     return wrong_layer<L, D, T, I + 1>();
 }
 
+/// A layer for GPUs only, where these can be asked for.
+template <class L> consteval bool lacks_backward_on_gpu() {
+  using Gpu = typename first_type<Cuda, L>::type;
+  if constexpr (!HasForward<L> && IsComplete<Gpu>)
+    return HasForward<L, Gpu> && !HasBackward<L, Gpu>;
+  else
+    return false;
+}
 /// Exactly one sentence about a layer that is none, the most basic first.
 template <class L> consteval bool explain_layer() {
   if constexpr (!HasNoState<L>) {
@@ -124,6 +132,13 @@ template <class L> consteval bool explain_layer() {
         "cohort::Features<C>;' (or cohort::Tokens) and 'using Output = cohort::Features<D>;', one "
         "each: several inputs stand side by side in one Features. "
         "[cohort/concepts/layer.hpp]");
+  } else if constexpr (lacks_backward_on_gpu<L>()) {
+    static_assert(
+        never<L>,
+        "cohort: this layer has a forward for GPUs and no usable backward there. Add 'static "
+        "auto backward(auto& ctx, const auto& p, const auto& saved, cohort::Tensor<const T, "
+        "D, cohort::OnGpu> dy, const auto& g)' that adds into g and returns dx. "
+        "[docs/gpu.md]");
   } else if constexpr (!HasForward<L>) {
     static_assert(
         HasForward<L>,

@@ -70,6 +70,16 @@ inline constexpr std::size_t shared_bytes = std::is_empty_v<typename K::Shared>
                                                 ? 0
                                                 : sizeof(typename K::Shared);
 
+[[noreturn]] inline void refuse_shared(std::size_t bytes, std::source_location place) {
+  cudaGetLastError();  // it is reported here
+  throw Error(
+      -1, "CUDA",
+      "the kernel launched at " + std::string(place.file_name()) + ":" +
+          std::to_string(place.line()) + " takes " + std::to_string(bytes) +
+          " bytes of shared memory a block, more than this GPU has. Use smaller tiles there, "
+          "or a GPU with more (sm_90 has 227 KiB, sm_80 163, sm_86 and sm_89 99, sm_75 64).");
+}
+
 template <class K>
 __global__ void __launch_bounds__(K::threads, blocks_per_processor<K>())
     run(const __grid_constant__ K kernel) {
@@ -88,16 +98,31 @@ __global__ void __launch_bounds__(K::threads, blocks_per_processor<K>())
 template <class K>
 void launch(const Cuda& device, int blocks, const K& kernel,
             std::source_location place = std::source_location::current()) {
-  static_assert(K::threads % warp_size == 0 && K::threads > 0 && K::threads <= 1024);
-  static_assert(std::is_trivially_copyable_v<K> && sizeof(K) <= 32764);  // the driver copies it
-  static_assert(std::is_trivially_default_constructible_v<typename K::Shared>);
-  static_assert(sizeof(typename K::Shared) <= 227 * 1024);  // of the largest GPUs
+  static_assert(K::threads % warp_size == 0 && K::threads > 0 && K::threads <= 1024,
+                "cohort: a kernel's threads are whole warps: a multiple of 32, at most 1024. "
+                "[cohort/device/cuda/launch.hpp]");
+  static_assert(
+      std::is_trivially_copyable_v<K> && sizeof(K) <= 32764,
+      "cohort: a kernel's members are its arguments, which the driver copies bit by bit: "
+      "numbers, pointers and plain structs of these, at most 32764 bytes. Give a vector's "
+      "data() in device memory. [cohort/device/cuda/launch.hpp]");
+  static_assert(
+      std::is_trivially_default_constructible_v<typename K::Shared>,
+      "cohort: a kernel's struct Shared is memory that nobody initialises: plain arrays and "
+      "numbers without initial values. [cohort/device/cuda/launch.hpp]");
+  static_assert(
+      sizeof(typename K::Shared) <= 227 * 1024,
+      "cohort: a kernel's struct Shared is larger than any GPU's shared memory for a block, "
+      "227 KiB (sm_90; sm_80 163, sm_86 and sm_89 99, sm_75 64). "
+      "[cohort/device/cuda/launch.hpp]");
   if (blocks <= 0) return;
   constexpr std::size_t shared = detail::shared_bytes<K>;
-  if constexpr (shared > 48 * 1024)
-    check(cudaFuncSetAttribute(detail::run<K>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared)),
-          place);
+  if constexpr (shared > 48 * 1024) {
+    const cudaError_t given = cudaFuncSetAttribute(
+        detail::run<K>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+    if (given == cudaErrorInvalidValue) detail::refuse_shared(shared, place);
+    check(given, place);
+  }
   detail::run<K><<<static_cast<unsigned>(blocks), K::threads, shared, device.stream>>>(kernel);
   check(cudaGetLastError(), place);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cohort/core/float16.hpp>
 #include <cohort/core/host_device.hpp>
+#include <cohort/device/cuda/architecture.hpp>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -14,32 +15,6 @@
 namespace cohort::cuda {
 
 namespace detail {
-#if defined(__CUDA_ARCH_LIST__)
-consteval int newest_architecture() {
-  int newest = 0;
-  for (const int architecture : {__CUDA_ARCH_LIST__})
-    newest = architecture > newest ? architecture : newest;
-  return newest;
-}
-#else
-consteval int newest_architecture() { return 900; }
-#endif
-}  // namespace detail
-
-/// One of the architectures that this program is compiled for can multiply matrices of T. A program for
-/// several, some older, compiles; there ops/cuda/*.hpp refuse bf16 when they are called.
-template <class T>
-concept TensorCoreType = std::is_same_v<T, fp16> ||
-    (std::is_same_v<T, bf16>&& detail::newest_architecture() >= 800);
-
-namespace detail {
-template <class T> constexpr bool says_tensor_core_type() {
-  static_assert(TensorCoreType<T>,
-                "cohort: bf16 needs sm_80 or newer. Use MixedPrecision<fp16, fp32> with "
-                "DynamicLossScale on sm_75, or add a newer architecture to "
-                "CMAKE_CUDA_ARCHITECTURES. [cohort/device/cuda/mma.hpp]");
-  return true;
-}
 #if defined(__CUDA_ARCH__)
 __device__ inline unsigned shared_address(const void* at) {
   return static_cast<unsigned>(__cvta_generic_to_shared(at));

@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cohort/core/dtype.hpp>
+#include <cohort/device/cuda/architecture.hpp>
 #include <cohort/device/cuda/context.hpp>
 #include <cohort/device/cuda/device.hpp>
 #include <cohort/ops/cuda/epilogue.hpp>
@@ -245,6 +246,7 @@ template <bool TransA, bool TransB, class T, class O>
 bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, const T* b, int ldb,
               accumulator_t<T> beta, O* c, int ldc, const Fused& fused = {},
               const std::source_location& place = std::source_location::current()) {
+  if constexpr (sizeof(T) == 2) static_assert(detail::says_tensor_core_type<T>());
   const auto u = [](auto v) { return static_cast<std::uint32_t>(v); };
   const bool reads = fused.what == Epilogue::bias || fused.what == Epilogue::gelu_bias ||
                      fused.what == Epilogue::gelu_aux_bias;
