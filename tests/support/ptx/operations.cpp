@@ -325,9 +325,7 @@ void floats(Table& t) {
   add<[](float x) {
     return without_subnormals(erring(1.0 / std::sqrt(double(without_subnormals(x))), x, 1));
   }>(t, "rsqrt.approx.ftz.f32", p);
-  add<[](float x) {
-    return erring(1.0 / std::sqrt(double(x)), x, 1);
-  }>(t, "rsqrt.approx.f32", p);
+  add<[](float x) { return erring(1.0 / std::sqrt(double(x)), x, 1); }>(t, "rsqrt.approx.f32", p);
   add<[](double x) {  // the upper half of the bits, right to 20 of them
     const auto without_subnormals = [](double v) {
       return std::fabs(v) < std::numeric_limits<double>::min() ? std::copysign(0.0, v) : v;

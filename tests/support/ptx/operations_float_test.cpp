@@ -252,7 +252,8 @@ TEST_CASE(
   CHECK(error_of(
             "rsqrt.approx.ftz.f32 d, x;", +[](double x) { return 1 / std::sqrt(x); }, -120, 120) <=
         std::exp2(-22.9));
-  exactly("rsqrt.approx.f32 d, x;", {{-1, nan}, {-0.0f, -inf}, {0.0f, inf}, {inf, 0.0f}, {nan, nan}});
+  exactly("rsqrt.approx.f32 d, x;",
+          {{-1, nan}, {-0.0f, -inf}, {0.0f, inf}, {inf, 0.0f}, {nan, nan}});
   CHECK(error_of(
             "rsqrt.approx.f32 d, x;", +[](double x) { return 1 / std::sqrt(x); }, -140, 120) <=
         std::exp2(-22.9));
