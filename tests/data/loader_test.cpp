@@ -138,6 +138,25 @@ TEST_CASE("Loader: restart runs its change while no worker is filling") {
   }
 }
 
+TEST_CASE("Loader: restart by a change that says how many batches there are") {
+  std::int64_t epoch = 0;
+  const auto fill = [&](std::int64_t index, Batch& batch) {
+    batch.values[0] = 1000 * epoch + index;
+  };
+  for (const int workers : {0, 3}) {
+    epoch = 0;
+    Loader loader(fill, prototype, {.workers = workers, .depth = 2, .count = 5});
+    loader.next();
+    for (std::int64_t e = 1; e < 8; ++e) {
+      loader.restart(e, [&] { return ++epoch + 10; });
+      for (std::int64_t i = e; i < 2 * e + 10; ++i)
+        REQUIRE(loader.next().values[0] == 1000 * e + i);
+      CHECK(loader.done());
+    }
+    CHECK_THROWS_AS(loader.restart(0, [] { return -1; }), cohort::InvalidInput);
+  }
+}
+
 TEST_CASE("Loader: ends at once at any time") {
   for (int workers = 0; workers < 4; ++workers) {
     for (int taken = 0; taken < 30; ++taken) {

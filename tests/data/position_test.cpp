@@ -87,6 +87,19 @@ TEST_CASE("Position: past the last sample nothing is left; below zero is refused
   CHECK_THROWS_AS(sampler.set_position({-1, 0}), InvalidInput);
 }
 
+TEST_CASE("Position: samples that were dealt out are not dealt again") {
+  for (const bool drop_last : {true, false}) {
+    DistributedSampler sampler(10, 3, 1, {.drop_last = drop_last});
+    for (const std::int64_t samples : {0, 6, 10}) {
+      sampler.set_position({2, samples});
+      const std::string last =
+          "rank 1: DistributedSampler: sample " + std::to_string(sampler.size());
+      CHECK_THROWS_WITH_AS(sampler[sampler.size()], doctest::Contains(last.c_str()), InvalidInput);
+      CHECK_THROWS_AS(sampler[-1], InvalidInput);
+    }
+  }
+}
+
 struct CountingFile {
   std::string path = (std::filesystem::temp_directory_path() / "cohort-position-XXXXXX").string();
   explicit CountingFile(int tokens) {

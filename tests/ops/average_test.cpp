@@ -35,3 +35,16 @@ TEST_CASE("average: n equal steps leave (1 - rate)^n of the distance") {
     CHECK(std::fabs(p - (3 - 2 * std::pow(0.9, n))) <= n * 3 * unit<float>);
   }
 }
+
+TEST_CASE("averages_are_finite: of every sum, not of the samples behind them") {
+  std::vector<float> sums(68, 1.0f);
+  const float* at = sums.data();
+  CHECK(ops::averages_are_finite(cpu, 67, at));
+  sums[67] = NAN;
+  CHECK(ops::averages_are_finite(cpu, 67, at));
+  for (const std::size_t i : {0, 40, 66}) {
+    sums[i] = i == 40 ? -INFINITY : NAN;
+    CHECK_FALSE(ops::averages_are_finite(cpu, 67, at));
+    sums[i] = 1;
+  }
+}

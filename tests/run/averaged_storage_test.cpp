@@ -136,6 +136,41 @@ TEST_CASE("averages: a step without an update leaves them as they were") {
   });
 }
 
+TEST_CASE("averages: a value whose square overflows ends the step on every rank, and is named") {
+  const auto fails = []<class Run>(std::type_identity<Run>, const std::string& says) {
+    std::atomic<int> said = 0;
+    on_ranks<Run>(2, options_of<Run, Case>({}), [&](auto& run, World& world) {
+      const zoo::Batch<Case> batch(12);
+      const int first = 6 * world.rank();
+      run.step(batch.x().samples(first, 6), batch.y().samples(first, 6));
+      const auto before = run.gather_parameters();
+      std::vector<float> x(6 * 3 * 6, 1.0f);
+      if (world.rank() == 1) x[7] = 1e20f;  // of no harm to the loss
+      try {
+        run.step({x.data(), {6, 3}}, batch.y().samples(first, 6));
+      } catch (const NonFinite& e) {
+        const bool found = std::string(e.what()).find(says) != std::string::npos;
+        CHECK_MESSAGE(found, std::string(e.what()));
+        said += found;
+      }
+      CHECK(same_bits(run.gather_parameters(), before));
+      CHECK(run.step(batch.x().samples(first, 6), batch.y().samples(first, 6)).step == 2);
+      for (const NamedTensor& t : run.gather_parameters())
+        for (const float v : t.values) REQUIRE(std::isfinite(v));
+    });
+    CHECK(said == 2);
+  };
+  const std::string hint = "running average of an Averaged parameter";
+  fails(std::type_identity<Trainer<Case::Model, Case::Loss>>{}, hint);
+  fails(
+      std::type_identity<Trainer<Case::Model, Case::Loss, DataParallel<FullShard>, ClipGradNorm>>{},
+      hint);
+  fails(std::type_identity<
+            Trainer<Case::Model, Case::Loss, DataParallel<FullShard>, DetectAnomaly>>{},
+        "rank 1: what this rank adds to the average '0.variance' has 1 infinity of 6 elements, the "
+        "first (inf) at 1");
+}
+
 TEST_CASE("averages: fp16: neither the loss scale nor an overflow of it reaches them") {
   using Half = RunOf<FullShard, 2, MixedPrecision<fp16, fp32>, DynamicLossScale<>>;
   check_by_hand<Half, Case>({.ranks = 2, .each = 6, .steps = 4}, half_unit<fp16>);

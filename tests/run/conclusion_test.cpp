@@ -20,10 +20,11 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 template <class Run>
 detail::Conclusion conclude(LossSum total, double squares, typename Run::options options = {},
-                            std::int64_t steps = 0, double scale = 0) {
+                            std::int64_t steps = 0, double scale = 0, bool finite_averages = true) {
   detail::LossScaler<typename Run::plan_type> scaler(1.0, 1);
   if (scale != 0) scaler.set({scale, 0});
-  return detail::conclude<typename Run::plan_type>(total, squares, scaler, options, steps);
+  return detail::conclude<typename Run::plan_type>(total, squares, scaler, options, steps,
+                                                   finite_averages);
 }
 int outcomes(const detail::Conclusion& c) {
   return int(c.applies) + int(c.broken) + int(c.empty) + int(c.report.skipped);
@@ -58,6 +59,12 @@ TEST_CASE("conclude: without weight, or not finite, there is no update and check
                          NonFinite);
   }
   CHECK_NOTHROW(detail::check_conclusion(0, conclude<Clipped>({1, 1}, 1)));
+  // An average that would not be finite, where loss and norm are; where they are not, they come first.
+  const auto average = conclude<Clipped>({1, 1}, 1, {}, 0, 0, false);
+  CHECK((average.broken && average.bad_average && outcomes(average) == 1));
+  CHECK_THROWS_WITH_AS(detail::check_conclusion(3, average), doctest::Contains("running average"),
+                       NonFinite);
+  CHECK_FALSE(conclude<Clipped>({infinity, 1}, 1, {}, 0, 0, false).bad_average);
 }
 
 TEST_CASE(

@@ -57,6 +57,8 @@ TEST_CASE("finding_text: the model where a unit has no name of its own") {
             .starts_with("the output of the model has"));
   CHECK(finding_text({Place::output, 0, -1, 4, 1, 0, 3, 0}, parameters, units)
             .starts_with("the output of the model has"));
+  CHECK(finding_text({Place::average, 0, 1, 4, 1, 0, 3, 0}, parameters, units)
+            .starts_with("what this rank adds to the average '1.bias' has"));
   CHECK(finding_text({Place::passed_back, 0, 0, 4, 1, 0, 3, 0}, parameters, units)
             .starts_with("the gradient that '0' passes back has"));
   CHECK(finding_text({Place::loss, 0, -1, 1, 0, 1, 0, infinity}, parameters, units) ==

@@ -15,6 +15,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -90,17 +91,24 @@ class Loader {
   double seconds_waiting() const { return std::chrono::duration<double>(waited_).count(); }
 
   /// Continues with batches first, first + 1, ...; `change` runs while no worker is filling: the
-  /// place for sampler.set_epoch().
-  template <class Change> void restart(std::int64_t first, std::int64_t count, Change change) {
+  /// place for sampler.set_epoch(). It may return how many batches there are then.
+  template <class Change>
+  requires std::is_invocable_r_v<std::int64_t, Change>
+  void restart(std::int64_t first, Change change) {
     std::unique_lock lock(mutex_);
     last_ = 0;  // no worker claims another batch
     idle_.wait(lock, [&] { return active_ == 0; });
-    change();
-    set_range(first, count);
+    set_range(first, change());
     work_.notify_all();
   }
+  template <class Change> void restart(std::int64_t first, std::int64_t count, Change change) {
+    restart(first, [&] {
+      change();
+      return count;
+    });
+  }
   void restart(std::int64_t first, std::int64_t count = endless) {
-    restart(first, count, [] {});
+    restart(first, [&] { return count; });
   }
 
   /// `for (auto& batch : loader)` until done().

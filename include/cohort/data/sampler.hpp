@@ -62,8 +62,10 @@ class DistributedSampler {
   std::int64_t size() const { return size_; }
   std::int64_t epoch() const { return epoch_; }
 
-  /// The i-th sample of this rank, 0 <= i < size().
+  /// The i-th sample of this rank, 0 <= i < size(); InvalidInput for others, which were dealt out before.
   std::int64_t operator[](std::int64_t i) const {
+    if (i < 0 || i >= size_) [[unlikely]]
+      throw_outside(i);
     const std::int64_t place = (first_ + rank_ + i * world_) % len_;
     return options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
   }
@@ -89,6 +91,13 @@ class DistributedSampler {
     if (options_.shuffle) require_permutable(len_);
   }
 
+  [[noreturn]] void throw_outside(std::int64_t i) const {
+    throw InvalidInput(rank_, "DistributedSampler",
+                       "sample " + std::to_string(i) + " was asked for, and this rank has " +
+                           std::to_string(size_) + " of what is left of epoch " +
+                           std::to_string(epoch_) +
+                           ": take size() / rows batches, anew after set_position");
+  }
   static void check(Position position) {
     if (position.epoch >= 0 && position.samples >= 0) return;
     throw InvalidInput(-1, "DistributedSampler",

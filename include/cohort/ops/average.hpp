@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cohort/device/cpu.hpp>
+#include <cohort/ops/non_finite.hpp>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,6 +18,11 @@ inline constexpr std::size_t rate_chunk = 64;
 template <class G, class D> void begin_average(const Cpu<G>&, std::size_t n, D* sums, D samples) {
   std::fill_n(sums, n, D(0));
   sums[n] = samples;
+}
+
+/// Are the sums, after all ranks' were added, numbers? One large input may overflow them.
+template <class G, class D> bool averages_are_finite(const Cpu<G>&, std::size_t n, const D* sums) {
+  return all_finite(sums, n);
 }
 
 /// p += rate (sums / samples - p), samples being sums[n]: a running average moves towards a new one.
@@ -32,6 +38,9 @@ void average(const Cpu<G>&, std::size_t n, D* p, const D* sums, const D* rates) 
 
 // The same on a GPU: ops/cuda/average.hpp. `skip`, in its memory: where it is not 0 nothing is written.
 template <class D> void begin_average(const Cuda&, std::size_t n, D* sums, D samples);
+/// *found = 1 where a sum is not finite, in the GPU's memory.
+template <class D>
+void find_non_finite_average(const Cuda&, std::size_t n, const D* sums, std::int32_t* found);
 template <class D>
 void average(const Cuda&, std::size_t n, D* p, const D* sums, const D* rates,
              const std::int32_t* skip);

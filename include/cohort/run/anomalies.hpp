@@ -64,6 +64,20 @@ template <class Plan> class Anomalies<Plan, true> {
       if (bad_gradient_) look(Place::gradient, i, at, p.numel);
     }
   }
+  /// At the sums of a unit's averages on this rank so far. They stop no step here: all ranks' sums decide.
+  /// Backward comes by the last unit first, and forward has summed up: of a micro-batch the first counts.
+  void after_averages(int unit, const D* sums) {
+    if (found_ && (found_.place != Place::average || found_.micro_batch != micro_batch_)) return;
+    const auto& u = Plan::layout.units[static_cast<std::size_t>(unit)];
+    for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
+      const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(i)];
+      if (!p.averages()) continue;
+      const auto count = ops::count_non_finite(sums + (p.offset - u.averaged_offset), p.numel);
+      if (!count) continue;
+      found_ = finding(Place::average, micro_batch_, i, p.numel, count);
+      return;
+    }
+  }
   template <class T, int Width> void passed_back(int unit, const Tensor<T, Width>& dx) {
     look(Place::passed_back, unit, dx);
   }

@@ -48,6 +48,13 @@ template <class Plan, class Comm, class Base> class AveragedStorage : public Bas
     else
       Base::run(op, world);
   }
+  /// After the reduction, before the step's conclusion; on a GPU *found = 1 says no.
+  bool averages_are_finite(const Device& device) const {
+    return ops::averages_are_finite(device, count, static_cast<const D*>(sums()));
+  }
+  void find_non_finite_average(const Device& device, std::int32_t* found) const {
+    ops::find_non_finite_average(device, count, static_cast<const D*>(sums()), found);
+  }
   /// After the reduction, with the update. `skip`: see ops::average.
   template <class... Skip> void update_averages(const Device& device, Skip... skip) const {
     ops::average(device, count, values(), static_cast<const D*>(sums()),

@@ -11,13 +11,14 @@
 
 namespace cohort::detail {
 
-/// Exactly one of: `applies`; report.skipped; `broken`, the loss or the norm is not finite; `empty`, no
-/// row has a weight.
+/// Exactly one of: `applies`; report.skipped; `broken`, the loss, the norm or an average is not finite;
+/// `empty`, no row has a weight.
 struct Conclusion {
   StepReport report;
   UpdateStep update;
   double unscale = 1;  // what reduced gradients are multiplied with to be sums over the batch
   bool applies = false, broken = false, empty = false;
+  bool bad_average = false;  // broken by what averaged parameters have summed up
 };
 
 /// Draws the conclusion of the step after `steps` updates. `squares`: of the reduced gradient, 0 where
@@ -26,7 +27,7 @@ template <class Plan>
 COHORT_HOST_DEVICE Conclusion conclude(LossSum total, double squares,
                                        const LossScaler<Plan>& scaler,
                                        const Options<typename Plan::slots>& options,
-                                       std::int64_t steps) {
+                                       std::int64_t steps, bool finite_averages = true) {
   using Slots = typename Plan::slots;
   Conclusion c;
   StepReport& r = c.report;
@@ -47,7 +48,8 @@ COHORT_HOST_DEVICE Conclusion conclude(LossSum total, double squares,
     r.skipped = !std::isfinite(r.grad_norm) && !scaler.exhausted();
   }
   if (r.skipped) return c;
-  c.broken = !std::isfinite(r.loss) || !std::isfinite(r.grad_norm);
+  c.bad_average = !finite_averages && std::isfinite(r.loss) && std::isfinite(r.grad_norm);
+  c.broken = !std::isfinite(r.loss) || !std::isfinite(r.grad_norm) || !finite_averages;
   r.step = steps + 1;
   if (c.broken) return c;
   c.applies = true;
@@ -60,6 +62,12 @@ COHORT_HOST_DEVICE Conclusion conclude(LossSum total, double squares,
 inline constexpr const char* anomaly_hint =
     "DetectAnomaly in Trainer's list, on a CPU, names the rank, micro-batch and parameter where it "
     "began.";
+
+/// What it means that loss and norm are fine.
+inline constexpr const char* average_hint =
+    "The running average of an Averaged parameter (nn::BatchNorm's statistics) would not be "
+    "finite: a "
+    "value of the batch is too large for a sum of its squares.";
 
 /// `cause` is a sentence. The norm is 0 where no policy needs it.
 [[noreturn]] inline void throw_non_finite(int rank, const StepReport& r, const std::string& cause) {
@@ -75,7 +83,7 @@ inline void check_conclusion(int rank, const Conclusion& c) {
   if (c.empty)
     throw InvalidInput(rank, "step",
                        "no row of the global batch has a weight: every label is ignored.");
-  if (c.broken) throw_non_finite(rank, c.report, anomaly_hint);
+  if (c.broken) throw_non_finite(rank, c.report, c.bad_average ? average_hint : anomaly_hint);
 }
 
 }  // namespace cohort::detail

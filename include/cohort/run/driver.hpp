@@ -73,6 +73,7 @@ template <class Plan, class World> class Driver {
     if constexpr (Storage::restarts_gradients) storage_.zero_padding(device(), unit);
     if constexpr (watches) {
       anomalies_.after_backward(unit, storage_.grad(unit));
+      if constexpr (Plan::averages) anomalies_.after_averages(unit, storage_.average_sums(unit));
       // The loss is reduced after unit 0: it tells all ranks, where no norm will.
       if (!Plan::needs_norm && unit == 0 && anomalies_.bad_gradient())
         totals_.loss().sum = std::numeric_limits<double>::quiet_NaN();

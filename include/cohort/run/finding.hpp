@@ -20,6 +20,7 @@ enum class Place : std::int64_t {
   loss,
   loss_gradient,  // what the loss passes back
   gradient,       // of a parameter, on this rank alone
+  average,        // what this rank adds to an averaged parameter
   passed_back     // by a unit to the one before it
 };
 
@@ -83,6 +84,8 @@ inline std::string finding_text(const Finding& f, const std::vector<std::string>
       return "the gradient that the loss passes back has " + count_text(f);
     case Place::gradient:
       return "the gradient of " + parameter() + " has " + count_text(f);
+    case Place::average:
+      return "what this rank adds to the average " + parameter() + " has " + count_text(f);
     case Place::passed_back:
       return "the gradient that " + unit() + " passes back has " + count_text(f);
     default:
@@ -116,7 +119,8 @@ inline std::string findings_text(const std::vector<Finding>& parameters_of,
   if (found > most) text += "; " + std::to_string(found - most) + " more ranks";
   if (found == 0)
     text =
-        "every rank's own loss and gradients are finite: their sum over ranks overflowed. Reduce "
+        "every rank's own loss, gradients and averages are finite: their sum over ranks "
+        "overflowed. Reduce "
         "in a "
         "wider type (the third of MixedPrecision)";
   return text + ".";

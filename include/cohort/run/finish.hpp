@@ -34,7 +34,9 @@ template <class Plan, class Driver, class Device> class Finish {
     const LossSum total = driver_.totals().loss();
     double squares = 0;
     if constexpr (Plan::needs_norm) squares = squared_norm(tables);
-    conclusion_ = conclude<Plan>(total, squares, scaler_, options_, steps_);
+    bool finite = true;
+    if constexpr (Plan::averages) finite = driver_.storage().averages_are_finite(device());
+    conclusion_ = conclude<Plan>(total, squares, scaler_, options_, steps_, finite);
     const Conclusion& c = conclusion_;
     unscale_ = c.unscale;
     if (c.applies) apply(c.update, tables, scratch);

@@ -33,3 +33,25 @@ TEST_CASE_TEMPLATE("average on a GPU: the CPU's bits, or nothing where the step 
     CHECK(!same_bits(want, start));
   }
 }
+
+TEST_CASE_TEMPLATE("find_non_finite_average: of every sum, not of the samples behind them", T,
+                   float, double) {
+  Gpu gpu;
+  const auto found = [&](std::size_t n, const std::vector<T>& sums) {
+    GpuArray<T> s(sums);
+    GpuArray<std::int32_t> answer(std::vector<std::int32_t>{0});
+    ops::find_non_finite_average(gpu, n, s.view(), answer.data());
+    return answer.get()[0];
+  };
+  for (const std::size_t n : {1, 256, 257, 64000}) {
+    auto sums = normal<T>(n + 1, 5);
+    CHECK(found(n, sums) == 0);
+    sums[n] = INFINITY;
+    CHECK(found(n, sums) == 0);
+    for (const std::size_t i : {std::size_t{0}, n / 2, n - 1}) {
+      const T was = std::exchange(sums[i], i == 0 ? -INFINITY : NAN);
+      CHECK(found(n, sums) == 1);
+      sums[i] = was;
+    }
+  }
+}

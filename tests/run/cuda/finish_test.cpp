@@ -107,6 +107,37 @@ TEST_CASE("a token outside the vocabulary is told with its row, and nothing was 
   CHECK_THROWS_AS(launch<Threads>({.ranks = 1}, train), InvalidInput);
 }
 
+TEST_CASE(
+    "an average that would not be finite ends the run, launched or replayed; nothing changed") {
+  using Case = zoo::NormedCase;
+  const auto fails = []<class Capture>(std::type_identity<Capture>, int ranks) {
+    using R = Trainer<Case::Model, Case::Loss, Capture>;
+    const auto everything = [](auto& run) {
+      auto values = on_device(run);
+      std::vector<float> averages(R::plan_type::layout.averaged);
+      cuda::check(cudaMemcpy(averages.data(), run.storage().average(0),
+                             averages.size() * sizeof(float), cudaMemcpyDeviceToHost));
+      values.insert(values.end(), averages.begin(), averages.end());
+      return values;
+    };
+    const auto train = [&](Threads& threads) {
+      auto run = R::template on<Cuda>(threads, options_of<R, Case>({.ranks = ranks, .each = 6}));
+      const auto batch = batch_of<Case>({.each = 6}, 0);
+      for (int step = 0; step < 4; ++step) run.step(batch.x(), batch.y());
+      const auto before = everything(run);
+      std::vector<float> x(batch.x().size(), 1.0f);
+      if (threads.rank() == ranks - 1) x[7] = 1e20f;  // of no harm to the loss
+      CHECK_THROWS_WITH_AS(run.step({x.data(), batch.x().rows}, batch.y()),
+                           doctest::Contains("running average of an Averaged"), NonFinite);
+      CHECK(everything(run) == before);
+    };
+    CHECK_THROWS_AS(launch<Threads>({.ranks = ranks}, train), NonFinite);
+  };
+  fails(std::type_identity<Eager>{}, 1);
+  fails(std::type_identity<Eager>{}, 2);
+  fails(std::type_identity<CudaGraph>{}, 1);
+}
+
 TEST_CASE("a bad label in the second of three queued steps: the first counts, the others do not") {
   const auto train = [](Threads& threads) {
     auto run = Replicated::on<Cuda>(threads, options<Replicated>());

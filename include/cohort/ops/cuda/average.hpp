@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/cuda/average.hpp: running averages on a GPU.
 #pragma once
+#include <cmath>
 #include <cohort/ops/average.hpp>
 #include <cohort/ops/cuda/reduce.hpp>
 
@@ -21,6 +22,20 @@ template <class D> struct BeginAverage {
     const std::size_t i = static_cast<std::size_t>(block.index()) * threads +
                           static_cast<std::size_t>(block.thread());
     if (i <= n) sums[i] = i < n ? D(0) : samples;
+  }
+};
+
+template <class D> struct FindNonFinite {
+  static constexpr int threads = 256;
+  struct Shared {};
+  std::size_t n;
+  const D* sums;
+  std::int32_t* found;
+
+  template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
+    const std::size_t i = static_cast<std::size_t>(block.index()) * threads +
+                          static_cast<std::size_t>(block.thread());
+    if (i < n && !std::isfinite(sums[i])) *found = 1;  // whoever finds one writes the same
   }
 };
 
@@ -47,6 +62,14 @@ template <class D> void begin_average(const Cuda& device, std::size_t n, D* sums
   using K = kernels::BeginAverage<D>;
   cohort::cuda::launch(device, static_cast<int>(kernels::ceil_div(n + 1, std::size_t{K::threads})),
                        K{n, sums, samples});
+}
+
+template <class D>
+void find_non_finite_average(const Cuda& device, std::size_t n, const D* sums,
+                             std::int32_t* found) {
+  using K = kernels::FindNonFinite<D>;
+  cohort::cuda::launch(device, static_cast<int>(kernels::ceil_div(n, std::size_t{K::threads})),
+                       K{n, sums, found});
 }
 
 /// Laws     the CPU's bits.

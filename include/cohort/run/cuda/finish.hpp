@@ -114,6 +114,8 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   int rank() const { return driver_.machine().comm().rank(); }
   void update(const ShardTables& tables) {
     [[maybe_unused]] const auto span = driver_.timeline().template span<Activity::update>();
+    if constexpr (Plan::averages)
+      driver_.storage().find_non_finite_average(device(), &state_->bad_average);
     cuda::launch(device(), 1, ConcludeStep<Plan>{state_, options_});
     std::size_t first = 0;
     driver_.storage().for_each_shard(tables.decays, [&](const auto& shard, C* copies) {

@@ -28,6 +28,7 @@ template <class Plan> struct CudaState {
   LossScaler<Plan> scaler;
   std::int64_t steps;
   float seed;
+  std::int32_t bad_average;
   Outcome outcome;
 };
 
@@ -43,6 +44,7 @@ template <class Plan> struct BeginStep {
     if (i < 2) state->loss[i] = 0;
     if (i < ops::ExactSum::num_limbs) state->limbs[i] = 0;
     if (i == 0) state->seed = state->scaler.seed();
+    if (i == 0) state->bad_average = 0;
   }
 };
 
@@ -65,8 +67,8 @@ template <class Plan> struct ConcludeStep {
       for (int i = 0; i < ops::ExactSum::num_limbs; ++i) sum.limbs()[i] = s.limbs[i];
       squares = sum.value();
     }
-    o.conclusion =
-        conclude<Plan>(LossSum{s.loss[0], s.loss[1]}, squares, s.scaler, options, s.steps);
+    o.conclusion = conclude<Plan>(LossSum{s.loss[0], s.loss[1]}, squares, s.scaler, options,
+                                  s.steps, s.bad_average == 0);
     const Conclusion& c = o.conclusion;
     if (c.empty || c.broken || o.fault.kind != cuda::Fault::none) {
       o.halted = 1;
