@@ -144,6 +144,58 @@ TEST_CASE("check_gradients: rules of memory that are broken are found and named"
             .starts_with("weight: something kept lies in ctx.scratch"));
 }
 
+enum class Averages { kept, unbiased, assigned, mean_alone, rank_sum };
+
+/// x less its running mean: its backward is right, what it adds to the average may not be.
+template <Averages A> struct Centered {
+  using Params = cohort::Params<Averaged<Param<"mean", 3>, std::ratio<1, 10>>>;
+  using Input = Features<3>;
+  using Output = Features<3>;
+  template <class T> static auto forward(auto& ctx, const auto& p, Tensor<const T, 3> x) {
+    const auto y = ctx.like(x);
+    y.map() = x.map().rowwise() - p["mean"_p].map().row(0);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class T>
+  static auto backward(auto& ctx, const auto&, const auto& s, Tensor<const T, 3> dy,
+                       const auto& g) {
+    const auto x = s["x"_p].map();
+    auto sums = g["mean"_p].map();
+    const T samples = T(dy.rows.samples), rows = T(dy.rows.count());
+    if (A == Averages::kept) sums += samples * x.colwise().mean();
+    if (A == Averages::unbiased)
+      sums += samples / (rows - 1) *
+              (x.rowwise() - x.colwise().mean()).array().square().matrix().colwise().sum();
+    if (A == Averages::assigned) sums = samples * x.colwise().mean();
+    if (A == Averages::mean_alone) sums += x.colwise().mean();
+    if (A == Averages::rank_sum) sums += rows * samples * x.colwise().mean();
+    const auto dx = ctx.like(dy);
+    dx.assign(dy.wide());
+    return dx;
+  }
+};
+
+TEST_CASE("check_gradients: what is added to averages counts by samples, and adds up") {
+  const auto said = []<Averages A>(std::integral_constant<Averages, A>) {
+    using Inside = nn::Sequential<nn::Linear<4, 3>, nn::Repeat<2, Centered<A>>>;
+    const GradientCheck alone = check_gradients<Centered<A>>(), inside = check_gradients<Inside>();
+    CHECK(alone.ok() == inside.ok());
+    if (!alone.ok()) CHECK(inside.where == "1.0.mean");
+    return alone.cause;
+  };
+  CHECK(said(std::integral_constant<Averages, Averages::kept>{}).empty());
+  CHECK(said(std::integral_constant<Averages, Averages::unbiased>{}).empty());
+  CHECK(said(std::integral_constant<Averages, Averages::assigned>{})
+            .starts_with("a second micro-batch did not add to this average"));
+  for (const auto& cause : {said(std::integral_constant<Averages, Averages::mean_alone>{}),
+                            said(std::integral_constant<Averages, Averages::rank_sum>{})})
+    CHECK(cause.starts_with("twice the samples do not add twice as much to this average"));
+  for (const Rows rows : {Rows{1, 1}, Rows{2, 1}, Rows{3, 1}, Rows{1, 3}, Rows{5, 2}})
+    CHECK(check_gradients<Centered<Averages::kept>>({.rows = rows}).ok());
+  for (const Rows rows : {Rows{2, 1}, Rows{3, 1}, Rows{1, 3}, Rows{5, 2}})
+    CHECK(check_gradients<Centered<Averages::unbiased>>({.rows = rows}).ok());
+}
+
 TEST_CASE("check_gradients: what people read") {
   CHECK(to_string(GradientCheck{}) == "nothing was compared");
   CHECK(to_string(GradientCheck{0.5, "2.weight", 2, 1, 30}) ==

@@ -26,6 +26,7 @@ template <class L> struct NotInDouble {
 ///
 /// Laws     memory that is not a layer's own holds NaN: who adds to what nobody wrote, keeps what lies in
 ///          scratch, or overwrites a gradient in a second micro-batch is found, and `cause` says it.
+///          So is what Averaged parameters get that does not add up, or does not count by samples.
 /// Units    relative error; 1e-6 is far above the rounding of fp64 and far below any wrong term.
 /// Cost     four forwards a derivative; at most options.most_each derivatives a parameter.
 /// Errors   kinks (ReLU at 0) are not differentiable: choose another seed if one is hit.

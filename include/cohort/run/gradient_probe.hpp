@@ -160,6 +160,7 @@ template <class L> class GradientProbe {
       explain(check);
     } else if (check.ok()) {
       accumulate(check);
+      if constexpr (averages) weigh(check);
     }
     return check;
   }
@@ -218,9 +219,9 @@ template <class L> class GradientProbe {
            "overwrite every element; map() and data() begin with zeros.");
     gradients();
   }
-  /// A second micro-batch like the first doubles every gradient.
+  /// A second micro-batch like the first doubles every gradient, and what is added to averages.
   void accumulate(GradientCheck& check) {
-    const std::vector<T> once(grads_.as<T>(), grads_.as<T>() + first_average);
+    const std::vector<T> once(grads_.as<T>(), grads_.as<T>() + first_average + num_averaged);
     gradients(false);
     for_each_gradient([&](T* values, const T* g, std::size_t count, const std::string& name) {
       if (g == nullptr || values == input_.data() || !check.cause.empty()) return;
@@ -231,6 +232,49 @@ template <class L> class GradientProbe {
               check, name,
               "a second micro-batch did not add its gradient: write g[name].map() += ..., or "
               "add where contribute().first is false.");
+    });
+    for_each_average([&](std::size_t at, std::size_t count, const std::string& name) {
+      for (std::size_t k = at; check.cause.empty() && k < at + count; ++k)
+        if (!(std::abs(grads_.as<T>()[k] - 2 * once[k]) <= 1e-6 * std::max(1.0, std::abs(once[k]))))
+          fail(check, name,
+               "a second micro-batch did not add to this average: its sums begin with zeros in "
+               "every step, write g[name].map() += ...");
+    });
+  }
+  /// Twice the same samples add twice as much to averages: within a half, for who divides by rows - 1.
+  void weigh(GradientCheck& check) {
+    if (draws_ || !check.cause.empty() || options_.rows.count() < 3) return;
+    gradients();
+    GradientCheckOptions twice = options_;
+    twice.rows.samples *= 2;
+    GradientProbe other(twice);
+    other.repeat(*this);
+    other.gradients();
+    for_each_average([&](std::size_t at, std::size_t count, const std::string& name) {
+      const T *one = grads_.as<T>() + at, *two = other.grads_.template as<T>() + at;
+      for (std::size_t k = 0; check.cause.empty() && k < count; ++k)
+        if (std::abs(two[k] - 2 * one[k]) > 0.5 * std::abs(one[k]) + 1e-9)
+          fail(check, name,
+               "twice the samples do not add twice as much to this average: add the mean over its "
+               "rows times x.rows.samples.");
+    });
+  }
+  /// Takes the input of a probe of half as many samples, twice.
+  void repeat(const GradientProbe& half) {
+    for (std::size_t i = 0; i < ids_.size(); ++i) ids_[i] = half.ids_[i % half.ids_.size()];
+    for (std::size_t i = 0; i < input_.size(); ++i) input_[i] = half.input_[i % half.input_.size()];
+    for (std::size_t i = 0; i < weights_.size(); ++i)
+      weights_[i] = half.weights_[i % half.weights_.size()];
+  }
+  /// f(index in grads_, elements, name) for every averaged parameter.
+  template <class F> static void for_each_average(F f) {
+    const std::vector<std::string> names = parameter_names<L>();
+    std::size_t at = first_average;
+    cohort::for_each_parameter<L>([&]<class P>(int i) {
+      if constexpr (P::averages) {
+        f(at, P::numel, names[static_cast<std::size_t>(i)]);
+        at += P::padded;
+      }
     });
   }
   static void fill_arena(Arena& arena, int byte) {
@@ -272,6 +316,8 @@ template <class L> class GradientProbe {
   }
 
   static constexpr std::size_t first_average = subtree<L>().trained + subtree<L>().frozen;
+  static constexpr std::size_t num_averaged = subtree<L>().averaged;
+  static constexpr bool averages = num_averaged > 0;
 
   GradientCheckOptions options_;
   const std::int64_t steps_ = 0;
