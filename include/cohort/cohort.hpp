@@ -24,6 +24,7 @@
 #include <cohort/nn/residual.hpp>
 #include <cohort/nn/rms_norm.hpp>
 #include <cohort/nn/sequential.hpp>
+#include <cohort/nn/swiglu.hpp>
 
 // Name the strategy, read the plan, run it.
 #include <cohort/optim/adam.hpp>

@@ -34,6 +34,7 @@
 #include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
+#include <cohort/ops/cuda/silu.hpp>
 
 // Runs.
 #include <cohort/comm/shared_gpu.hpp>

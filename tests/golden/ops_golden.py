@@ -9,6 +9,8 @@ Cases
   layer_norm, layer_norm_no_bias, layer_norm_offset (mean 100, spread 1)      x [5, 24], weight, (bias), dy -> y, dx, ...
   batch_norm                    x [3, 6, 10] (three steps' rows), weight, bias, dy [6, 10] -> y, dx, dweight, dbias of the
                                 first; running_mean, running_var after three, evaluated (the first rows) with them
+  silu                          x, dy -> y, dx
+  swiglu                        x [5, 24] = [gate | up], dy [5, 12] -> y, dx
   linear, linear_no_bias        x [6, 10], weight [7, 10], (bias), dy -> y, dx, dweight, (dbias)
   embedding                     ids (repeated ones), weight [9, 6], dy -> y, dweight
   cross_entropy, cross_entropy_large (logits up to about 90)   x [10, 13], labels (-100 = ignored) -> loss (a SUM), dx;
@@ -224,10 +226,17 @@ def batch_norm():
     case("batch_norm", dict(x=x, weight=weight, bias=bias, dy=dy), run)
 
 
+def gates():
+    x = torch.cat([torch.tensor([0.0, -0.0, 0.5, -0.5, 6.0, -6.0, 40.0, -40.0]), normal(40, scale=3.0)])
+    case("silu", dict(x=x, dy=normal(len(x))), differentiable(F.silu, ["x"]))
+    swiglu = lambda x: F.silu(x[:, :12]) * x[:, 12:]  # noqa: E731
+    case("swiglu", dict(x=normal(5, 24), dy=normal(5, 12)), differentiable(swiglu, ["x"]))
+
+
 def main():
     torch.set_num_threads(1)
     torch.manual_seed(3)
-    for part in (elementwise, layers, losses, attention, optimizers, clipping, batch_norm):
+    for part in (elementwise, layers, losses, attention, optimizers, clipping, batch_norm, gates):
         part()
     golden_file.write(HERE / "ops.bin", notes, arrays)
 

@@ -14,6 +14,7 @@
 #include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
+#include <cohort/ops/cuda/silu.hpp>
 
 #include "support.hpp"
 
@@ -146,6 +147,24 @@ TEST_CASE_TEMPLATE("gelu and relu: value, slope and backward", T, COHORT_GPU_TYP
   t.check("gelu tanh dx", tanh_dx);
   t.check("relu", relu_y, {.additions = 0});
   t.check("relu dx", relu_dx, {.additions = 0});
+}
+
+TEST_CASE_TEMPLATE("silu and swiglu: value and backward", T, COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  const auto n = std::size_t(rows()) * C;
+  auto x = t.random(2 * n, 2.0), dy = t.random(2 * n);
+  auto y = t.poisoned(2 * n), dx = t.poisoned(2 * n), gated = t.poisoned(n),
+       split = t.poisoned(2 * n);
+  t.run([&](const auto& device) {
+    ops::silu_forward(device, 2 * n, x.on(device), y.on(device));
+    ops::silu_backward(device, 2 * n, x.on(device), dy.on(device), dx.on(device));
+    ops::swiglu_forward<C>(device, rows(), x.on(device), gated.on(device));
+    ops::swiglu_backward<C>(device, rows(), x.on(device), dy.on(device), split.on(device));
+  });
+  t.check("silu", y);
+  t.check("silu dx", dx);
+  t.check("swiglu", gated);
+  t.check("swiglu dx", split);
 }
 
 TEST_CASE_TEMPLATE("dropout: the elements that the CPU drops, alone and with a sum", T,

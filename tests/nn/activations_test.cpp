@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/nn/activations_test.cpp: ReLU and both GELUs against PyTorch and finite differences.
+// tests/nn/activations_test.cpp: ReLU, both GELUs and SiLU against PyTorch and finite differences.
 #include <doctest/doctest.h>
 #include <cohort/nn/activations.hpp>
 
@@ -35,12 +35,14 @@ TEST_CASE_TEMPLATE("activations: PyTorch's values, forward and backward", T, flo
   compare<Erf, T>("gelu_erf");
   compare<Tanh, T>("gelu_tanh");
   compare<nn::ReLU<1>, T>("relu");
+  compare<nn::SiLU<1>, T>("silu");
 }
 
 TEST_CASE("activations: finite differences") {
   CHECK(check_gradients<nn::ReLU<7>>().ok());
   CHECK(check_gradients<nn::Gelu<7>>().ok());
   CHECK(check_gradients<nn::Gelu<7, ops::GeluTanh>>().ok());
+  CHECK(check_gradients<nn::SiLU<7>>().ok());
 }
 
 TEST_CASE("activations: evaluation gives the bits of training") {
@@ -60,4 +62,5 @@ TEST_CASE_TEMPLATE("activations: 16 bits: computed in fp32, rounded once", T, bf
   check(nn::ReLU<7>{});
   check(nn::Gelu<7>{});
   check(nn::Gelu<7, ops::GeluTanh>{});
+  check(nn::SiLU<7>{});
 }

@@ -25,6 +25,7 @@
 #include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
+#include <cohort/ops/cuda/silu.hpp>
 #include <cstdio>
 #include <initializer_list>
 #include <limits>
@@ -265,6 +266,19 @@ TEST_CASE_TEMPLATE("traffic: activations", T, bf16, float) {
   Ran([&] {
     ops::relu_backward(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
   }).check("relu backward", {"Map<"}, {2 * R::bytes, R::bytes});
+  Ran([&] {
+    ops::silu_forward(gpu(), R::n, r.x.data(), r.y.data());
+  }).check("silu forward", {"Map<"}, {R::bytes, R::bytes});
+  Ran([&] {
+    ops::silu_backward(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
+  }).check("silu backward", {"Map<"}, {2 * R::bytes, R::bytes});
+  // Half of the columns are gates, the others what they open.
+  Ran([&] {
+    ops::swiglu_forward<R::C / 2>(gpu(), R::rows, r.x.data(), r.y.data());
+  }).check("swiglu forward", {"SwiGluForward<"}, {R::bytes, R::bytes / 2});
+  Ran([&] {
+    ops::swiglu_backward<R::C / 2>(gpu(), R::rows, r.x.data(), r.dy.data(), r.y.data());
+  }).check("swiglu backward", {"SwiGluBackward<"}, {1.5 * R::bytes, R::bytes});
 }
 
 TEST_CASE_TEMPLATE("traffic: dropout", T, bf16, float) {

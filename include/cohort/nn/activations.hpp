@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/nn/activations.hpp: elementwise layers: ReLU, GELU.
+// cohort/nn/activations.hpp: elementwise layers: ReLU, GELU, SiLU.
 #pragma once
 #include <cohort/concepts/layer.hpp>
 #include <cohort/ops/gelu.hpp>
 #include <cohort/ops/relu.hpp>
+#include <cohort/ops/silu.hpp>
 
 namespace cohort::nn {
 
@@ -43,6 +44,26 @@ template <int C, class How = ops::GeluErf> struct Gelu {
   static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C, Where> dy, const G&) {
     const auto dx = ctx.like(dy);
     ops::gelu_backward<How>(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
+    return dx;
+  }
+};
+
+/// y = x / (1 + e^-x), PyTorch's nn.SiLU().
+/// Units    16-bit T: computed in fp32, rounded once.
+/// Source   Elfwing, Uchibe and Doya 2017, arXiv:1702.03118.
+template <int C> struct SiLU {
+  using Input = Features<C>;
+  using Output = Features<C>;
+  template <class Ctx, class P, class T, class Where>
+  static auto forward(Ctx& ctx, const P&, Tensor<const T, C, Where> x) {
+    const auto y = ctx.like(x);
+    ops::silu_forward(ctx.device(), x.size(), x.data, y.data);
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class Ctx, class P, class S, class T, class G, class Where>
+  static auto backward(Ctx& ctx, const P&, const S& saved, Tensor<const T, C, Where> dy, const G&) {
+    const auto dx = ctx.like(dy);
+    ops::silu_backward(ctx.device(), dy.size(), saved["x"_p].data, dy.data, dx.data);
     return dx;
   }
 };
