@@ -196,12 +196,6 @@ TEST_CASE("check_gradients: what is added to averages counts by samples, and add
     CHECK(check_gradients<Centered<Averages::unbiased>>({.rows = rows}).ok());
 }
 
-TEST_CASE("check_gradients: what people read") {
-  CHECK(to_string(GradientCheck{}) == "nothing was compared");
-  CHECK(to_string(GradientCheck{0.5, "2.weight", 2, 1, 30}) ==
-        "2.weight: backward says 2, differences say 1, the worst of 30 derivatives");
-}
-
 TEST_CASE("check_gradients: parameters of children are named by path") {
   using Nested = nn::Sequential<nn::Linear<3, 3>, nn::Repeat<2, Affine<Fault::twice>>>;
   CHECK(check_gradients<Nested>().where.ends_with(".weight"));

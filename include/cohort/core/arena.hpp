@@ -104,14 +104,12 @@ class Arena {
     const char* why =
         purpose == "backward"
             ? "a backward makes more gradients than it returns: take temporaries from ctx.scratch. "
-              "A "
-              "layer that calls a child several times, or makes tensors between its children, "
+              "A layer that calls a child several times, or makes tensors between its children, "
               "declares backward_bytes(rows): all that lives at once."
         : purpose == "scratch"
             ? "a layer takes more from ctx.scratch than its scratch_bytes(rows) declares."
             : "a layer makes tensors that it neither returns nor keeps: use ctx.scratch and "
-              "declare "
-              "scratch_bytes(rows).";
+              "declare scratch_bytes(rows).";
     throw ContractBroken(
         -1, "memory",
         "the " + std::string(purpose) + " arena holds " + std::to_string(capacity_) + " bytes, " +

@@ -31,7 +31,7 @@ struct SamplerOptions {
 /// Cost     4 bytes for each of len samples; set_epoch and set_position shuffle in place and allocate
 ///          nothing.
 /// Errors   InvalidInput: len < 0, len too large to shuffle, world < 1, rank outside 0 .. world-1, a
-///          position below zero.
+///          position below zero, a sample outside [0, size()).
 /// Laws     the lists equal PyTorch's (tests/data/sampler_test.cpp). (seed, position) is the whole
 ///          state: what a world of any size has not consumed, another one deals out
 ///          (tests/data/position_test.cpp).

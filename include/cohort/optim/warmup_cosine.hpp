@@ -28,8 +28,7 @@ struct WarmupCosine {
   static const char* refusal(const Options& o) {
     if (o.total_steps > 0) return nullptr;
     return "options.schedule.total_steps must say how many steps the cosine takes, e.g. .schedule "
-           "= "
-           "{.warmup_steps = 100, .total_steps = 2000}: without it the learning rate would be "
+           "= {.warmup_steps = 100, .total_steps = 2000}: without it the learning rate would be "
            "min_learning_rate from the end of the warm-up on.";
   }
   COHORT_HOST_DEVICE static double at(std::int64_t step, double learning_rate, const Options& o) {

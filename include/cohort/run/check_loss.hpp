@@ -21,10 +21,9 @@ template <class Loss, int C> struct NoLossToCheck {
     static_assert(
         LossFor<Loss, OutputOf<C>, DefaultCpu, double>,
         "cohort: check_loss<Loss, C> needs a loss over [rows, C] values of any type: 'using Target "
-        "= "
-        "Features<C>;' (or Tokens), forward(ctx, y, target) that returns {dy, total}, "
-        "evaluate(ctx, "
-        "y, target), gradient_bytes<Model, T>(rows); y is Tensor<const T, C>, a target of Features "
+        "= Features<C>;' (or Tokens), forward(ctx, y, target) that returns {dy, total}, "
+        "evaluate(ctx, y, target), gradient_bytes<Model, T>(rows); y is Tensor<const T, C>, a "
+        "target of Features "
         "Tensor<const accumulator_t<T>, C>. [cohort/concepts/loss.hpp]");
   }
 };

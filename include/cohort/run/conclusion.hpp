@@ -66,8 +66,7 @@ inline constexpr const char* anomaly_hint =
 /// What it means that loss and norm are fine.
 inline constexpr const char* average_hint =
     "The running average of an Averaged parameter (nn::BatchNorm's statistics) would not be "
-    "finite: a "
-    "value of the batch is too large for a sum of its squares.";
+    "finite: a value of the batch is too large for a sum of its squares.";
 
 /// `cause` is a sentence. The norm is 0 where no policy needs it.
 [[noreturn]] inline void throw_non_finite(int rank, const StepReport& r, const std::string& cause) {

@@ -121,8 +121,7 @@ inline std::string findings_text(const std::vector<Finding>& parameters_of,
     text =
         "every rank's own loss, gradients and averages are finite: their sum over ranks "
         "overflowed. Reduce "
-        "in a "
-        "wider type (the third of MixedPrecision)";
+        "in a wider type (the third of MixedPrecision)";
   return text + ".";
 }
 

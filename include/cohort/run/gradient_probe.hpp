@@ -8,41 +8,12 @@
 #include <cohort/core/rng.hpp>
 #include <cohort/ops/default_gemm.hpp>
 #include <cohort/plan/layout.hpp>
-#include <cstdio>
+#include <cohort/run/gradient_check.hpp>
 #include <cstring>
 #include <string>
 #include <vector>
 
 namespace cohort {
-
-/// What check_gradients found: the worst relative error over all parameters and the input.
-struct GradientCheck {
-  double worst = 0;   // |analytic - numeric| / max(1, |analytic|, |numeric|)
-  std::string where;  // name of the parameter, or "input"
-  double analytic = 0, numeric = 0;
-  int checked = 0;  // derivatives compared
-  std::string
-      cause{};  // a sentence, where the layer breaks a rule of memory; then worst is infinite
-  bool ok(double tolerance = 1e-6) const { return checked > 0 && worst <= tolerance; }
-};
-
-/// For people: "weight: backward says 2, differences say 1", or the rule that was broken.
-inline std::string to_string(const GradientCheck& check) {
-  if (!check.cause.empty()) return check.where + ": " + check.cause;
-  if (check.checked == 0) return "nothing was compared";
-  char numbers[120];
-  std::snprintf(numbers, sizeof numbers, ": backward says %.9g, differences say %.9g",
-                check.analytic, check.numeric);
-  return check.where + numbers + ", the worst of " + std::to_string(check.checked) + " derivatives";
-}
-
-/// What the check is made with; the defaults are for small layers.
-struct GradientCheckOptions {
-  Rows rows{2, 3};
-  std::uint64_t seed = 1;
-  int tokens_below = 2;  // ids are drawn from [0, tokens_below) when Input is Tokens
-  int most_each = 40;    // elements checked of each parameter and of the input
-};
 
 namespace detail {
 /// df / dx by central differences of fourth order; x is put back.
@@ -203,12 +174,11 @@ template <class L> class GradientProbe {
       return finite();
     };
     if (helps(Zeroed::scratch))
-      fail(
-          check, where,
-          "something kept lies in ctx.scratch, or scratch is read before it was written. Scratch "
-          "is "
-          "gone when forward returns: what a child keeps of its input must come from ctx.make, and "
-          "be kept here too.");
+      fail(check, where,
+           "something kept lies in ctx.scratch, or scratch is read before it was written. Scratch "
+           "is gone when forward returns: what a child keeps of its input must come from ctx.make, "
+           "and "
+           "be kept here too.");
     else if (helps(Zeroed::results))
       fail(check, where,
            "a tensor of ctx.make or ctx.like is read before it was written: it does not begin with "

@@ -10,10 +10,11 @@ namespace cohort::ops {
 
 namespace kernels {
 
-template <class How> struct GeluValue {
+/// What activations share: y of x, and dx of x and dy.
+template <class How> struct ActivationValue {
   template <class A> COHORT_DEVICE A operator()(A x) const { return How::value(x, GpuMaths{}); }
 };
-template <class How> struct GeluChain {
+template <class How> struct ActivationChain {
   template <class A> COHORT_DEVICE A operator()(A x, A dy) const {
     return dy * How::slope(x, GpuMaths{});
   }
@@ -56,7 +57,7 @@ template <int N, class How, class T> struct GeluWithSlope {
 /// Cost     4 bytes an element in 16 bits: one read, one write.
 template <class How, class T>
 void gelu_forward(const Cuda& device, std::size_t n, const T* x, T* y) {
-  kernels::map(device, n, kernels::GeluValue<How>{}, y, x);
+  kernels::map(device, n, kernels::ActivationValue<How>{}, y, x);
 }
 
 /// Cost     6 bytes an element in 16 bits: one read, two writes.
@@ -77,7 +78,7 @@ void gelu_forward(const Cuda& device, std::size_t n, const T* x, T* y, T* slope)
 /// Cost     6 bytes an element in 16 bits: two reads, one write.
 template <class How, class T>
 void gelu_backward(const Cuda& device, std::size_t n, const T* x, const T* dy, T* dx) {
-  kernels::map(device, n, kernels::GeluChain<How>{}, dx, x, dy);
+  kernels::map(device, n, kernels::ActivationChain<How>{}, dx, x, dy);
 }
 
 }  // namespace cohort::ops

@@ -12,6 +12,7 @@ namespace kernels {
 /// A pack of y a thread.
 template <int C, class T> struct SwiGluForward {
   static constexpr int threads = 256, N = pack_size<C, T>();
+  static constexpr std::size_t tile = std::size_t{threads} * N;
   struct Shared {};
   std::size_t n;  // elements of y
   const T* x;
@@ -33,6 +34,7 @@ template <int C, class T> struct SwiGluForward {
 /// A pack of dy a thread, two of dx.
 template <int C, class T> struct SwiGluBackward {
   static constexpr int threads = 256, N = pack_size<C, T>();
+  static constexpr std::size_t tile = std::size_t{threads} * N;
   struct Shared {};
   std::size_t n;  // elements of dy
   const T *x, *dy;
@@ -56,34 +58,29 @@ template <int C, class T> struct SwiGluBackward {
   }
 };
 
-template <class K> void launch_packs(const Cuda& device, const K& kernel) {
-  const std::size_t blocks = ceil_div(kernel.n, std::size_t{K::threads} * K::N);
-  cohort::cuda::launch(device, static_cast<int>(blocks), kernel);
-}
-
 }  // namespace kernels
 
 /// Cost     4 bytes an element in 16 bits: one read, one write.
 template <class T> void silu_forward(const Cuda& device, std::size_t n, const T* x, T* y) {
-  kernels::map(device, n, kernels::GeluValue<Silu>{}, y, x);
+  kernels::map(device, n, kernels::ActivationValue<Silu>{}, y, x);
 }
 
 /// Cost     6 bytes an element in 16 bits: two reads, one write.
 template <class T>
 void silu_backward(const Cuda& device, std::size_t n, const T* x, const T* dy, T* dx) {
-  kernels::map(device, n, kernels::GeluChain<Silu>{}, dx, x, dy);
+  kernels::map(device, n, kernels::ActivationChain<Silu>{}, dx, x, dy);
 }
 
 /// Cost     6 bytes an element of y in 16 bits: two reads, one write.
 template <int C, class T> void swiglu_forward(const Cuda& device, int rows, const T* x, T* y) {
-  kernels::launch_packs(device,
+  kernels::launch_tiles(device,
                         kernels::SwiGluForward<C, T>{static_cast<std::size_t>(rows) * C, x, y});
 }
 
 /// Cost     10 bytes an element of dy in 16 bits: three reads, two writes.
 template <int C, class T>
 void swiglu_backward(const Cuda& device, int rows, const T* x, const T* dy, T* dx) {
-  kernels::launch_packs(
+  kernels::launch_tiles(
       device, kernels::SwiGluBackward<C, T>{static_cast<std::size_t>(rows) * C, x, dy, dx});
 }
 
