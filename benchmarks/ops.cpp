@@ -129,12 +129,13 @@ void attention(int num_samples, const char* forward, const char* backward) {
   std::vector<float> lse(n * heads), scratch(ops::attention_scratch<width, T>(Tokens));
   const double scores = double(n) * heads * Tokens;  // of the dense square
   report(name<T>(forward), scores, double(n) * C * 4 * sizeof(T), [&] {
-    ops::attention_forward<heads, width, true>(cpu, num_samples, Tokens, qkv.data(), y.data(),
-                                               lse.data(), scratch.data());
+    ops::attention_forward<ops::EqualHeads<heads, width>, true>(
+        cpu, num_samples, Tokens, qkv.data(), y.data(), lse.data(), scratch.data());
   });
   report(name<T>(backward), scores, double(n) * C * 7 * sizeof(T), [&] {
-    ops::attention_backward<heads, width, true>(cpu, num_samples, Tokens, qkv.data(), y.data(),
-                                                dy.data(), lse.data(), dqkv.data(), scratch.data());
+    ops::attention_backward<ops::EqualHeads<heads, width>, true>(
+        cpu, num_samples, Tokens, qkv.data(), y.data(), dy.data(), lse.data(), dqkv.data(),
+        scratch.data());
   });
 }
 

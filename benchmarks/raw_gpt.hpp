@@ -21,6 +21,7 @@ namespace raw {
 
 // Legend: B samples, T tokens, R = B * T rows, C wide, H heads, L layers, V ids.
 constexpr int V = 65, T = 64, C = 128, H = 4, L = 4, B = 12, R = B * T;
+using Heads = cohort::ops::EqualHeads<H, C / H>;
 
 /// Zeroed, aligned floats off one block of huge pages, as the library's arenas are.
 inline float* floats(std::size_t n) {
@@ -107,7 +108,7 @@ template <class World> class Gpt {
       ops::layer_norm_forward<C>(cpu_, R, in, w.ln1, static_cast<const float*>(nullptr), a.ln1,
                                  a.mean1, a.rstd1);
       product<false, true>(R, 3 * C, C, a.ln1, C, w.qkv, C, 0, a.qkv, 3 * C);
-      ops::attention_forward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, a.lse, scratch_);
+      ops::attention_forward<Heads, true>(cpu_, B, T, a.qkv, a.att, a.lse, scratch_);
       ops::linear_forward<C, C>(cpu_, R, a.att, w.proj, none, a.x1, in);
       ops::layer_norm_forward<C>(cpu_, R, a.x1, w.ln2, static_cast<const float*>(nullptr), a.ln2,
                                  a.mean2, a.rstd2);
@@ -140,7 +141,7 @@ template <class World> class Gpt {
       ops::layer_norm_backward<C>(cpu_, R, a.x1, w.ln2, a.mean2, a.rstd2, s, t, g.ln2, none, true,
                                   static_cast<const float*>(d));  // t: gradient of x1
       ops::linear_backward<C, C>(cpu_, R, a.att, w.proj, t, g.proj, none, true, s);
-      ops::attention_backward<H, C / H, true>(cpu_, B, T, a.qkv, a.att, s, a.lse, d, scratch_);
+      ops::attention_backward<Heads, true>(cpu_, B, T, a.qkv, a.att, s, a.lse, d, scratch_);
       ops::linear_backward<C, 3 * C>(cpu_, R, a.ln1, w.qkv, d, g.qkv, none, true, s);
       ops::layer_norm_backward<C>(cpu_, R, in, w.ln1, a.mean1, a.rstd1, s, d, g.ln1, none, true,
                                   static_cast<const float*>(t));

@@ -9,37 +9,49 @@ namespace {
 
 /// Operations of a causal product: half of 4 T^2 D for forward, 2.5 times that for backward, which
 /// forms the scores again.
-template <int Heads, int HeadDim>
-void attention(Gpu& gpu, const Ceilings& c, int samples, int tokens) {
-  constexpr int C = Heads * HeadDim;
-  const std::size_t rows = std::size_t(samples) * std::size_t(tokens), n = rows * C;
-  const int copies = Gpu::copies(8.0 * double(n));
-  const auto qkv = gpu.random<bf16>(copies, 3 * n), dy = gpu.random<bf16>(copies, n);
-  const auto y = gpu.outputs<bf16>(copies, n), dqkv = gpu.outputs<bf16>(copies, 3 * n);
-  const auto lse = gpu.outputs<float>(copies, rows * Heads);
-  const cuda::Memory scratch(ops::attention_scratch_on_cuda<Heads>(samples, tokens) *
-                             sizeof(float));
-  const double flops = 2.0 * double(rows) * tokens * C;
+template <class H>
+void attention(Gpu& gpu, const Ceilings& c, const std::string& metric, int samples, int tokens) {
+  const std::size_t rows = std::size_t(samples) * std::size_t(tokens), n = rows * H::width;
+  const std::size_t all = rows * H::row;
+  const double bytes = 2.0 * double(all + n);
+  const int copies = Gpu::copies(bytes);
+  const auto qkv = gpu.random<bf16>(copies, all), dy = gpu.random<bf16>(copies, n);
+  const auto y = gpu.outputs<bf16>(copies, n), dqkv = gpu.outputs<bf16>(copies, all);
+  const auto lse = gpu.outputs<float>(copies, rows * H::heads);
+  const cuda::Memory scratch(ops::attention_scratch_on_cuda<H>(samples, tokens) * sizeof(float));
+  const double flops = 2.0 * double(rows) * tokens * H::width;
   const double forward = gpu.median_us(
       [&](int t) {
-        ops::attention_forward<Heads, HeadDim, true>(gpu.device(), samples, tokens,
-                                                     static_cast<const bf16*>(qkv[t]), y[t], lse[t],
-                                                     scratch.as<float>());
+        ops::attention_forward<H, true>(gpu.device(), samples, tokens,
+                                        static_cast<const bf16*>(qkv[t]), y[t], lse[t],
+                                        scratch.as<float>());
       },
       copies);
   gpu.require_written(y, "attention");
   gpu.require_written(lse, "attention");
-  report(c, named("attention_forward", HeadDim, tokens), forward, 8.0 * double(n), flops);
+  report(c, named(metric + "_forward", H::head_dim, tokens), forward, bytes, flops);
   const double backward = gpu.median_us(
       [&](int t) {
-        ops::attention_backward<Heads, HeadDim, true>(
+        ops::attention_backward<H, true>(
             gpu.device(), samples, tokens, static_cast<const bf16*>(qkv[t]),
             static_cast<const bf16*>(y[t]), static_cast<const bf16*>(dy[t]), lse[t], dqkv[t],
             scratch.as<float>());
       },
       copies);
   gpu.require_written(dqkv, "attention");
-  report(c, named("attention_backward", HeadDim, tokens), backward, 16.0 * double(n), 2.5 * flops);
+  report(c, named(metric + "_backward", H::head_dim, tokens), backward, 2 * bytes, 2.5 * flops);
+}
+
+/// Positions of what attention of these heads reads: queries and keys are read and written.
+template <class H> void rope(Gpu& gpu, const Ceilings& c, int samples, int tokens) {
+  const std::size_t rows = std::size_t(samples) * std::size_t(tokens);
+  const double bytes = 4.0 * double(rows) * (H::heads + H::kv_heads) * H::head_dim;
+  const int copies = Gpu::copies(bytes);
+  const auto qkv = gpu.random<bf16>(copies, rows * H::row);
+  const double us = gpu.median_us(
+      [&](int t) { ops::rope_forward<H, nn::Rope<500000>>(gpu.device(), samples, tokens, qkv[t]); },
+      copies);
+  report(c, named("rope", H::head_dim, tokens), us, bytes, 0);
 }
 
 }  // namespace
@@ -50,8 +62,13 @@ int main(int argc, char** argv) {
     describe(gpu);
     const Ceilings c = measure_ceilings(gpu);
     for (const int tokens : {1024, 4096}) {
-      attention<12, 64>(gpu, c, size(32 * 1024 / tokens, 1), size(tokens, tokens / 16));
-      attention<8, 128>(gpu, c, size(16 * 1024 / tokens, 1), size(tokens, tokens / 16));
+      attention<ops::EqualHeads<12, 64>>(gpu, c, "attention", size(32 * 1024 / tokens, 1),
+                                         size(tokens, tokens / 16));
+      attention<ops::EqualHeads<8, 128>>(gpu, c, "attention", size(16 * 1024 / tokens, 1),
+                                         size(tokens, tokens / 16));
     }
+    using Llama3_8B = ops::AttentionHeads<32, 8, 128>;
+    attention<Llama3_8B>(gpu, c, "attention_shared", size(1, 1), size(4096, 256));
+    rope<Llama3_8B>(gpu, c, size(1, 1), size(4096, 256));
   });
 }

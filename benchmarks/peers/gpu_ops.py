@@ -171,28 +171,49 @@ def linear(t, width, out, rows):
     forward_and_backward(t, metric, lambda v: F.linear(v, w, b), x, dy, [w, b])
 
 
-def attention(t, heads, dim, samples, tokens):
+def attention(t, heads, kv_heads, dim, samples, tokens):
     samples, tokens_ = (2, 16) if t.tiny else (samples, tokens)
-    copies = t.copies(8.0 * samples * tokens_ * heads * dim)
-    packed = [t.normal(samples, tokens_, 3, heads, dim).requires_grad_() for _ in range(copies)]
+    all_heads = heads + 2 * kv_heads
+    copies = t.copies(2.0 * samples * tokens_ * (heads + all_heads) * dim)
+    packed = [t.normal(samples, tokens_, all_heads, dim).requires_grad_() for _ in range(copies)]
     dy = [t.normal(samples, tokens_, heads, dim).transpose(1, 2) for _ in range(copies)]
+    shared = kv_heads < heads
 
     def attend(qkv):
-        q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        q, k, v = (x.transpose(1, 2) for x in qkv.split([heads, kv_heads, kv_heads], 2))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=shared)
 
+    kind = "attention_shared" if shared else "attention"
     backends = dict(flash=SDPBackend.FLASH_ATTENTION, cudnn=SDPBackend.CUDNN_ATTENTION)
     for way, backend in backends.items() if t.device == "cuda" else [("math", SDPBackend.MATH)]:
         with sdpa_kernel(backend):
-            metric = f"attention_forward_{dim}_{tokens}"
+            metric = f"{kind}_forward_{dim}_{tokens}"
             t.report(metric, way, lambda turn: attend(packed[turn].detach()), copies)
             try:
                 passes = [backward_of(attend(x), [x], g) for x, g in zip(packed, dy)]
             except RuntimeError as error:
                 print(f"attention {way}: {str(error).splitlines()[0]}", file=sys.stderr)
                 continue
-            metric = f"attention_backward_{dim}_{tokens}"
+            metric = f"{kind}_backward_{dim}_{tokens}"
             t.report(metric, way, lambda turn, p=passes: p[turn](), copies)
+
+
+def rope(t, heads, kv_heads, dim, samples, tokens):
+    """Hugging Face's rotate_half with tables of sines and cosines that are there already, values left alone."""
+    samples, tokens_ = (2, 16) if t.tiny else (samples, tokens)
+    turned, pairs = heads + kv_heads, dim // 2
+    copies = t.copies(4.0 * samples * tokens_ * turned * dim)
+    x = [t.normal(samples, tokens_, turned + kv_heads, dim) for _ in range(copies)]
+    frequencies = 500000.0 ** (-torch.arange(pairs, device=t.device, dtype=torch.float32) / pairs)
+    angles = torch.outer(torch.arange(tokens_, device=t.device, dtype=torch.float32), frequencies)
+    cos, sin = (f(torch.cat([angles, angles], -1))[:, None].to(BF16) for f in (torch.cos, torch.sin))
+
+    def turn_half(v):
+        q = v[:, :, :turned]
+        return q * cos + torch.cat([-q[..., pairs:], q[..., :pairs]], -1) * sin
+
+    for way, f in t.ways(turn_half):
+        t.report(f"rope_{dim}_{tokens}", way, lambda turn, f=f: f(x[turn]), copies)
 
 
 def memory_and_products(t):
@@ -227,10 +248,12 @@ def main():
         if args.only != "attention":
             memory_and_products(t)
         if args.only != "ops":
-            attention(t, 12, 64, 32, 1024)
-            attention(t, 12, 64, 8, 4096)
-            attention(t, 8, 128, 16, 1024)
-            attention(t, 8, 128, 4, 4096)
+            attention(t, 12, 12, 64, 32, 1024)
+            attention(t, 12, 12, 64, 8, 4096)
+            attention(t, 8, 8, 128, 16, 1024)
+            attention(t, 8, 8, 128, 4, 4096)
+            attention(t, 32, 8, 128, 1, 4096)
+            rope(t, 32, 8, 128, 1, 4096)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@
 #include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
+#include <cohort/ops/cuda/rope.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
 #include <cohort/ops/cuda/silu.hpp>
 

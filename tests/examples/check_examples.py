@@ -256,6 +256,11 @@ curve = losses(result)
 check(result.returncode == 0 and len(curve) == 3 and curve[-1] < 0.5 * curve[0], "full_shard: the loss falls", result)
 check("512 ranks" in result.stdout and "8 ranks" in result.stdout, "full_shard: plans of 8 and 512 ranks", result)
 
+result = run("llama")
+curve = losses(result)
+check(result.returncode == 0 and len(curve) == 5 and curve[-1] < 0.1, "llama: finds where the next token stood", result)
+as_shown("llama", result)
+
 policies()
 search()
 

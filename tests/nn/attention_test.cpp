@@ -137,3 +137,78 @@ TEST_CASE_TEMPLATE("attention: in 16 bits too it is Linear, dot product, Linear,
     CHECK(!holds_all<T>(whole.gradient(a)));
   }
 }
+
+// Llama: query heads that share key heads, rotary positions.
+
+namespace {
+template <class Positions = nn::Rope<>, class Bias = nn::NoBias>
+using Shared = nn::GroupedQueryAttention<16, 4, 2, 6, Positions, nn::Causal, Bias>;
+static_assert(Layer<Shared<>> && Layer<nn::ScaledDotProduct<24, 4, nn::Causal, 2>>);
+static_assert(num_params<Shared<>>() == 2 && num_params<Shared<nn::Rope<>, nn::WithBias>>() == 3);
+static_assert(
+    std::is_same_v<nn::GroupedQueryAttention<32, 4, 2>, nn::GroupedQueryAttention<32, 4, 2, 8>>);
+
+/// Positions of a user's own type, three times as slow.
+struct Slow {
+  static double of_pair(int pair, int pairs) { return nn::Rope<>::of_pair(pair, pairs) / 3; }
+};
+
+const golden::Golden& llama_values() {
+  static const golden::Golden file = golden::Golden::load(COHORT_TEST_DIR "/golden/llama.bin");
+  return file;
+}
+/// The distance from PyTorch's fp64 as a share of its largest value.
+template <class T> double relative(const std::vector<T>& ours, const std::string& name) {
+  const auto& theirs = llama_values().values(name);
+  return distance(ours, theirs) / largest(theirs);
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("attention: shared key heads and rotary positions: PyTorch's values", T, float,
+                   double) {
+  const golden::Golden& values = llama_values();
+  zoo::OneLayer<Shared<nn::Rope<>, nn::WithBias>, T> one({2, 9});
+  one.set("qkv.weight", values.values("attention.in.qkv"));
+  one.set("qkv.bias", values.values("attention.in.bias"));
+  one.set("projection.weight", values.values("attention.in.projection"));
+  one.run(values.as<T>("attention.in.x"), values.as<T>("attention.in.dy"));
+  // Products of 16, 6, 9 and 24 terms one after the other, and as many backward, of normal numbers: below 200
+  // units of sums whose terms are at most 5 times the largest result.
+  const double tolerance = 1000 * unit<T>;
+  CHECK(relative(one.y, "attention.f64.y") <= tolerance);
+  CHECK(relative(one.dx, "attention.f64.dx") <= tolerance);
+  CHECK(relative(one.gradient("qkv.weight"), "attention.f64.dqkv") <= tolerance);
+  CHECK(relative(one.gradient("qkv.bias"), "attention.f64.dbias") <= tolerance);
+  CHECK(relative(one.gradient("projection.weight"), "attention.f64.dprojection") <= tolerance);
+}
+
+TEST_CASE("attention: shared key heads and rotary positions: finite differences, accumulation") {
+  CHECK(check_gradients<Shared<>>({.rows = {2, 5}}).ok());
+  CHECK(
+      check_gradients<nn::GroupedQueryAttention<8, 4, 1>>({.rows = {2, 19}, .most_each = 15}).ok());
+  CHECK(check_gradients<nn::ScaledDotProduct<12, 6, nn::Bidirectional, 3>>({.rows = {2, 5}}).ok());
+  check_accumulates<Shared<Slow>>({2, 5});
+}
+
+TEST_CASE("attention: rotary positions leave the first token of a sample as it is") {
+  zoo::OneLayer<Shared<>> turning({2, 6});
+  zoo::OneLayer<Shared<nn::NoPositions>> still({2, 6});
+  turning.draw(3), still.draw(3);
+  const auto x = zoo::normals(192, 1), dy = zoo::normals(192, 2);
+  turning.run(x, dy), still.run(x, dy);
+  for (const int first : {0, 96}) {
+    const auto at = still.y.begin() + first, same = turning.y.begin() + first;
+    CHECK(std::equal(at, at + 16, same));
+    CHECK(!std::equal(at + 16, at + 96, same + 16));
+  }
+  CHECK(turning.evaluate(x) == turning.y);
+}
+
+TEST_CASE_TEMPLATE("attention: rotary positions in 16 bits: near fp64, gradients in fp32", T, bf16,
+                   fp16) {
+  const InBoth<Shared<>, T> run({2, 9});
+  // On the way to y four results are rounded to T (qkv, q and k as turned, core, y), backward as many: each
+  // moves a score, of products below 10, and what follows by at most ten units.
+  CHECK(distance(run.narrow.y, run.wide.y) <= 4 * 10 * unit<T> * largest(run.wide.y));
+  CHECK(distance(run.narrow.dx, run.wide.dx) <= 8 * 10 * unit<T> * largest(run.wide.dx));
+}

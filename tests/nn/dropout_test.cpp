@@ -19,7 +19,7 @@ using namespace cohort::testing;
 namespace {
 using Half = std::ratio<1, 2>;
 template <class L, class T = float> using Of = zoo::OneLayer<L, T>;
-using Block = zoo::DroppingBlock<6, 2>;
+using Block = zoo::DroppingBlock<6>;
 static_assert(Layer<nn::Dropout<4>> && AddsForward<nn::Dropout<4>> && SkipsForward<nn::Dropout<4>>);
 static_assert(nn::Dropout<4, std::ratio<2, 20>>::rate.below == nn::Dropout<4>::rate.below);
 static_assert(Layer<nn::Dropout<4, std::ratio<0>>> && Layer<Block> &&

@@ -76,6 +76,13 @@ TEST_CASE("layer_norm: a constant row becomes the bias") {
   CHECK(one.y == one.parameter("bias"));
 }
 
+TEST_CASE("layer_norm: an epsilon of the user's") {
+  zoo::OneLayer<nn::LayerNorm<2, nn::NoBias, std::ratio<3, 4>>> one({1, 1});
+  one.set("weight", std::vector{1.0, 2.0});
+  one.run({2.5f, 1.5f}, {0, 0});
+  CHECK(distance(one.y, std::vector{0.5, -1.0}) <= 4 * unit<float>);  // by sqrt(1 / 4 + 3 / 4)
+}
+
 TEST_CASE_TEMPLATE("layer_norm: 16 bits: statistics in fp32, results rounded once, gradients not",
                    T, bf16, fp16) {
   constexpr int wide = 70;

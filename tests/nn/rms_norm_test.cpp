@@ -63,6 +63,13 @@ TEST_CASE("rms_norm: a positive factor of a row changes nothing but what epsilon
   for (std::size_t c = 0; c < 4; ++c) CHECK(std::abs(one.y[c] - one.y[4 + c]) <= 1e-5 / 15 * 4);
 }
 
+TEST_CASE("rms_norm: an epsilon of the user's") {
+  zoo::OneLayer<nn::RmsNorm<3, std::ratio<3, 4>>> one({1, 1});
+  one.set("weight", std::vector{1.0, 1.0, 2.0});
+  one.run({0.5f, -0.5f, 0.5f}, {0, 0, 0});
+  CHECK(distance(one.y, std::vector{0.5, -0.5, 1.0}) <= 4 * unit<float>);  // by sqrt(1 / 4 + 3 / 4)
+}
+
 TEST_CASE_TEMPLATE("rms_norm: 16 bits: fp32 inside, results rounded once, the gradient not", T,
                    bf16, fp16) {
   constexpr int wide = 70, rows = 5;

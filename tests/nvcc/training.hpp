@@ -50,8 +50,9 @@ Results measure() {
     qkv[i] = cohort::normal(1, 2, static_cast<std::uint64_t>(i));
   std::vector<float> scratch(cohort::ops::attention_scratch<20, float>(tokens));
   out.attention.resize(tokens * C);
-  cohort::ops::attention_forward<2, 20, true>(cohort::DefaultCpu{}, 1, tokens, qkv.data(),
-                                              out.attention.data(), lse.data(), scratch.data());
+  cohort::ops::attention_forward<cohort::ops::EqualHeads<2, 20>, true>(
+      cohort::DefaultCpu{}, 1, tokens, qkv.data(), out.attention.data(), lse.data(),
+      scratch.data());
   return out;
 }
 

@@ -12,24 +12,27 @@ using namespace cohort::testing;
 
 namespace {
 /// softmax(Q K^T / sqrt(D)) V in fp64, straight from the definition.
-template <int H, int D, bool Causal>
+template <int H, int D, bool Causal, int KvHeads = H>
 std::vector<double> reference(int samples, int tokens, const std::vector<double>& qkv) {
-  constexpr int C = H * D;
+  constexpr int C = H * D, row = C + 2 * KvHeads * D;
   std::vector<double> y(static_cast<std::size_t>(samples) * tokens * C), p(tokens);
-  const auto at = [&](int s, int part, int t, int h, int d) {
-    return qkv[((s * tokens + t) * 3 + part) * C + h * D + d];
+  const auto q = [&](int s, int t, int h, int d) {
+    return qkv[(s * tokens + t) * row + h * D + d];
+  };
+  const auto k = [&](int s, int t, int h, int d) { return q(s, t, H + h * KvHeads / H, d); };
+  const auto v = [&](int s, int t, int h, int d) {
+    return q(s, t, H + KvHeads + h * KvHeads / H, d);
   };
   const auto attend = [&](int s, int h, int i) {
     const int keys = Causal ? i + 1 : tokens;
     double sum = 0;
     for (int j = 0; j < keys; ++j) {
       double score = 0;
-      for (int d = 0; d < D; ++d) score += at(s, 0, i, h, d) * at(s, 1, j, h, d);
+      for (int d = 0; d < D; ++d) score += q(s, i, h, d) * k(s, j, h, d);
       sum += p[j] = std::exp(score / std::sqrt(double(D)));
     }
     for (int j = 0; j < keys; ++j)
-      for (int d = 0; d < D; ++d)
-        y[(s * tokens + i) * C + h * D + d] += p[j] / sum * at(s, 2, j, h, d);
+      for (int d = 0; d < D; ++d) y[(s * tokens + i) * C + h * D + d] += p[j] / sum * v(s, j, h, d);
   };
   for (int s = 0; s < samples; ++s)
     for (int h = 0; h < H; ++h)
@@ -41,42 +44,44 @@ template <class T> struct Result {
   std::vector<T> y, dqkv;
   std::vector<accumulator_t<T>> lse;
 };
-template <int H, int D, bool Causal, class T>
+template <int H, int D, bool Causal, int KvHeads = H, class T>
 Result<T> run(int samples, int tokens, const std::vector<T>& qkv, const std::vector<T>& dy) {
   using A = accumulator_t<T>;
+  using Heads = ops::AttentionHeads<H, KvHeads, D>;
   Result<T> r{std::vector<T>(dy.size()), std::vector<T>(qkv.size()),
               std::vector<A>(static_cast<std::size_t>(samples) * H * tokens)};
   std::vector<A> scratch(ops::attention_scratch<D, T>(tokens), A(NAN));  // whatever was there
-  ops::attention_forward<H, D, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), r.lse.data(),
-                                       scratch.data());
+  ops::attention_forward<Heads, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), r.lse.data(),
+                                        scratch.data());
   std::fill(scratch.begin(), scratch.end(), A(NAN));
-  ops::attention_backward<H, D, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), dy.data(),
-                                        r.lse.data(), r.dqkv.data(), scratch.data());
+  ops::attention_backward<Heads, Causal>(cpu, samples, tokens, qkv.data(), r.y.data(), dy.data(),
+                                         r.lse.data(), r.dqkv.data(), scratch.data());
   return r;
 }
 
-template <int H, int D, bool Causal> void check(int samples, int tokens) {
+template <int H, int D, bool Causal, int KvHeads = H> void check(int samples, int tokens) {
   CAPTURE(H);
   CAPTURE(D);
   CAPTURE(Causal);
   CAPTURE(tokens);
   const std::size_t n = static_cast<std::size_t>(samples) * tokens * H * D;
-  const auto qkv = normal<double>(3 * n, 1), dy = normal<double>(n, 2);
-  const auto slope = finite_differences(
-      qkv, [&](const auto& v) { return dot(reference<H, D, Causal>(samples, tokens, v), dy); });
-  const auto wide = run<H, D, Causal>(samples, tokens, qkv, dy);
-  const auto exact = reference<H, D, Causal>(samples, tokens, qkv);
+  const auto qkv = normal<double>(n + 2 * n * KvHeads / H, 1), dy = normal<double>(n, 2);
+  const auto slope = finite_differences(qkv, [&](const auto& v) {
+    return dot(reference<H, D, Causal, KvHeads>(samples, tokens, v), dy);
+  });
+  const auto wide = run<H, D, Causal, KvHeads>(samples, tokens, qkv, dy);
+  const auto exact = reference<H, D, Causal, KvHeads>(samples, tokens, qkv);
   CHECK(max_error(wide.y, exact) <= 1e-13);
   // h^2 f''' / 6 + unit f / h, third derivatives below 100 and f below 200.
   CHECK(max_error(wide.dqkv, slope) <= 1e-10 / 6 * 100 + 1.2e-16 / 1e-5 * 200);
 
   const std::vector<float> qkv32(qkv.begin(), qkv.end()), dy32(dy.begin(), dy.end());
-  const auto narrow = run<H, D, Causal>(samples, tokens, qkv32, dy32);
+  const auto narrow = run<H, D, Causal, KvHeads>(samples, tokens, qkv32, dy32);
   // A score is a sum of D products, all below 10 after scaling: p is good to (D + 10) units of 10; a
   // sum over the keys of p v, |v| < 4, adds `tokens` units. dqkv multiplies two such numbers.
   const double tolerance = unit<float> * 4 * (10 * (D + 10) + tokens);
   CHECK(max_error(narrow.y, exact) <= tolerance);
-  CHECK(max_error(narrow.dqkv, slope) <= 10 * tolerance);
+  CHECK(max_error(narrow.dqkv, slope) <= 10 * tolerance * H / KvHeads);  // dk, dv: of all its heads
 }
 }  // namespace
 
@@ -89,6 +94,25 @@ TEST_CASE("attention: forward and backward agree with fp64 and with finite diffe
   check<1, 32, true>(1, 34);
   check<1, 16, false>(1, 33);
   check<2, 3, true>(3, 1);  // one token attends to itself
+}
+
+TEST_CASE(
+    "attention: query heads that share a key head: forward, backward, and equal to copies of it") {
+  check<4, 4, true, 2>(2, 5);
+  check<6, 5, false, 2>(1, 19);
+  check<3, 16, true, 1>(1, 17);
+
+  constexpr int D = 8, tokens = 21;
+  const auto qkv = normal<float>(tokens * 8 * D, 1), dy = normal<float>(tokens * 4 * D, 2);
+  std::vector<float> copied;  // k and v of heads 0 0 1 1
+  for (int t = 0; t < tokens; ++t)
+    for (const int head : {0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7})
+      copied.insert(copied.end(), qkv.begin() + (t * 8 + head) * D,
+                    qkv.begin() + (t * 8 + head + 1) * D);
+  const auto shared = run<4, D, true, 2>(1, tokens, qkv, dy),
+             own = run<4, D, true>(1, tokens, copied, dy);
+  CHECK(same_bits(shared.y, own.y));
+  CHECK(same_bits(shared.lse, own.lse));
 }
 
 TEST_CASE_TEMPLATE("attention: with one key the value passes through", T, float, double) {

@@ -24,6 +24,7 @@
 #include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
+#include <cohort/ops/cuda/rope.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
 #include <cohort/ops/cuda/silu.hpp>
 #include <cstdio>
@@ -281,6 +282,20 @@ TEST_CASE_TEMPLATE("traffic: activations", T, bf16, float) {
   }).check("swiglu backward", {"SwiGluBackward<"}, {1.5 * R::bytes, R::bytes});
 }
 
+struct Angles {
+  static double of_pair(int pair, int pairs) { return std::pow(10000.0, -double(pair) / pairs); }
+};
+
+TEST_CASE_TEMPLATE("traffic: rotary positions", T, bf16, float) {
+  using R = Rows<T>;
+  using H = ops::AttentionHeads<8, 2, 64>;  // 10 of 12 heads turn
+  static_assert(H::row == R::C);
+  const R r;
+  Ran([&] {
+    ops::rope_forward<H, Angles>(gpu(), 2, R::rows / 2, r.x.data());
+  }).check("rope", {"Rope<"}, {R::bytes * 10 / 12, R::bytes * 10 / 12});
+}
+
 TEST_CASE_TEMPLATE("traffic: dropout", T, bf16, float) {
   using R = Rows<T>;
   const R r;
@@ -487,34 +502,38 @@ double met(int tokens, int rows) {
 
 /// others: instructions beside each of a tensor core, in PTX. ptxas needs no moves: its loops have 5.1 and 3.5
 /// (forward), 3.2 and 2.6 (keys), 3.0 and 2.0 (queries) for heads of 64 and 128.
-template <int Heads, int D>
+template <class H>
 void attention(const char* (&names)[4], int rows_of_keys, const double (&others)[3]) {
   constexpr int tokens = 256;
-  constexpr std::size_t n = std::size_t{tokens} * Heads * D;
-  const auto qkv = random<bf16>(3 * n), y = random<bf16>(n), dy = random<bf16>(n);
-  const auto dqkv = zeros<bf16>(3 * n);
-  const auto lse = zeros<float>(tokens * Heads), scratch = zeros<float>(tokens * Heads);
-  const double bytes = 2. * n, row = 2. * Heads * D, numbers = 4. * tokens * Heads;
-  const double queries = met(tokens, 128) - tokens, keys = met(tokens, rows_of_keys) - tokens;
+  constexpr std::size_t n = std::size_t{tokens} * H::width, all = std::size_t{tokens} * H::row;
+  const auto qkv = random<bf16>(all), y = random<bf16>(n), dy = random<bf16>(n);
+  const auto dqkv = zeros<bf16>(all);
+  const auto lse = zeros<float>(tokens * H::heads), scratch = zeros<float>(tokens * H::heads);
+  // Of queries (as of y and dy), of keys (as of values), of a row of either; lse and delta.
+  const double queries = 2. * n, keys = queries / H::group, row = 2. * H::width;
+  const double numbers = 4. * tokens * H::heads;
+  // Query heads that share keys meet them one after the other.
+  const double keys_again = 2 * (row * met(tokens, 128) - keys);
+  const double queries_again = (2 * row + 8. * H::heads) * (met(tokens, rows_of_keys) - tokens);
   const auto bound = [&](double reads, double writes, double again, double per_tensor) {
     return Bound{reads, writes, again, 0, unlimited, 1, 0, per_tensor};
   };
   Ran([&] {
-    ops::attention_forward<Heads, D, true>(gpu(), 1, tokens, qkv.data(), y.data(), lse.data(),
-                                           scratch.data());
+    ops::attention_forward<H, true>(gpu(), 1, tokens, qkv.data(), y.data(), lse.data(),
+                                    scratch.data());
   })
       .check(names[0], {"TiledAttentionForward<"},
-             bound(3 * bytes, bytes + numbers, 2 * row * queries, others[0]));
+             bound(queries + 2 * keys, queries + numbers, keys_again, others[0]));
   Ran([&] {
-    ops::attention_backward<Heads, D, true>(gpu(), 1, tokens, qkv.data(), y.data(), dy.data(),
-                                            lse.data(), dqkv.data(), scratch.data());
+    ops::attention_backward<H, true>(gpu(), 1, tokens, qkv.data(), y.data(), dy.data(), lse.data(),
+                                     dqkv.data(), scratch.data());
   })
       .check(names[1], {"AttentionDelta<"},
-             {2 * bytes, numbers, 0, 7 * numbers})  // sectors of their own
+             {2 * queries, numbers, 0, 7 * numbers})  // sectors of their own
       .check(names[2], {"TiledAttentionKeyGradients<"},
-             bound(4 * bytes + 2 * numbers, 2 * bytes, (2 * row + 8. * Heads) * keys, others[1]))
+             bound(2 * (queries + keys + numbers), 2 * keys, queries_again, others[1]))
       .check(names[3], {"TiledAttentionQueryGradients<"},
-             bound(4 * bytes + 2 * numbers, bytes, 2 * row * queries, others[2]));
+             bound(2 * (queries + keys + numbers), queries, keys_again, others[2]));
 }
 
 TEST_CASE("traffic: attention on tensor cores") {
@@ -522,8 +541,11 @@ TEST_CASE("traffic: attention on tensor cores") {
                          "attention 64 dq"};
   const char* of_128[] = {"attention 128 forward", "attention 128 delta", "attention 128 dk, dv",
                           "attention 128 dq"};
-  attention<2, 64>(of_64, 128, {8.3, 5.6, 5.4});
-  attention<1, 128>(of_128, 64, {5.7, 4.9, 4.2});
+  const char* shared[] = {"attention 64 x 4 on 2 forward", "attention 64 x 4 on 2 delta",
+                          "attention 64 x 4 on 2 dk, dv", "attention 64 x 4 on 2 dq"};
+  attention<ops::EqualHeads<2, 64>>(of_64, 128, {8.3, 5.6, 5.4});
+  attention<ops::EqualHeads<1, 128>>(of_128, 64, {5.7, 4.9, 4.2});
+  attention<ops::AttentionHeads<4, 2, 64>>(shared, 128, {8.5, 5.6, 5.4});
 }
 
 }  // namespace

@@ -31,6 +31,17 @@ FullOptions other_names() {
   };
   return options;
 }
+/// The same values as more tensors: rows of a parameter that others keep apart.
+FullOptions kept_apart() {
+  FullOptions options;
+  options.names = [](const std::string& own) -> io::StoredNames {
+    if (own == "0.weight") return io::StoredName{"wte", false, 20};
+    if (own == "1.weight") return {{"q", false, 12}, {"k", true, 7}, {"v"}};
+    if (own == "1.bias") return {{"q.bias", false, 12}, {"kv.bias"}};
+    return {{"head.0", true, 5}, {"head.1", false, 14}};
+  };
+  return options;
+}
 float beyond_rows_stay(std::size_t i, std::size_t k) {
   return (i == 0 && k >= 20 * 10) || (i == 3 && k >= 19 * 30) ? -1 : value(i, k);
 }
@@ -41,7 +52,8 @@ TEST_CASE("save_full: every strategy on any number of ranks writes the same byte
   FullOptions in_parts = other_names(), narrow = other_names();
   in_parts.max_file_bytes = 1500;
   narrow.type = StoredType::BF16;
-  for (const FullOptions& options : {FullOptions{}, other_names(), in_parts, narrow}) {
+  for (const FullOptions& options :
+       {FullOptions{}, other_names(), in_parts, narrow, kept_apart()}) {
     const TemporaryDirectory dir;
     fs::create_directory(dir / "expected");
     save<Replicate>(1, dir / "expected" / "model.safetensors", options);
@@ -89,6 +101,28 @@ TEST_CASE("save_full: names, rows and transposes are as the options say") {
       CHECK(head[in * 19 + out] == value(3, out * 30 + in));
 }
 
+TEST_CASE("save_full: rows of one parameter go into tensors of their own") {
+  const TemporaryDirectory dir;
+  save<FullShard>(3, dir / "x.safetensors", kept_apart());
+  const io::Safetensors file(dir / "x.safetensors");
+  CHECK(file.size() == 8);
+  CHECK(file.find("k")->shape == std::vector<std::uint64_t>{10, 7});
+  const auto q = tensor<float>(file, "q"), k = tensor<float>(file, "k"),
+             v = tensor<float>(file, "v"), bias = tensor<float>(file, "kv.bias"),
+             head_0 = tensor<float>(file, "head.0"), head_1 = tensor<float>(file, "head.1");
+  REQUIRE((q.size() == 120 && v.size() == 110 && bias.size() == 18 && head_1.size() == 14 * 30));
+  for (std::size_t i = 0; i < q.size(); ++i) CHECK(q[i] == value(1, i));
+  for (std::size_t in = 0; in < 10; ++in)
+    for (std::size_t out = 0; out < 7; ++out)
+      CHECK(k[in * 7 + out] == value(1, (12 + out) * 10 + in));
+  for (std::size_t i = 0; i < v.size(); ++i) CHECK(v[i] == value(1, 190 + i));
+  for (std::size_t i = 0; i < bias.size(); ++i) CHECK(bias[i] == value(2, 12 + i));
+  for (std::size_t in = 0; in < 30; ++in)
+    for (std::size_t out = 0; out < 5; ++out)
+      CHECK(head_0[in * 5 + out] == value(3, out * 30 + in));
+  for (std::size_t i = 0; i < head_1.size(); ++i) CHECK(head_1[i] == value(3, 150 + i));
+}
+
 TEST_CASE(
     "save_full: values have the master's type, frozen ones the compute type, or the one asked "
     "for") {
@@ -129,10 +163,12 @@ TEST_CASE("load_full: each strategy reads what each wrote, in one file or severa
 
 TEST_CASE("load_full: other names, transposes and missing rows are read as they were written") {
   const TemporaryDirectory dir;
-  save<Replicate>(1, dir / "x.safetensors", other_names());
-  for (int ranks : {1, 2, 3}) {
-    CHECK(loads<Replicate>(ranks, dir / "x.safetensors", other_names(), beyond_rows_stay));
-    CHECK(loads<FullShard>(ranks, dir / "x.safetensors", other_names(), beyond_rows_stay));
+  for (const FullOptions& options : {other_names(), kept_apart()}) {
+    save<Replicate>(1, dir / "x.safetensors", options);
+    for (int ranks : {1, 2, 3}) {
+      CHECK(loads<Replicate>(ranks, dir / "x.safetensors", options, beyond_rows_stay));
+      CHECK(loads<FullShard>(ranks, dir / "x.safetensors", options, beyond_rows_stay));
+    }
   }
 }
 

@@ -15,7 +15,9 @@
 #include <cohort/nn/losses.hpp>
 #include <cohort/nn/repeat.hpp>
 #include <cohort/nn/residual.hpp>
+#include <cohort/nn/rms_norm.hpp>
 #include <cohort/nn/sequential.hpp>
+#include <cohort/nn/swiglu.hpp>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
@@ -135,16 +137,19 @@ using GptWith =
 template <class L> using AsItIs = L;
 using Gpt = GptWith<AsItIs>;
 using CheckpointedGpt = GptWith<nn::Checkpointed>;
-/// A GPT with dropout behind the embedding and at the end of both branches.
-template <int C, int Heads>
+/// A GPT of Llama's blocks, whose query heads share keys, with dropout behind the embedding and at the end of
+/// both branches.
+template <int C>
 using DroppingBlock = nn::Sequential<
-    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Attention<C, Heads>, nn::Dropout<C>>>,
-    nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Linear<C, 4 * C>, nn::Gelu<4 * C>,
-                                nn::Linear<4 * C, C>, nn::Dropout<C, std::ratio<1, 4>>>>>;
+    nn::Residual<
+        nn::Sequential<nn::RmsNorm<C>, nn::GroupedQueryAttention<C, 4, 2, 4>, nn::Dropout<C>>>,
+    nn::Residual<
+        nn::Sequential<nn::RmsNorm<C>, nn::Linear<C, 6 * C, nn::NoBias>, nn::SwiGlu<3 * C>,
+                       nn::Linear<3 * C, C, nn::NoBias>, nn::Dropout<C, std::ratio<1, 4>>>>>;
 template <template <class> class Around>
 using DroppingGptWith =
-    nn::Sequential<nn::Embedding<11, 6>, nn::AddPosition<5, 6>, nn::Dropout<6>,
-                   nn::Repeat<2, Around<DroppingBlock<6, 2>>>, nn::LayerNorm<6>, nn::Linear<6, 11>>;
+    nn::Sequential<nn::Embedding<11, 6>, nn::Dropout<6>, nn::Repeat<2, Around<DroppingBlock<6>>>,
+                   nn::RmsNorm<6>, nn::Linear<6, 11>>;
 using DroppingGpt = DroppingGptWith<AsItIs>;
 using OddMlp = nn::Sequential<nn::Linear<7, 13>, nn::ReLU<13>, nn::Linear<13, 5, nn::NoBias>,
                               nn::Gelu<5>, nn::Linear<5, 3>>;

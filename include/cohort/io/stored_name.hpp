@@ -3,7 +3,9 @@
 // cohort/io/stored_name.hpp: what a file that others define calls a parameter, and how it lies there.
 #pragma once
 #include <cohort/core/error.hpp>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <utility>
@@ -21,6 +23,44 @@ struct StoredName {
   int rows = 0;
 
   friend bool operator==(const StoredName&, const StoredName&) = default;
+};
+
+/// What a file holds of one parameter: one tensor, or several whose rows stand one below the other here. Each but
+/// the last then says how many it holds.
+///
+///   return StoredNames{{.name = "q_proj", .rows = 64}, {.name = "k_proj", .rows = 32}, {.name = "v_proj"}};
+class StoredNames {
+ public:
+  StoredNames(StoredName one) : parts_{std::move(one)} {}
+  StoredNames(std::initializer_list<StoredName> parts) : parts_(parts) {}
+
+  /// f(name, first row here, extents here) for each tensor, `extents` being the parameter's.
+  ///
+  /// Errors   InvalidInput: no tensor, one without a number of rows before the last, or more rows than the
+  ///          parameter has.
+  template <class F> void for_each(std::span<const int> extents, F f) const {
+    if (parts_.empty())
+      throw InvalidInput(-1, "stored_names", "a parameter without a tensor: name one at least.");
+    int first = 0;
+    std::vector<int> left(extents.begin(), extents.end());
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const StoredName& part = parts_[i];
+      if (i + 1 < parts_.size() && part.rows == 0)
+        throw InvalidInput(-1, "stored_names",
+                           "'" + part.name + "' is followed by '" + parts_[i + 1].name +
+                               "': say how many rows it holds.");
+      if (first > 0 && left[0] == 0)
+        throw InvalidInput(-1, "stored_names",
+                           "no rows are left for '" + part.name + "': those before it hold all " +
+                               std::to_string(extents[0]) + ".");
+      f(part, first, std::span<const int>(left));
+      first += part.rows;
+      if (!left.empty()) left[0] -= part.rows;
+    }
+  }
+
+ private:
+  std::vector<StoredName> parts_;
 };
 
 /// The shape in the file of a parameter with these extents.

@@ -4,17 +4,26 @@
 #pragma once
 #include <cohort/nn/linear.hpp>
 #include <cohort/ops/layer_norm.hpp>
+#include <ratio>
 
 namespace cohort::nn {
 
-/// PyTorch's nn.LayerNorm over the last dimension, epsilon 1e-5: LayerNorm<C>, LayerNorm<C,
-/// NoBias>.
+/// What norms add under the root, PyTorch's eps, as a type.
+using NormEpsilon = std::ratio<1, 100000>;
+
+namespace detail {
+template <class Epsilon, class A>
+inline constexpr A epsilon = static_cast<A>(double(Epsilon::num) / double(Epsilon::den));
+}
+
+/// PyTorch's nn.LayerNorm over the last dimension: LayerNorm<C>, LayerNorm<C, NoBias>, and another Epsilon as
+/// a std::ratio.
 ///
 /// Shapes   x, y [rows, C], weight, bias [C]; keeps mean and 1/deviation of each row in fp32 (fp64
 ///          for double).
 /// Units    16-bit T: everything inside is fp32, y and dx are rounded once; gradients stay fp32.
 /// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
-template <int C, class Bias = WithBias> struct LayerNorm {
+template <int C, class Bias = WithBias, class Epsilon = NormEpsilon> struct LayerNorm {
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = Initialised<Param<"weight", C>, init::Ones>;
   using Params = std::conditional_t<has_bias, cohort::Params<Weight, Param<"bias", C>>,
@@ -32,7 +41,7 @@ template <int C, class Bias = WithBias> struct LayerNorm {
     const T* bias = nullptr;
     if constexpr (has_bias) bias = p["bias"_p].data();
     ops::layer_norm_forward<C>(ctx.device(), x.rows.count(), x.data, p["weight"_p].data(), bias,
-                               y.data, mean.data, rstd.data);
+                               y.data, mean.data, rstd.data, detail::epsilon<Epsilon, A>);
     return Out{y, keep(ctx, "x"_p = x, "mean"_p = mean, "rstd"_p = rstd)};
   }
   /// `residual`: none, or what is added to dx.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cohort/core/dtype.hpp>
 #include <cohort/device/cpu.hpp>
+#include <cohort/ops/attention_heads.hpp>
 #include <cohort/ops/attention_panels.hpp>
 #include <cohort/ops/math.hpp>
 #include <cohort/ops/vector.hpp>
@@ -103,14 +104,21 @@ template <bool Causal> constexpr int keys_of(int i0, int tokens) {
   return Causal && i0 + strip < tokens ? i0 + strip : tokens;
 }
 
-/// One head of one sample, forward. q points at its query of token 0, rows are `stride` apart.
-template <int HeadDim, bool Causal, class T, class A>
-void head_forward(int tokens, int stride, int y_stride, const T* q, const T* k, const T* v, T* y,
-                  A* lse, const AttentionScratch<HeadDim, A>& m) {
-  constexpr int width = padded<HeadDim, A>;
-  const A scale = A(1) / std::sqrt(A(HeadDim));
+/// The keys and values of one head, which all strips of its queries meet.
+template <int HeadDim, class T, class A>
+void copy_keys(int tokens, int stride, const T* k, const T* v,
+               const AttentionScratch<HeadDim, A>& m) {
   copy_rows<HeadDim>(tokens, round_up_to_strip(tokens), k, stride, m.k);
   copy_rows<HeadDim>(tokens, round_up_to_strip(tokens), v, stride, m.v);
+}
+
+/// One head of queries, forward, from keys and values that are copied. q points at its query of token 0,
+/// rows are `stride` apart.
+template <int HeadDim, bool Causal, class T, class A>
+void head_forward(int tokens, int stride, int y_stride, const T* q, T* y, A* lse,
+                  const AttentionScratch<HeadDim, A>& m) {
+  constexpr int width = padded<HeadDim, A>;
+  const A scale = A(1) / std::sqrt(A(HeadDim));
   for (int i0 = 0; i0 < tokens; i0 += strip) {
     const int rows = tokens - i0 < strip ? tokens - i0 : strip;
     const int keys = keys_of<Causal>(i0, tokens);
@@ -127,17 +135,12 @@ void head_forward(int tokens, int stride, int y_stride, const T* q, const T* k, 
   }
 }
 
-/// One head of one sample, backward: probabilities are computed again from lse.
+/// One head of queries, backward: probabilities are computed again from lse; adds to m.dk and m.dv.
 template <int HeadDim, bool Causal, class T, class A>
-void head_backward(int tokens, int stride, int y_stride, const T* q, const T* k, const T* v,
-                   const T* dy, const A* lse, T* dq, T* dk, T* dv,
-                   const AttentionScratch<HeadDim, A>& m) {
+void head_backward(int tokens, int stride, int y_stride, const T* q, const T* dy, const A* lse,
+                   T* dq, const AttentionScratch<HeadDim, A>& m) {
   constexpr int width = padded<HeadDim, A>;
   const A scale = A(1) / std::sqrt(A(HeadDim));
-  const int padded_tokens = round_up_to_strip(tokens);
-  copy_rows<HeadDim>(tokens, padded_tokens, k, stride, m.k);
-  copy_rows<HeadDim>(tokens, padded_tokens, v, stride, m.v);
-  for (std::ptrdiff_t i = 0; i < std::ptrdiff_t(padded_tokens) * width; ++i) m.dk[i] = m.dv[i] = 0;
   for (int i0 = 0; i0 < tokens; i0 += strip) {
     const int rows = tokens - i0 < strip ? tokens - i0 : strip;
     const int keys = keys_of<Causal>(i0, tokens), padded_keys = round_up_to_strip(keys);
@@ -156,10 +159,6 @@ void head_backward(int tokens, int stride, int y_stride, const T* q, const T* k,
     for (int i = 0; i < rows; ++i)
       store_row<HeadDim>(m.o + i * width, A(1), dq + std::ptrdiff_t(i0 + i) * stride);
   }
-  for (int j = 0; j < tokens; ++j) {
-    store_row<HeadDim>(m.dk + std::ptrdiff_t(j) * width, A(1), dk + std::ptrdiff_t(j) * stride);
-    store_row<HeadDim>(m.dv + std::ptrdiff_t(j) * width, A(1), dv + std::ptrdiff_t(j) * stride);
-  }
 }
 
 }  // namespace detail
@@ -169,62 +168,76 @@ template <int HeadDim, class T> constexpr std::size_t attention_scratch(int toke
   return detail::AttentionScratch<HeadDim, accumulator_t<T>>::elements(tokens);
 }
 
-/// y = softmax(Q K^T / sqrt(HeadDim)) V for each head of each sample; Causal: a query sees no later key.
+/// y = softmax(Q K^T / sqrt(head_dim)) V for each head of each sample; Causal: a query sees no later key.
 ///
-/// Shapes   qkv[samples * tokens, 3 C] = q, k, v side by side (nanoGPT's c_attn), C = Heads * HeadDim;
-///          y[samples * tokens, C]; saved lse[samples, Heads, tokens], the log-sum-exp of each row of
-///          scores; scratch[attention_scratch<HeadDim, T>(tokens)].
+/// Shapes   H: AttentionHeads. qkv[samples * tokens, H::row]; y[samples * tokens, H::width]; saved
+///          lse[samples, heads, tokens], the log-sum-exp of each row of scores;
+///          scratch[attention_scratch<head_dim, T>(tokens)].
 /// Cost     2 products (backward 5, since probabilities are recomputed: at 64 tokens that costs what
 ///          storing and reading them would, and memory stays O(tokens)); blocks above the diagonal skipped.
 /// Laws     a row's bits depend on its own sample only; with Causal, on its own and earlier tokens only.
-///          16-bit q, k, v are widened once a head: all inside is fp32, y and dqkv are rounded once.
+///          16-bit k and v are widened once a key head, q once: all inside is fp32, y and dqkv are rounded
+///          once, dk and dv after the sum over the query heads that share them.
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; saving lse: Dao 2023, arXiv:2307.08691.
-template <int Heads, int HeadDim, bool Causal, class G, class T>
+template <class H, bool Causal, class G, class T>
 void attention_forward(const Cpu<G>&, int samples, int tokens, const T* qkv, T* y,
                        accumulator_t<T>* lse, accumulator_t<T>* scratch) {
-  constexpr int C = Heads * HeadDim;
-  const detail::AttentionScratch<HeadDim, accumulator_t<T>> memory(tokens, scratch);
-  for (int sample = 0; sample < samples; ++sample)
-    for (int head = 0; head < Heads; ++head) {
-      const T* q = qkv + std::ptrdiff_t(sample) * tokens * 3 * C + head * HeadDim;
-      T* out = y + std::ptrdiff_t(sample) * tokens * C + head * HeadDim;
-      detail::head_forward<HeadDim, Causal>(tokens, 3 * C, C, q, q + C, q + 2 * C, out,
-                                            lse + (std::ptrdiff_t(sample) * Heads + head) * tokens,
-                                            memory);
+  const detail::AttentionScratch<H::head_dim, accumulator_t<T>> memory(tokens, scratch);
+  for (int sample = 0; sample < samples; ++sample) {
+    const std::ptrdiff_t first = std::ptrdiff_t(sample) * tokens;
+    const T* x = qkv + first * H::row;
+    for (int head = 0; head < H::heads; ++head) {
+      const int kv = head / H::group;
+      if (head % H::group == 0)
+        detail::copy_keys(tokens, H::row, x + H::k(kv), x + H::v(kv), memory);
+      detail::head_forward<H::head_dim, Causal>(
+          tokens, H::row, H::width, x + H::q(head), y + first * H::width + head * H::head_dim,
+          lse + (std::ptrdiff_t(sample) * H::heads + head) * tokens, memory);
     }
+  }
 }
 
 /// dqkv from dy, qkv, forward's y (which only GPUs read) and lse. dqkv is written whole and must not
 /// overlap qkv.
-template <int Heads, int HeadDim, bool Causal, class G, class T>
+template <class H, bool Causal, class G, class T>
 void attention_backward(const Cpu<G>&, int samples, int tokens, const T* qkv, const T* /*y*/,
                         const T* dy, const accumulator_t<T>* lse, T* dqkv,
                         accumulator_t<T>* scratch) {
-  constexpr int C = Heads * HeadDim;
-  const detail::AttentionScratch<HeadDim, accumulator_t<T>> memory(tokens, scratch);
-  for (int sample = 0; sample < samples; ++sample)
-    for (int head = 0; head < Heads; ++head) {
-      const std::ptrdiff_t at = std::ptrdiff_t(sample) * tokens * 3 * C + head * HeadDim;
-      const T* q = qkv + at;
-      T* dq = dqkv + at;
-      detail::head_backward<HeadDim, Causal>(
-          tokens, 3 * C, C, q, q + C, q + 2 * C,
-          dy + std::ptrdiff_t(sample) * tokens * C + head * HeadDim,
-          lse + (std::ptrdiff_t(sample) * Heads + head) * tokens, dq, dq + C, dq + 2 * C, memory);
+  using A = accumulator_t<T>;
+  constexpr int D = H::head_dim, width = detail::padded<D, A>;
+  const detail::AttentionScratch<D, A> memory(tokens, scratch);
+  const std::ptrdiff_t panel = std::ptrdiff_t(detail::round_up_to_strip(tokens)) * width;
+  for (int sample = 0; sample < samples; ++sample) {
+    const std::ptrdiff_t first = std::ptrdiff_t(sample) * tokens;
+    const T* x = qkv + first * H::row;
+    T* dx = dqkv + first * H::row;
+    for (int kv = 0; kv < H::kv_heads; ++kv) {
+      detail::copy_keys(tokens, H::row, x + H::k(kv), x + H::v(kv), memory);
+      for (std::ptrdiff_t i = 0; i < panel; ++i) memory.dk[i] = memory.dv[i] = 0;
+      for (int head = kv * H::group; head < (kv + 1) * H::group; ++head)
+        detail::head_backward<D, Causal>(
+            tokens, H::row, H::width, x + H::q(head), dy + first * H::width + head * D,
+            lse + (std::ptrdiff_t(sample) * H::heads + head) * tokens, dx + H::q(head), memory);
+      for (int j = 0; j < tokens; ++j) {
+        const std::ptrdiff_t from = std::ptrdiff_t(j) * width, to = std::ptrdiff_t(j) * H::row;
+        detail::store_row<D>(memory.dk + from, A(1), dx + H::k(kv) + to);
+        detail::store_row<D>(memory.dv + from, A(1), dx + H::v(kv) + to);
+      }
     }
+  }
 }
 
 /// The same on a GPU: ops/cuda/attention.hpp. Forward uses no scratch there.
-template <int Heads, int HeadDim, bool Causal, class T>
+template <class H, bool Causal, class T>
 void attention_forward(const Cuda&, int samples, int tokens, const T* qkv, T* y,
                        accumulator_t<T>* lse, accumulator_t<T>* scratch);
-template <int Heads, int HeadDim, bool Causal, class T>
+template <class H, bool Causal, class T>
 void attention_backward(const Cuda&, int samples, int tokens, const T* qkv, const T* y, const T* dy,
                         const accumulator_t<T>* lse, T* dqkv, accumulator_t<T>* scratch);
 
 /// Elements of accumulator_t<T> that backward needs as scratch on a GPU: sum of dy y of each row and head.
-template <int Heads> constexpr std::size_t attention_scratch_on_cuda(int samples, int tokens) {
-  return static_cast<std::size_t>(samples) * static_cast<std::size_t>(tokens) * Heads;
+template <class H> constexpr std::size_t attention_scratch_on_cuda(int samples, int tokens) {
+  return static_cast<std::size_t>(samples) * static_cast<std::size_t>(tokens) * H::heads;
 }
 
 }  // namespace cohort::ops

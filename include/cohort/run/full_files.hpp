@@ -24,11 +24,14 @@
 
 namespace cohort::detail {
 
-/// One parameter in a file: its name and shape there, and how elements correspond.
+/// A parameter, or some of its rows, as one tensor of a file: its name and shape there, and how elements
+/// correspond.
 struct StoredParameter {
   io::StoredName name;
   std::vector<std::uint64_t> shape;
   std::uint64_t cols = 1, numel = 1;  // of the part that the file holds, row-major here
+  std::uint64_t first = 0;            // its first element in the parameter
+  int param = 0;                      // of the model
 };
 
 /// The files of a full save: names, and where each parameter goes. One file, or several of which none but

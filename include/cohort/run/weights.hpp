@@ -15,49 +15,64 @@
 
 namespace cohort {
 
-/// names: what the file calls each parameter and how it lies there; empty: the model's own names, as they
-/// are. max_file_bytes: what one file may hold before another is begun, 0: all. type: of what is written
+/// names: what the file calls each parameter and how it lies there (a StoredName does where it is one tensor);
+/// empty: the model's own names, as they are. max_file_bytes: what one file may hold before another is begun, 0: all. type: of what is written
 /// (F32, BF16, F16, F64); empty: the master's own.
 struct FullOptions {
-  std::function<io::StoredName(const std::string&)> names{};
+  std::function<io::StoredNames(const std::string&)> names{};
   std::uint64_t max_file_bytes = 0;
   std::optional<io::StoredType> type{};
 };
 
 namespace detail {
 
-/// Of the model's parameters, in forward order, what the file holds.
+/// Of the model's parameters, in forward order, what the file holds: a tensor each, or several.
 template <class Model> std::vector<StoredParameter> stored_parameters(const FullOptions& options) {
   const std::vector<std::string> names = parameter_names<Model>();
   std::vector<StoredParameter> all;
   cohort::for_each_parameter<Model>([&]<class P>(int i) {
     const std::string& own = names[static_cast<std::size_t>(i)];
-    StoredParameter p;  // nvcc 13.0 crashes where it is given its name in braces here
-    p.name = options.names ? options.names(own) : io::StoredName{own};
-    p.shape = io::stored_shape(p.name, P::extents);
-    p.cols = static_cast<std::uint64_t>(P::cols);
-    for (const std::uint64_t extent : p.shape) p.numel *= extent;
-    all.push_back(std::move(p));
+    const io::StoredNames parts = options.names ? options.names(own) : io::StoredName{own};
+    parts.for_each(
+        P::extents, [&](const io::StoredName& name, int first, std::span<const int> extents) {
+          StoredParameter p;  // nvcc 13.0 crashes where it is given its name in braces here
+          p.name = name;
+          p.shape = io::stored_shape(name, extents);
+          p.cols = static_cast<std::uint64_t>(P::cols);
+          for (const std::uint64_t extent : p.shape) p.numel *= extent;
+          p.first = static_cast<std::uint64_t>(first) * P::numel / P::extents[0];
+          p.param = i;
+          all.push_back(std::move(p));
+        });
   });
   return all;
 }
+/// f(part) for those of a parameter: they are neighbours.
+template <class F> void for_each_part(const std::vector<StoredParameter>& all, int param, F f) {
+  const auto [begin, end] = std::ranges::equal_range(all, param, {}, &StoredParameter::param);
+  for (auto part = begin; part != end; ++part) f(*part);
+}
 
-/// What each parameter is written as.
-template <class Plan> std::vector<io::StoredType> full_types(const FullOptions& options) {
+/// What each tensor is written as.
+template <class Plan>
+std::vector<io::StoredType> full_types(const FullOptions& options,
+                                       const std::vector<StoredParameter>& parameters) {
   if (options.type && !is_real(*options.type))
     throw InvalidInput(-1, "save_full",
                        "weights are written as F32, BF16, F16 or F64, not as " +
                            std::string(io::name(*options.type)) + ".");
   std::vector<io::StoredType> types;
-  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int) {
-    types.push_back(options.type.value_or(io::stored_type_of<stored_type_of_parameter<Plan, P>>));
+  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int i) {
+    for_each_part(parameters, i, [&](const StoredParameter&) {
+      types.push_back(options.type.value_or(io::stored_type_of<stored_type_of_parameter<Plan, P>>));
+    });
   });
   return types;
 }
 
-/// Cuts elements [first, first + count) into stretches that fit into a buffer and lie in one piece in the
-/// file: f(first element, count, place in the file, distance between them here). A transposed matrix
-/// gives one stretch a column of each block of rows.
+/// Cuts elements [first, end) of what the file holds into stretches that lie in one piece there: f(first element,
+/// count, place in the file, distance between them here). A transposed matrix gives one stretch a column of
+/// each block of rows.
 template <class F>
 void for_each_stretch(const StoredParameter& p, std::uint64_t first, std::uint64_t end, F f) {
   if (!p.name.transposed) return f(first, end - first, first, std::uint64_t{1});
@@ -68,12 +83,13 @@ void for_each_stretch(const StoredParameter& p, std::uint64_t first, std::uint64
     if (low < high) f(low * p.cols + c, high - low, c * rows + low, p.cols);
   }
 }
-/// Elements of a run that one buffer holds: the file's part only.
+/// Elements of a run that one buffer holds: f(first, end of them in the file's part, first in the run).
 inline constexpr std::uint64_t elements_at_once = std::uint64_t{1} << 19;
 template <class F> void for_each_block(const StoredParameter& p, const HeldRun& run, F f) {
-  const std::uint64_t end = std::min<std::uint64_t>(run.first + run.count, p.numel);
-  for (std::uint64_t at = run.first; at < end; at += elements_at_once)
-    f(at, std::min(end, at + elements_at_once));
+  const std::uint64_t begin = std::max<std::uint64_t>(run.first, p.first);
+  const std::uint64_t end = std::min<std::uint64_t>(run.first + run.count, p.first + p.numel);
+  for (std::uint64_t at = begin; at < end; at += elements_at_once)
+    f(at - p.first, std::min(end, at + elements_at_once) - p.first, at - run.first);
 }
 
 /// Writes this rank's elements into the temporary files.
@@ -85,23 +101,24 @@ void write_full(const Device& device, const Storage& storage, const FullFiles& f
   std::vector<std::byte> image, column;
   for_each_state<Plan>(storage, true, [&]<class T>(int kind, const HeldRun& run, const T* at) {
     if (kind != state_value) return;
-    const auto i = static_cast<std::size_t>(run.param);
-    const StoredParameter& p = parameters[i];
-    const auto [number, tensor] = files.place[i];
-    if (!open[number])
-      open[number] = io::File::to_change(FullFiles::temporary(files.paths[number]));
-    const std::size_t size = static_cast<std::size_t>(io::bits(types[i])) / 8;
-    for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end) {
-      image.resize((end - first) * sizeof(T));
-      fetch_bytes(device, reinterpret_cast<const std::byte*>(at + (first - run.first)), image);
-      for_each_stretch(
-          p, first, end,
-          [&](std::uint64_t from, std::uint64_t n, std::uint64_t to, std::uint64_t apart) {
-            column.resize(n * size);
-            store_as(types[i], reinterpret_cast<const T*>(image.data()) + (from - first), apart, n,
-                     column.data());
-            open[number]->write(files.layouts[number].offset(tensor) + to * size, column);
-          });
+    for_each_part(parameters, run.param, [&](const StoredParameter& p) {
+      const auto i = static_cast<std::size_t>(&p - parameters.data());
+      const auto [number, tensor] = files.place[i];
+      if (!open[number])
+        open[number] = io::File::to_change(FullFiles::temporary(files.paths[number]));
+      const std::size_t size = static_cast<std::size_t>(io::bits(types[i])) / 8;
+      for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end, std::uint64_t here) {
+        image.resize((end - first) * sizeof(T));
+        fetch_bytes(device, reinterpret_cast<const std::byte*>(at + here), image);
+        for_each_stretch(
+            p, first, end,
+            [&](std::uint64_t from, std::uint64_t n, std::uint64_t to, std::uint64_t apart) {
+              column.resize(n * size);
+              store_as(types[i], reinterpret_cast<const T*>(image.data()) + (from - first), apart,
+                       n, column.data());
+              open[number]->write(files.layouts[number].offset(tensor) + to * size, column);
+            });
+      });
     });
   });
   for (std::optional<io::File>& file : open) {
@@ -125,7 +142,7 @@ void save_full(World& world, const Device& device, const Storage& storage,
   };
   together(world, "save_full", [&] {
     parameters = stored_parameters<typename Plan::model>(options);
-    types = full_types<Plan>(options);
+    types = full_types<Plan>(options, parameters);
     files.emplace(parameters, types, path, options.max_file_bytes);
   });
   try {
@@ -146,7 +163,8 @@ template <class Plan> class FullLoad {
     parameters_ = stored_parameters<typename Plan::model>(options);
     file_.emplace(path);
     loaded_.path = path.string();
-    for (std::size_t i = 0; i < parameters_.size(); ++i) check(names_[i], parameters_[i]);
+    for (const StoredParameter& p : parameters_)
+      check(names_[static_cast<std::size_t>(p.param)], p);
     std::set<std::string> used;
     for (const StoredParameter& p : parameters_) used.insert(p.name.name);
     for (std::size_t i = 0; i < file_->size(); ++i) {
@@ -161,21 +179,22 @@ template <class Plan> class FullLoad {
     std::vector<std::byte> column, block, image;
     for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
       if (kind != state_value) return;
-      const StoredParameter& p = parameters_[static_cast<std::size_t>(run.param)];
-      const auto [file, tensor] = *file_->find(p.name.name);
-      const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
-      for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end) {
-        block.resize((end - first) * size);
-        for_each_stretch(
-            p, first, end,
-            [&](std::uint64_t to, std::uint64_t n, std::uint64_t from, std::uint64_t apart) {
-              column.resize(n * size);
-              file->read(tensor, from * size, column);
-              for (std::uint64_t k = 0; k < n; ++k)
-                std::memcpy(block.data() + (to - first + k * apart) * size,
-                            column.data() + k * size, size);
-            });
-        store_elements(device, tensor.type, block, at + (first - run.first), end - first, image);
+      for_each_part(parameters_, run.param, [&](const StoredParameter& p) {
+        const auto [file, tensor] = *file_->find(p.name.name);
+        const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
+        for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end, std::uint64_t here) {
+          block.resize((end - first) * size);
+          for_each_stretch(
+              p, first, end,
+              [&](std::uint64_t to, std::uint64_t n, std::uint64_t from, std::uint64_t apart) {
+                column.resize(n * size);
+                file->read(tensor, from * size, column);
+                for (std::uint64_t k = 0; k < n; ++k)
+                  std::memcpy(block.data() + (to - first + k * apart) * size,
+                              column.data() + k * size, size);
+              });
+          store_elements(device, tensor.type, block, at + here, end - first, image);
+        });
       });
     });
   }

@@ -11,32 +11,33 @@ using namespace cohort;
 using namespace cohort::testing;
 
 namespace {
-template <int H, int D, bool Causal, class T>
+template <int H, int D, bool Causal, int KvHeads = H, class T>
 std::vector<T> run(int samples, int tokens, const std::vector<T>& qkv, const std::vector<T>& dy,
                    const std::vector<float>& lse, const std::vector<float>& delta) {
-  using Keys = ops::kernels::TiledAttentionKeyGradients<H, D, Causal, T>;
-  using Queries = ops::kernels::TiledAttentionQueryGradients<H, D, Causal, T>;
+  using Heads = ops::AttentionHeads<H, KvHeads, D>;
+  using Keys = ops::kernels::TiledAttentionKeyGradients<Heads, Causal, T>;
+  using Queries = ops::kernels::TiledAttentionQueryGradients<Heads, Causal, T>;
   const BareStream stream;
   GpuArray<T> in(qkv), out(dy), dqkv(qkv.size());
   GpuArray<float> sums(lse), products(delta);
-  const auto blocks = [&](int rows) {
-    return ops::kernels::HeadTile::count(samples, H, tokens, rows);
+  const auto blocks = [&](int heads, int rows) {
+    return ops::kernels::HeadTile::count(samples, heads, tokens, rows);
   };
-  cuda::launch(stream.device, blocks(Keys::rows),
+  cuda::launch(stream.device, blocks(KvHeads, Keys::rows),
                Keys{{}, tokens, in.view(), out.view(), sums.view(), products.view(), dqkv.data()});
   cuda::launch(
-      stream.device, blocks(Queries::rows),
+      stream.device, blocks(H, Queries::rows),
       Queries{{}, tokens, in.view(), out.view(), sums.view(), products.view(), dqkv.data()});
   return dqkv.get();
 }
 
-template <int H, int D, bool Causal, class T> void check(int samples, int tokens) {
+template <int H, int D, bool Causal, class T, int KvHeads = H> void check(int samples, int tokens) {
   CAPTURE(D);
   CAPTURE(Causal);
   CAPTURE(tokens);
   const std::size_t n = static_cast<std::size_t>(samples) * tokens * H * D;
-  const auto qkv = normal<T>(3 * n, tokens), dy = normal<T>(n, 2);
-  const ExactAttention<H, D, Causal, T> exact(samples, tokens, unit<T>, qkv, dy);
+  const auto qkv = normal<T>(n + 2 * n * KvHeads / H, tokens), dy = normal<T>(n, 2);
+  const ExactAttention<H, D, Causal, T, KvHeads> exact(samples, tokens, unit<T>, qkv, dy);
   std::vector<float> delta(exact.lse.value.size());
   for (int s = 0; s < samples; ++s)
     for (int h = 0; h < H; ++h)
@@ -46,7 +47,7 @@ template <int H, int D, bool Causal, class T> void check(int samples, int tokens
           delta[(s * H + h) * tokens + i] += float(exact.y.value[at] * exact.dy[at]);
         }
   const std::vector<float> lse(exact.lse.value.begin(), exact.lse.value.end());
-  const auto dqkv = run<H, D, Causal>(samples, tokens, qkv, dy, lse, delta);
+  const auto dqkv = run<H, D, Causal, KvHeads>(samples, tokens, qkv, dy, lse, delta);
   CHECK(exact.dqkv.share(dqkv) <= 1);
 }
 }  // namespace
@@ -59,16 +60,18 @@ TEST_CASE_TEMPLATE("attention backward: tiles agree with fp64 at every tail", T,
   for (int tokens : {1, 65, 130}) {
     check<1, 128, true, T>(1, tokens);
     check<1, 128, false, T>(1, tokens);
+    check<6, 64, true, T, 2>(1, tokens);  // query heads that share a key head
+    check<2, 128, false, T, 1>(1, tokens);
   }
 }
 
 TEST_CASE("attention backward: tiles give the same bits in every order of blocks and threads") {
   constexpr int H = 2, D = 64, tokens = 100;
-  const auto qkv = normal<bf16>(tokens * 3 * H * D, 1), dy = normal<bf16>(tokens * H * D, 2);
+  const auto qkv = normal<bf16>(tokens * (H + 2) * D, 1), dy = normal<bf16>(tokens * H * D, 2);
   const std::vector<float> lse(H * tokens, 5.0f), delta(H * tokens, 0.5f);
-  const auto forward = run<H, D, true>(1, tokens, qkv, dy, lse, delta);
+  const auto forward = run<H, D, true, 1>(1, tokens, qkv, dy, lse, delta);
   cuda_double::set_order(cuda_double::Order::backward);
-  const auto backward = run<H, D, true>(1, tokens, qkv, dy, lse, delta);
+  const auto backward = run<H, D, true, 1>(1, tokens, qkv, dy, lse, delta);
   cuda_double::reset();
   CHECK(same_bits(forward, backward));
 }

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/ops/cuda/attention_case.hpp: attention in fp64 from its definition, with what roundings may move.
 #pragma once
+#include <cohort/ops/attention_heads.hpp>
+
 #include "support.hpp"
 
 namespace cohort::testing {
@@ -24,8 +26,8 @@ struct Bounded {
 };
 
 /// inside: relative error of p and ds (unit<T> where they are rounded for their product, else 0).
-template <int H, int D, bool Causal, class T> struct ExactAttention {
-  static constexpr int C = H * D;
+template <int H, int D, bool Causal, class T, int KvHeads = H> struct ExactAttention {
+  static constexpr int C = H * D, row_size = C + 2 * KvHeads * D;
   int samples, tokens;
   double inside;
   std::vector<double> qkv, dy;
@@ -53,11 +55,18 @@ template <int H, int D, bool Causal, class T> struct ExactAttention {
     return out;
   }
   /// A score is a sum of D products, below 10 after scaling, and so is dp: each is good to D + 10
-  /// units of 10, which is the relative error that exp makes of it; a sum over tokens adds as many.
-  double arithmetic() const { return unit<accumulator_t<T>> * (10 * (D + 10) + tokens); }
-  std::size_t at(int s, int part, int t, int h, int d) const {
-    return static_cast<std::size_t>(((s * tokens + t) * 3 + part) * C + h * D + d);
+  /// units of 10, which is the relative error that exp makes of it; a sum over tokens (of dk and dv: over
+  /// those of each query head) adds as many.
+  double arithmetic() const {
+    return unit<accumulator_t<T>> * (10 * (D + 10) + tokens * H / KvHeads);
   }
+  std::size_t q_at(int s, int t, int h, int d) const {
+    return static_cast<std::size_t>((s * tokens + t) * row_size + h * D + d);
+  }
+  std::size_t k_at(int s, int t, int h, int d) const {  // of query head h
+    return q_at(s, t, H + h * KvHeads / H, d);
+  }
+  std::size_t v_at(int s, int t, int h, int d) const { return k_at(s, t, h, d + KvHeads * D); }
   std::size_t y_at(int s, int t, int h, int d) const {
     return static_cast<std::size_t>((s * tokens + t) * C + h * D + d);
   }
@@ -68,8 +77,8 @@ template <int H, int D, bool Causal, class T> struct ExactAttention {
     double sum = 0, top = -INFINITY;
     for (int j = 0; j < keys; ++j) {
       for (int d = 0; d < D; ++d) {
-        p[j] += qkv[at(s, 0, i, h, d)] * qkv[at(s, 1, j, h, d)] / std::sqrt(double(D));
-        dp[j] += dy[y_at(s, i, h, d)] * qkv[at(s, 2, j, h, d)];
+        p[j] += qkv[q_at(s, i, h, d)] * qkv[k_at(s, j, h, d)] / std::sqrt(double(D));
+        dp[j] += dy[y_at(s, i, h, d)] * qkv[v_at(s, j, h, d)];
       }
       top = std::max(top, p[j]);
     }
@@ -87,7 +96,7 @@ template <int H, int D, bool Causal, class T> struct ExactAttention {
       const std::size_t o = y_at(s, i, h, d);
       double size = 0;
       for (std::size_t j = 0; j < p.size(); ++j) {
-        const double v = qkv[at(s, 2, int(j), h, d)];
+        const double v = qkv[v_at(s, int(j), h, d)];
         y.value[o] += p[j] * v, size += p[j] * std::fabs(v);
       }
       y.error[o] = relative * size;
@@ -110,9 +119,9 @@ template <int H, int D, bool Causal, class T> struct ExactAttention {
       dqkv.value[to] += weight * x;
       dqkv.error[to] += error * std::fabs(x);
     };
-    one(at(s, 0, i, h, d), scale * ds, scale * ds_error, qkv[at(s, 1, j, h, d)]);
-    one(at(s, 1, j, h, d), scale * ds, scale * ds_error, qkv[at(s, 0, i, h, d)]);
-    one(at(s, 2, j, h, d), p, relative * p, g);
+    one(q_at(s, i, h, d), scale * ds, scale * ds_error, qkv[k_at(s, j, h, d)]);
+    one(k_at(s, j, h, d), scale * ds, scale * ds_error, qkv[q_at(s, i, h, d)]);
+    one(v_at(s, j, h, d), p, relative * p, g);
   }
 };
 

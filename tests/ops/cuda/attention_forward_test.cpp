@@ -15,9 +15,9 @@ template <class T> struct Result {
   std::vector<T> y;
   std::vector<float> lse;
 };
-template <int H, int D, bool Causal, class T>
+template <int H, int D, bool Causal, int KvHeads = H, class T>
 Result<T> run(int samples, int tokens, const std::vector<T>& qkv) {
-  using K = ops::kernels::TiledAttentionForward<H, D, Causal, T>;
+  using K = ops::kernels::TiledAttentionForward<ops::AttentionHeads<H, KvHeads, D>, Causal, T>;
   const BareStream stream;
   const auto rows = static_cast<std::size_t>(samples * tokens);
   GpuArray<T> in(qkv), y(rows * H * D);
@@ -27,14 +27,14 @@ Result<T> run(int samples, int tokens, const std::vector<T>& qkv) {
   return {y.get(), lse.get()};
 }
 
-template <int H, int D, bool Causal, class T> void check(int samples, int tokens) {
+template <int H, int D, bool Causal, class T, int KvHeads = H> void check(int samples, int tokens) {
   CAPTURE(D);
   CAPTURE(Causal);
   CAPTURE(tokens);
   const std::size_t n = static_cast<std::size_t>(samples) * tokens * H * D;
-  const auto qkv = normal<T>(3 * n, tokens), dy = normal<T>(n, 2);
-  const ExactAttention<H, D, Causal, T> exact(samples, tokens, unit<T>, qkv, dy);
-  const auto r = run<H, D, Causal>(samples, tokens, qkv);
+  const auto qkv = normal<T>(n + 2 * n * KvHeads / H, tokens), dy = normal<T>(n, 2);
+  const ExactAttention<H, D, Causal, T, KvHeads> exact(samples, tokens, unit<T>, qkv, dy);
+  const auto r = run<H, D, Causal, KvHeads>(samples, tokens, qkv);
   CHECK(exact.y.share(r.y) <= 1);
   CHECK(exact.lse.share(r.lse) <= 1);
 }
@@ -48,6 +48,7 @@ TEST_CASE_TEMPLATE("attention forward: tiles agree with fp64 at every tail", T, 
   for (int tokens : {1, 65, 130}) {
     check<1, 128, true, T>(1, tokens);
     check<1, 128, false, T>(1, tokens);
+    check<6, 64, true, T, 2>(1, tokens);  // query heads that share a key head
   }
 }
 

@@ -34,54 +34,57 @@ template <class T> bool runs_tiles(const Cuda& device, std::size_t shared_bytes)
 /// (attention_forward.hpp), others a warp a row (attention_rows.hpp); so do GPUs without the shared
 /// memory, 64 KiB on sm_75, for heads of 128.
 ///
-/// Cost     8 C bytes a token in 16 bits, beside the products.
+/// Cost     2 (row + width) bytes a token in 16 bits, beside the products.
 /// Errors   run time: InvalidInput for bf16 on a GPU older than sm_80.
 /// Laws     no atomics: the bits repeat on one GPU model. In tiles the probabilities are rounded to T for
 ///          their product with v, which the CPU does not do.
-template <int Heads, int HeadDim, bool Causal, class T>
+template <class H, bool Causal, class T>
 void attention_forward(const Cuda& device, int samples, int tokens, const T* qkv, T* y,
                        accumulator_t<T>* lse, accumulator_t<T>* /*scratch*/) {
-  if constexpr (kernels::tiles_fit_heads<HeadDim, T>) {
-    using K = kernels::TiledAttentionForward<Heads, HeadDim, Causal, T>;
+  if constexpr (kernels::tiles_fit_heads<H::head_dim, T>) {
+    using K = kernels::TiledAttentionForward<H, Causal, T>;
     if (kernels::runs_tiles<T>(device, sizeof(typename K::Shared))) {
-      const int blocks = kernels::HeadTile::count(samples, Heads, tokens, K::rows);
+      const int blocks = kernels::HeadTile::count(samples, H::heads, tokens, K::rows);
       return cuda::launch(device, blocks, K{tokens, qkv, y, lse});
     }
   }
-  using K = kernels::AttentionForwardRows<Heads, HeadDim, Causal, T>;
+  using K = kernels::AttentionForwardRows<H, Causal, T>;
   cuda::launch(device, K::Row::blocks(samples, tokens), K{samples, tokens, qkv, y, lse});
 }
 
-/// Shapes   scratch[attention_scratch_on_cuda<Heads>(samples, tokens)].
-/// Cost     in tiles 14 HeadDim operations a score, 7 products instead of the least 5: dq has a pass of its
+/// Shapes   scratch[attention_scratch_on_cuda<H>(samples, tokens)].
+/// Cost     in tiles 14 head_dim operations a score, 7 products instead of the least 5: dq has a pass of its
 ///          own, so that nothing is added in the order of blocks' arrival.
 /// Laws, Errors   as attention_forward; delta, the sum of dy y, is of y as it was rounded.
-template <int Heads, int HeadDim, bool Causal, class T>
+template <class H, bool Causal, class T>
 void attention_backward(const Cuda& device, int samples, int tokens, const T* qkv, const T* y,
                         const T* dy, const accumulator_t<T>* lse, T* dqkv,
                         accumulator_t<T>* scratch) {
-  using Delta = kernels::AttentionDelta<Heads, HeadDim, T>;
+  using Delta = kernels::AttentionDelta<H, T>;
   cuda::launch(device, Delta::blocks(samples, tokens), Delta{samples, tokens, y, dy, scratch});
   const accumulator_t<T>* delta = scratch;
-  if constexpr (kernels::tiles_fit_heads<HeadDim, T>) {
-    using Keys = kernels::TiledAttentionKeyGradients<Heads, HeadDim, Causal, T>;
-    using Queries = kernels::TiledAttentionQueryGradients<Heads, HeadDim, Causal, T>;
+  if constexpr (kernels::tiles_fit_heads<H::head_dim, T>) {
+    using Keys = kernels::TiledAttentionKeyGradients<H, Causal, T>;
+    using Queries = kernels::TiledAttentionQueryGradients<H, Causal, T>;
     constexpr std::size_t keys = sizeof(typename Keys::Shared);
     constexpr std::size_t queries = sizeof(typename Queries::Shared);
     if (kernels::runs_tiles<T>(device, keys > queries ? keys : queries)) {
-      const auto blocks = [&](int rows) {
-        return kernels::HeadTile::count(samples, Heads, tokens, rows);
+      const auto blocks = [&](int heads, int rows) {
+        return kernels::HeadTile::count(samples, heads, tokens, rows);
       };
-      cuda::launch(device, blocks(Keys::rows), Keys{{}, tokens, qkv, dy, lse, delta, dqkv});
-      cuda::launch(device, blocks(Queries::rows), Queries{{}, tokens, qkv, dy, lse, delta, dqkv});
+      cuda::launch(device, blocks(H::kv_heads, Keys::rows),
+                   Keys{{}, tokens, qkv, dy, lse, delta, dqkv});
+      cuda::launch(device, blocks(H::heads, Queries::rows),
+                   Queries{{}, tokens, qkv, dy, lse, delta, dqkv});
       return;
     }
   }
-  using Keys = kernels::AttentionBackwardRows<Heads, HeadDim, Causal, true, T>;
-  using Queries = kernels::AttentionBackwardRows<Heads, HeadDim, Causal, false, T>;
-  const int blocks = Keys::Row::blocks(samples, tokens);
-  cuda::launch(device, blocks, Keys{samples, tokens, qkv, dy, lse, delta, dqkv});
-  cuda::launch(device, blocks, Queries{samples, tokens, qkv, dy, lse, delta, dqkv});
+  using Keys = kernels::AttentionBackwardRows<H, Causal, true, T>;
+  using Queries = kernels::AttentionBackwardRows<H, Causal, false, T>;
+  cuda::launch(device, Keys::Row::blocks(samples, tokens),
+               Keys{samples, tokens, qkv, dy, lse, delta, dqkv});
+  cuda::launch(device, Queries::Row::blocks(samples, tokens),
+               Queries{samples, tokens, qkv, dy, lse, delta, dqkv});
 }
 
 }  // namespace cohort::ops

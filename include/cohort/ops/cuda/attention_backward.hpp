@@ -13,10 +13,11 @@ namespace cohort::ops::kernels {
 /// What both passes over the scores share: a block owns rows of two operands (queries and dy, or keys and
 /// v), which stay, and meets the other two in tiles of Met rows, the next of which is on its way. A warp
 /// owns Parts times 16 rows: what it reads of a tile serves all of them. Registers limit both numbers.
-template <int Heads, int D, int Parts, int Met> struct AttentionPass {
+template <class H, int Parts, int Met> struct AttentionPass {
+  static constexpr int D = H::head_dim;
   static constexpr int warps = 4, threads = warps * cuda::warp_size, blocks_per_processor = 2;
   static constexpr int parts = Parts, rows = warps * parts * 16, met = Met;
-  static constexpr std::ptrdiff_t stride = 3 * Heads * D, y_stride = Heads * D;
+  static constexpr std::ptrdiff_t stride = H::row, y_stride = H::width;
   using Scores = float[parts][met / 8][4];
   using Sums = float[parts][D / 8][4];
   using Left = LeftRows<D, false>;
@@ -95,16 +96,16 @@ template <int Heads, int D, int Parts, int Met> struct AttentionPass {
   }
 };
 
-/// dk and dv of one tile of keys of one head, from every query that sees them.
+/// dk and dv of one tile of keys of one head, from every query that sees them: of all heads that share it.
 ///
-/// Shapes   as ops::attention_backward; delta[samples, Heads, tokens]. D is 64 or 128.
+/// Shapes   as ops::attention_backward; delta[samples, heads, tokens]. Heads of D = 64 or 128.
 /// Units    T: bf16 or fp16. Products are summed in fp32; p and ds are rounded to T for theirs.
 /// Cost     8 D operations a score. Causal skips queries before the tile's first key.
-/// Laws     queries are added in order of their tiles, whatever the GPU: the bits repeat.
-template <int Heads, int D, bool Causal, class T>
-struct TiledAttentionKeyGradients : AttentionPass<Heads, D, D <= 64 ? 2 : 1, 32> {
-  using Pass = AttentionPass<Heads, D, D <= 64 ? 2 : 1, 32>;
-  using Pass::rows, Pass::met, Pass::threads, Pass::stride, Pass::y_stride;
+/// Laws     queries are added in order of their heads and tiles, whatever the GPU: the bits repeat.
+template <class H, bool Causal, class T>
+struct TiledAttentionKeyGradients : AttentionPass<H, H::head_dim <= 64 ? 2 : 1, 32> {
+  using Pass = AttentionPass<H, H::head_dim <= 64 ? 2 : 1, 32>;
+  using Pass::D, Pass::rows, Pass::met, Pass::threads, Pass::stride, Pass::y_stride;
   using typename Pass::Scores, typename Pass::Sums;
   struct Shared : Pass::Tiles {
     float lse[2][met], delta[2][met];
@@ -116,42 +117,59 @@ struct TiledAttentionKeyGradients : AttentionPass<Heads, D, D <= 64 ? 2 : 1, 32>
   T* dqkv;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const HeadTile tile = HeadTile::of(block.index(), Heads, tokens, rows, false);
-    const std::ptrdiff_t at =
-        (std::ptrdiff_t{tile.sample} * tokens + tile.first) * stride + (Heads + tile.head) * D;
+    const HeadTile tile = HeadTile::of(block.index(), H::kv_heads, tokens, rows, false);
+    const std::ptrdiff_t row = (std::ptrdiff_t{tile.sample} * tokens + tile.first) * stride,
+                         k = row + H::k(tile.head), v = row + H::v(tile.head);
     const int there = tokens - tile.first;
-    copy_tile<rows, D, stride, threads>(block, shared.own[0], qkv + at, there);
-    copy_tile<rows, D, stride, threads>(block, shared.own[1], qkv + at + Heads * D, there);
+    copy_tile<rows, D, stride, threads>(block, shared.own[0], qkv + k, there);
+    copy_tile<rows, D, stride, threads>(block, shared.own[1], qkv + v, there);
     const int begin = Causal ? tile.first : 0;  // a tile of queries, too, begins there
-    fetch(block, shared, 0, tile, begin);
+    const int end = (tile.head + 1) * H::group;
+    Queries met_now{tile.head * H::group, begin};
+    fetch(block, shared, 0, tile.sample, met_now, end);
     Sums dk, dv;
     Pass::clear(dk), Pass::clear(dv);
-    for (int query = begin, now = 0; query < tokens; query += met, now ^= 1) {
-      fetch(block, shared, now ^ 1, tile, query + met);
+    for (int now = 0; met_now.there(tokens, end); now ^= 1) {
+      const Queries next = met_now.next(tokens, begin);
+      fetch(block, shared, now ^ 1, tile.sample, next, end);
       cuda::cp_async_wait<1>();
       block.sync();
-      visit(block, shared, now, query - tile.first, dk, dv);
+      visit(block, shared, now, met_now.first - tile.first, dk, dv);
       block.sync();
+      met_now = next;
     }
-    Pass::store(block, dk, Pass::scale(), shared.own[0], dqkv + at, there);
-    Pass::store(block, dv, 1.0f, shared.own[1], dqkv + at + Heads * D, there);
+    Pass::store(block, dk, Pass::scale(), shared.own[0], dqkv + k, there);
+    Pass::store(block, dv, 1.0f, shared.own[1], dqkv + v, there);
   }
 
  private:
   static_assert(rows % met == 0);
 
+  /// A tile of queries; those of a shared key head's query heads come one head after the other.
+  struct Queries {
+    int head, first;
+
+    COHORT_DEVICE bool there(int tokens, int end) const {
+      return H::group == 1 ? first < tokens : head < end;
+    }
+    COHORT_DEVICE Queries next(int tokens, int begin) const {
+      if (H::group == 1 || first + met < tokens) return {head, first + met};
+      return {head + 1, begin};
+    }
+  };
+
   template <class Block>
-  COHORT_DEVICE void fetch(const Block& block, Shared& shared, int to, const HeadTile& tile,
-                           int query) const {
-    if (query < tokens) {
-      const std::ptrdiff_t row = std::ptrdiff_t{tile.sample} * tokens + query;
+  COHORT_DEVICE void fetch(const Block& block, Shared& shared, int to, int sample, const Queries& q,
+                           int end) const {
+    if (q.there(tokens, end)) {
+      const std::ptrdiff_t row = std::ptrdiff_t{sample} * tokens + q.first;
       const std::ptrdiff_t of_head =
-          (std::ptrdiff_t{tile.sample} * Heads + tile.head) * tokens + query;
-      const int there = tokens - query, column = tile.head * D;
-      copy_tile<met, D, stride, threads>(block, shared.others[to][0], qkv + row * stride + column,
-                                         there);
+          (std::ptrdiff_t{sample} * H::heads + q.head) * tokens + q.first;
+      const int there = tokens - q.first;
+      copy_tile<met, D, stride, threads>(block, shared.others[to][0],
+                                         qkv + row * stride + H::q(q.head), there);
       copy_tile<met, D, y_stride, threads>(block, shared.others[to][1],
-                                           dy + row * y_stride + column, there);
+                                           dy + row * y_stride + q.head * D, there);
       copy_floats<met>(block, shared.lse[to], lse + of_head, there);
       copy_floats<met>(block, shared.delta[to], delta + of_head, there);
     }
@@ -186,11 +204,11 @@ struct TiledAttentionKeyGradients : AttentionPass<Heads, D, D <= 64 ? 2 : 1, 32>
 /// Shapes, Units, Laws   as TiledAttentionKeyGradients.
 /// Cost     6 D operations a score: scores and dp are computed again, which needs neither atomics nor
 ///          memory for parts of dq.
-template <int Heads, int D, bool Causal, class T>
-struct TiledAttentionQueryGradients : AttentionPass<Heads, D, 2, D <= 64 ? 64 : 32> {
-  using Pass = AttentionPass<Heads, D, 2, D <= 64 ? 64 : 32>;
+template <class H, bool Causal, class T>
+struct TiledAttentionQueryGradients : AttentionPass<H, 2, H::head_dim <= 64 ? 64 : 32> {
+  using Pass = AttentionPass<H, 2, H::head_dim <= 64 ? 64 : 32>;
   using Shared = typename Pass::Tiles;
-  using Pass::rows, Pass::met, Pass::threads, Pass::stride, Pass::y_stride;
+  using Pass::D, Pass::rows, Pass::met, Pass::threads, Pass::stride, Pass::y_stride;
   using typename Pass::Scores, typename Pass::Sums;
   using OfRows = float[Pass::parts][2];  // of rows g and g + 8 of each part
 
@@ -200,29 +218,30 @@ struct TiledAttentionQueryGradients : AttentionPass<Heads, D, 2, D <= 64 ? 64 : 
   T* dqkv;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const HeadTile tile = HeadTile::of(block.index(), Heads, tokens, rows, Causal);
+    const HeadTile tile = HeadTile::of(block.index(), H::heads, tokens, rows, Causal);
     const std::ptrdiff_t first = std::ptrdiff_t{tile.sample} * tokens, row = first + tile.first;
-    const int there = tokens - tile.first, column = tile.head * D;
-    copy_tile<rows, D, stride, threads>(block, shared.own[0], qkv + row * stride + column, there);
-    copy_tile<rows, D, y_stride, threads>(block, shared.own[1], dy + row * y_stride + column,
+    const std::ptrdiff_t q = row * stride + H::q(tile.head);
+    const int there = tokens - tile.first, kv = tile.head / H::group;
+    copy_tile<rows, D, stride, threads>(block, shared.own[0], qkv + q, there);
+    copy_tile<rows, D, y_stride, threads>(block, shared.own[1], dy + row * y_stride + tile.head * D,
                                           there);
-    const T* k = qkv + first * stride + (Heads + tile.head) * D;
+    const T *k = qkv + first * stride + H::k(kv), *v = qkv + first * stride + H::v(kv);
     const int end = Causal && rows < there ? tile.first + rows : tokens;
-    fetch(block, shared, 0, k, 0, end);
-    const std::ptrdiff_t of_head = (std::ptrdiff_t{tile.sample} * Heads + tile.head) * tokens;
+    fetch(block, shared, 0, k, v, 0, end);
+    const std::ptrdiff_t of_head = (std::ptrdiff_t{tile.sample} * H::heads + tile.head) * tokens;
     OfRows lse_2, deltas;
     load(block, lse_2, lse + of_head + tile.first, there, Pass::log2_of_e);
     load(block, deltas, delta + of_head + tile.first, there, 1);
     Sums dq;
     Pass::clear(dq);
     for (int key = 0, now = 0; key < end; key += met, now ^= 1) {
-      fetch(block, shared, now ^ 1, k, key + met, end);
+      fetch(block, shared, now ^ 1, k, v, key + met, end);
       cuda::cp_async_wait<1>();
       block.sync();
       visit(block, shared, now, key - tile.first, there, lse_2, deltas, dq);
       block.sync();
     }
-    Pass::store(block, dq, Pass::scale(), shared.own[0], dqkv + row * stride + column, there);
+    Pass::store(block, dq, Pass::scale(), shared.own[0], dqkv + q, there);
   }
 
  private:
@@ -239,13 +258,12 @@ struct TiledAttentionQueryGradients : AttentionPass<Heads, D, 2, D <= 64 ? 64 : 
     }
   }
   template <class Block>
-  COHORT_DEVICE void fetch(const Block& block, Shared& shared, int to, const T* k, int key,
-                           int end) const {
+  COHORT_DEVICE void fetch(const Block& block, Shared& shared, int to, const T* k, const T* v,
+                           int key, int end) const {
     if (key < end) {
-      const T* from = k + key * stride;
-      copy_tile<met, D, stride, threads>(block, shared.others[to][0], from, tokens - key);
-      copy_tile<met, D, stride, threads>(block, shared.others[to][1], from + Heads * D,
-                                         tokens - key);
+      const std::ptrdiff_t at = key * stride;
+      copy_tile<met, D, stride, threads>(block, shared.others[to][0], k + at, tokens - key);
+      copy_tile<met, D, stride, threads>(block, shared.others[to][1], v + at, tokens - key);
     }
     cuda::cp_async_commit();
   }

@@ -11,14 +11,15 @@ namespace cohort::ops::kernels {
 /// y and lse of one tile of queries of one head: scores of 64 keys at a time, a running maximum and sum,
 /// so that scores never leave the registers.
 ///
-/// Shapes   as ops::attention_forward; D is 64 or 128, C = Heads D. q, k and v start on 16 bytes.
+/// Shapes   as ops::attention_forward; heads of D = 64 or 128. q, k and v start on 16 bytes.
 /// Units    T: bf16 or fp16. Products are summed in fp32; the probabilities are rounded to T, relative
 ///          to the row's running maximum, for their product with v, and summed before that.
 /// Cost     4 D operations a score. The copy of v runs behind the product with k, and that of the next
 ///          k behind the product with v; Causal skips keys beyond the tile's last query.
 /// Laws     a row's bits depend on its own sample only; with Causal, on its own and earlier tokens only.
 /// Source   Dao 2023, arXiv:2307.08691, algorithm 1.
-template <int Heads, int D, bool Causal, class T> struct TiledAttentionForward {
+template <class H, bool Causal, class T> struct TiledAttentionForward {
+  static constexpr int D = H::head_dim;
   static constexpr int warps = 4, threads = warps * cuda::warp_size, blocks_per_processor = 2;
   static constexpr int parts = 2;  // times 16 rows a warp: each chunk of k and v read serves both
   static constexpr int rows = warps * parts * 16, keys = 64;
@@ -38,10 +39,11 @@ template <int Heads, int D, bool Causal, class T> struct TiledAttentionForward {
   float* lse;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const HeadTile tile = HeadTile::of(block.index(), Heads, tokens, rows, Causal);
-    constexpr std::ptrdiff_t stride = 3 * Heads * D;
-    const T* q = qkv + std::ptrdiff_t{tile.sample} * tokens * stride + tile.head * D;
-    const T *k = q + Heads * D, *v = k + Heads * D;
+    const HeadTile tile = HeadTile::of(block.index(), H::heads, tokens, rows, Causal);
+    constexpr std::ptrdiff_t stride = H::row;
+    const T* x = qkv + std::ptrdiff_t{tile.sample} * tokens * stride;
+    const int kv = tile.head / H::group;
+    const T *q = x + H::q(tile.head), *k = x + H::k(kv), *v = x + H::v(kv);
     const int own = tile.first + block.warp() * parts * 16;  // the warp's first query
     const int end = Causal && tile.first + rows < tokens ? tile.first + rows : tokens;
     copy_tile<rows, D, stride, threads>(block, shared.q, q + tile.first * stride,
@@ -153,8 +155,8 @@ template <int Heads, int D, bool Causal, class T> struct TiledAttentionForward {
   template <class Block>
   COHORT_DEVICE void finish(const Block& block, Shared& shared, const Rows& r, const HeadTile& tile,
                             int own) const {
-    const std::ptrdiff_t at = std::ptrdiff_t{tile.sample} * Heads + tile.head;
-    constexpr std::ptrdiff_t stride = Heads * D;
+    const std::ptrdiff_t at = std::ptrdiff_t{tile.sample} * H::heads + tile.head;
+    constexpr std::ptrdiff_t stride = H::width;
     T* out = y + std::ptrdiff_t{tile.sample} * tokens * stride + tile.head * D;
     COHORT_UNROLL
     for (int p = 0; p < parts; ++p) {

@@ -10,31 +10,38 @@
 // scores are computed, and on features lane, lane + 32, ... while rows are summed.
 namespace cohort::ops::kernels {
 
-/// One row of the result of an attention kernel: row `token` of a head of a sample, a warp each.
-template <int Heads, int HeadDim, class T> struct AttentionRow {
+/// One row of the result of an attention kernel: row `token` of one of Count heads of a sample, a warp each.
+template <class H, int Count, class T> struct AttentionRow {
   using A = accumulator_t<T>;
-  static constexpr int C = Heads * HeadDim, stride = 3 * C;
-  static constexpr int warps = 4, each = ceil_div(HeadDim, cuda::warp_size);
+  static constexpr int warps = 4, each = ceil_div(H::head_dim, cuda::warp_size);
+  static constexpr std::ptrdiff_t stride = H::row, y_stride = H::width;
 
-  int token;
-  std::ptrdiff_t head;   // of all samples' heads: the row of lse and delta
+  int token, sample, head;
   std::ptrdiff_t first;  // the sample's first row
-  int column;            // the head's first feature
 
-  static int blocks(int samples, int tokens) { return ceil_div(samples * Heads * tokens, warps); }
+  static int blocks(int samples, int tokens) { return ceil_div(samples * Count * tokens, warps); }
   /// The row of the warp, long causal rows first; token < 0: none.
   template <class Block>
   COHORT_DEVICE static AttentionRow of(const Block& block, int samples, int tokens) {
-    const int at = block.index() * warps + block.warp(), head = at / tokens;
-    return {at < samples * Heads * tokens ? tokens - 1 - at % tokens : -1, head,
-            std::ptrdiff_t{head / Heads} * tokens, head % Heads * HeadDim};
+    const int at = block.index() * warps + block.warp(), sample = at / tokens / Count;
+    return {at < samples * Count * tokens ? tokens - 1 - at % tokens : -1, sample,
+            at / tokens % Count, std::ptrdiff_t{sample} * tokens};
   }
-  /// Part 0, 1, 2: q, k or v of a token.
-  COHORT_DEVICE std::ptrdiff_t at(int part, int row) const {
-    return (first + row) * stride + part * C + column;
+  // Where query, key and value of a token begin in qkv, and the result of query head h in y and lse.
+  COHORT_DEVICE std::ptrdiff_t q(int h, int row) const { return (first + row) * stride + H::q(h); }
+  COHORT_DEVICE std::ptrdiff_t k(int kv, int row) const {
+    return (first + row) * stride + H::k(kv);
   }
-  COHORT_DEVICE std::ptrdiff_t y_at(int row) const { return (first + row) * C + column; }
-  COHORT_DEVICE static A scale() { return A(1) / std::sqrt(A(HeadDim)); }
+  COHORT_DEVICE std::ptrdiff_t v(int kv, int row) const {
+    return (first + row) * stride + H::v(kv);
+  }
+  COHORT_DEVICE std::ptrdiff_t y(int h, int row) const {
+    return (first + row) * y_stride + h * H::head_dim;
+  }
+  COHORT_DEVICE std::ptrdiff_t lse(int h, int tokens, int row) const {
+    return (std::ptrdiff_t{sample} * H::heads + h) * tokens + row;
+  }
+  COHORT_DEVICE static A scale() { return A(1) / std::sqrt(A(H::head_dim)); }
 };
 
 /// own[d], widened, from a row of T.
@@ -71,9 +78,10 @@ COHORT_DEVICE void store_row(const Block& block, T* to, const A (&sum)[Each], A 
 }
 
 /// y and lse of one query a warp: 32 keys at a time, a running maximum and sum.
-template <int Heads, int HeadDim, bool Causal, class T> struct AttentionForwardRows {
-  using Row = AttentionRow<Heads, HeadDim, T>;
+template <class H, bool Causal, class T> struct AttentionForwardRows {
+  using Row = AttentionRow<H, H::heads, T>;
   using A = accumulator_t<T>;
+  static constexpr int HeadDim = H::head_dim;
   static constexpr int threads = Row::warps * cuda::warp_size;
   struct Shared {
     A q[Row::warps][HeadDim];
@@ -87,33 +95,35 @@ template <int Heads, int HeadDim, bool Causal, class T> struct AttentionForwardR
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
     const Row row = Row::of(block, samples, tokens);
     if (row.token < 0) return;
+    const int kv = row.head / H::group;
     A* q = shared.q[block.warp()];
-    load_row<HeadDim>(block, q, qkv + row.at(0, row.token));
+    load_row<HeadDim>(block, q, qkv + row.q(row.head, row.token));
     block.sync_warp();
     A top = -std::numeric_limits<A>::infinity(), sum = 0, o[Row::each] = {};
     const int keys = Causal ? row.token + 1 : tokens;
     for (int j = 0; j < keys; j += cuda::warp_size) {
       const int key = j + block.lane();
       A s = -std::numeric_limits<A>::infinity();
-      if (key < keys) s = dot_row<HeadDim>(q, qkv + row.at(1, key)) * Row::scale();
+      if (key < keys) s = dot_row<HeadDim>(q, qkv + row.k(kv, key)) * Row::scale();
       const A before = top;
       top = over_warp(block, s < top ? top : s, Max{});
       const A p = std::exp(s - top), fade = std::exp(before - top);
       sum = std::fma(sum, fade, over_warp(block, p, Sum{}));
       for (A& x : o) x *= fade;
-      add_rows<HeadDim>(block, o, p, qkv + row.at(2, j), Row::stride, keys - j);
+      add_rows<HeadDim>(block, o, p, qkv + row.v(kv, j), Row::stride, keys - j);
     }
-    store_row<HeadDim>(block, y + row.y_at(row.token), o, A(1) / sum);
-    if (block.lane() == 0) lse[row.head * tokens + row.token] = top + std::log(sum);
+    store_row<HeadDim>(block, y + row.y(row.head, row.token), o, A(1) / sum);
+    if (block.lane() == 0) lse[row.lse(row.head, tokens, row.token)] = top + std::log(sum);
   }
 };
 
 /// delta = sum of dy y of each row and head.
 ///
-/// Shapes   y, dy[samples * tokens, Heads * HeadDim], delta[samples, Heads, tokens].
+/// Shapes   y, dy[samples * tokens, H::width], delta[samples, heads, tokens].
 /// Cost     4 bytes an element in 16 bits: two reads.
-template <int Heads, int HeadDim, class T> struct AttentionDelta {
+template <class H, class T> struct AttentionDelta {
   using A = accumulator_t<T>;
+  static constexpr int Heads = H::heads, HeadDim = H::head_dim;
   static constexpr int N = pack_size<HeadDim, T>(), packs = HeadDim / N;
   /// Lanes of a row of a head: a power of two, so that they never cross a warp.
   static constexpr int lanes = packs >= 32 ? 32
@@ -145,11 +155,12 @@ template <int Heads, int HeadDim, class T> struct AttentionDelta {
   }
 };
 
-/// dq of one query a warp, or, with OfKeys, dk and dv of one key a warp: p and ds are computed again
-/// from lse and delta, 32 keys (queries) at a time.
-template <int Heads, int HeadDim, bool Causal, bool OfKeys, class T> struct AttentionBackwardRows {
-  using Row = AttentionRow<Heads, HeadDim, T>;
+/// dq of one query a warp, or, with OfKeys, dk and dv of one key a warp, summed over the query heads that
+/// share it: p and ds are computed again from lse and delta, 32 keys (queries) at a time.
+template <class H, bool Causal, bool OfKeys, class T> struct AttentionBackwardRows {
+  using Row = AttentionRow<H, OfKeys ? H::kv_heads : H::heads, T>;
   using A = accumulator_t<T>;
+  static constexpr int HeadDim = H::head_dim;
   static constexpr int threads = Row::warps * cuda::warp_size;
   struct Shared {
     A first[Row::warps][HeadDim], second[Row::warps][HeadDim];
@@ -164,39 +175,48 @@ template <int Heads, int HeadDim, bool Causal, bool OfKeys, class T> struct Atte
     const Row row = Row::of(block, samples, tokens);
     if (row.token < 0) return;
     A *first = shared.first[block.warp()], *second = shared.second[block.warp()];
-    load_row<HeadDim>(block, first, qkv + row.at(OfKeys ? 1 : 0, row.token));
-    if constexpr (OfKeys)
-      load_row<HeadDim>(block, second, qkv + row.at(2, row.token));
-    else
-      load_row<HeadDim>(block, second, dy + row.y_at(row.token));
-    block.sync_warp();
-    A by_ds[Row::each] = {}, by_p[Row::each] = {};
     const int begin = OfKeys && Causal ? row.token : 0;
     const int end = !OfKeys && Causal ? row.token + 1 : tokens;
-    for (int m = begin; m < end; m += cuda::warp_size) {
-      const int met = m + block.lane();
-      A p = 0, ds = 0;
-      if (met < end) weigh(row, first, second, met, p, ds);
-      add_rows<HeadDim>(block, by_ds, ds, qkv + row.at(OfKeys ? 0 : 1, m), Row::stride, end - m);
-      if constexpr (OfKeys) add_rows<HeadDim>(block, by_p, p, dy + row.y_at(m), Row::C, end - m);
+    A by_ds[Row::each] = {}, by_p[Row::each] = {};
+    if constexpr (OfKeys) {
+      load_row<HeadDim>(block, first, qkv + row.k(row.head, row.token));
+      load_row<HeadDim>(block, second, qkv + row.v(row.head, row.token));
+      block.sync_warp();
+      for (int head = row.head * H::group; head < (row.head + 1) * H::group; ++head)
+        for (int query = begin; query < end; query += cuda::warp_size) {
+          const int met = query + block.lane();
+          A p = 0, ds = 0;
+          if (met < end)
+            weigh(first, qkv + row.q(head, met), second, dy + row.y(head, met),
+                  row.lse(head, tokens, met), p, ds);
+          add_rows<HeadDim>(block, by_ds, ds, qkv + row.q(head, query), Row::stride, end - query);
+          add_rows<HeadDim>(block, by_p, p, dy + row.y(head, query), Row::y_stride, end - query);
+        }
+      store_row<HeadDim>(block, dqkv + row.k(row.head, row.token), by_ds, Row::scale());
+      store_row<HeadDim>(block, dqkv + row.v(row.head, row.token), by_p, A(1));
+    } else {
+      const int kv = row.head / H::group;
+      load_row<HeadDim>(block, first, qkv + row.q(row.head, row.token));
+      load_row<HeadDim>(block, second, dy + row.y(row.head, row.token));
+      block.sync_warp();
+      for (int key = begin; key < end; key += cuda::warp_size) {
+        const int met = key + block.lane();
+        A p = 0, ds = 0;
+        if (met < end)
+          weigh(first, qkv + row.k(kv, met), second, qkv + row.v(kv, met),
+                row.lse(row.head, tokens, row.token), p, ds);
+        add_rows<HeadDim>(block, by_ds, ds, qkv + row.k(kv, key), Row::stride, end - key);
+      }
+      store_row<HeadDim>(block, dqkv + row.q(row.head, row.token), by_ds, Row::scale());
     }
-    store_row<HeadDim>(block, dqkv + row.at(OfKeys ? 1 : 0, row.token), by_ds, Row::scale());
-    if constexpr (OfKeys) store_row<HeadDim>(block, dqkv + row.at(2, row.token), by_p, A(1));
   }
 
  private:
-  /// p and ds of the warp's row and row `met`.
-  COHORT_DEVICE void weigh(const Row& row, const A* first, const A* second, int met, A& p,
-                           A& ds) const {
-    const std::ptrdiff_t query = row.head * tokens + (OfKeys ? met : row.token);
-    const A s = dot_row<HeadDim>(first, qkv + row.at(OfKeys ? 0 : 1, met)) * Row::scale();
-    A dp;
-    if constexpr (OfKeys)
-      dp = dot_row<HeadDim>(second, dy + row.y_at(met));
-    else
-      dp = dot_row<HeadDim>(second, qkv + row.at(2, met));
-    p = std::exp(s - lse[query]);
-    ds = p * (dp - delta[query]);
+  /// p and ds of a query and a key: q and k are `a` and `b`, dy and v are `c` and `d`, either way round.
+  COHORT_DEVICE void weigh(const A* a, const T* b, const A* c, const T* d, std::ptrdiff_t query,
+                           A& p, A& ds) const {
+    p = std::exp(dot_row<HeadDim>(a, b) * Row::scale() - lse[query]);
+    ds = p * (dot_row<HeadDim>(c, d) - delta[query]);
   }
 };
 

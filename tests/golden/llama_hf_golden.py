@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: The cohort authors
+# tests/golden/llama_hf_golden.py: a small random Llama by Hugging Face's transformers: its file, logits and gradients.
+"""Writes, beside this script:
+  llama_hf.safetensors  LlamaForCausalLM.save_pretrained of 2 layers, 16 wide, 4 heads of 6 on 2 key heads, feed-forward 20,
+                        19 ids, rope_theta 500000, rms_norm_eps 1e-5
+  llama_hf.bin          tokens i32 [2, 9], dy f32 and logits f64 [2, 9, 19]; `d.<parameter>`: the gradient of sum(logits * dy)
+                        with respect to it, f64. The model computes in float64, but for angles and norms, which transformers
+                        leaves in float32
+All parameters are random and large enough that each one matters.
+Run: python llama_hf_golden.py       checks that each one does, and writes
+     python llama_hf_golden.py FILE  compares the model in FILE, read by transformers, with llama_hf.safetensors
+(needs PyTorch, transformers and safetensors; the files are committed, tests do not run this)"""
+
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import golden_file
+import torch
+import transformers
+from transformers import LlamaConfig, LlamaForCausalLM
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONFIG = dict(
+    vocab_size=19,
+    hidden_size=16,
+    intermediate_size=20,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=6,
+    max_position_embeddings=32,
+    rms_norm_eps=1e-5,
+    tie_word_embeddings=False,
+)
+THETA = 500000.0
+
+
+def config():
+    made = LlamaConfig(**CONFIG, attn_implementation="eager")
+    # transformers 5 keeps the base among the parameters of the rotation.
+    if getattr(made, "rope_parameters", None) is not None:
+        made.rope_parameters = dict(rope_type="default", rope_theta=THETA)
+    else:
+        made.rope_theta = THETA
+    return made
+
+
+def make_model(seed=7):
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config()).eval()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            noise = torch.randn_like(p)
+            if p.dim() == 1:
+                p.copy_(1 + 0.3 * noise)
+            else:
+                p.copy_(noise * (1.0 if "embed" in name else 1.5 * p.shape[1] ** -0.5))
+    return model
+
+
+def check_sensitivity(model, tokens, logits):
+    """Every element of every norm, and every row of every matrix, moves the logits; tokens that do not occur cannot."""
+    torch.manual_seed(5)
+    for name, p in model.named_parameters():
+        least, rows = float("inf"), range(p.shape[0])
+        if "embed" in name:
+            rows = sorted(set(tokens.flatten().tolist()))
+        for i in rows:
+            kept = p.data[i].clone()
+            p.data[i] += 0.3 * torch.randn_like(kept).sign()
+            least = min(least, (model(tokens).logits - logits).abs().max().item())
+            p.data[i] = kept
+        print(f"{name:50} {list(p.shape)!s:10} moves the logits by {least:.2e} at least")
+        assert least > 1e-4, name
+
+
+def main():
+    model = make_model()
+    generator = torch.Generator().manual_seed(4)
+    tokens = torch.randint(CONFIG["vocab_size"], (2, 9), generator=generator)
+    dy = torch.randn(2, 9, CONFIG["vocab_size"], generator=generator)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder, safe_serialization=True)
+        shutil.copyfile(pathlib.Path(folder) / "model.safetensors", HERE / "llama_hf.safetensors")
+    model.double()
+    logits = model(tokens).logits
+    logits.backward(dy.double())
+    gradients = {f"d.{name}": p.grad for name, p in model.named_parameters()}
+    with torch.no_grad():
+        check_sensitivity(model, tokens, logits)
+    golden_file.write(
+        HERE / "llama_hf.bin",
+        dict(transformers=transformers.__version__, rope_theta=THETA, **CONFIG),
+        dict(tokens=tokens.int(), dy=dy, logits=logits.detach(), **gradients),
+    )
+    print("logits from", logits.min().item(), "to", logits.max().item())
+
+
+def compare(file):
+    """The file must load without a missing or unexpected name, into the same parameters."""
+    with tempfile.TemporaryDirectory() as folder:
+        config().save_pretrained(folder)
+        shutil.copyfile(file, pathlib.Path(folder) / "model.safetensors")
+        model, found = LlamaForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(found.values()), found
+    ours, theirs = model.state_dict(), make_model().state_dict()
+    assert ours.keys() == theirs.keys()
+    print("largest difference:", max((ours[k] - theirs[k]).abs().max().item() for k in ours))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        compare(sys.argv[1])
+    else:
+        main()
