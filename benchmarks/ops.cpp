@@ -76,18 +76,21 @@ template <class T> void elementwise() {
   std::vector<T> y(R * F);
   constexpr double n = double(R) * F, bytes = sizeof(T);
   report(name<T>("gelu_erf forward"), n, n * 2 * bytes,
-         [&] { ops::gelu_forward(cpu, R * F, x.data(), y.data()); });
-  report(name<T>("gelu_erf backward"), n, n * 3 * bytes,
-         [&] { ops::gelu_backward(cpu, R * F, x.data(), dy.data(), y.data()); });
+         [&] { ops::activation_forward<ops::GeluErf>(cpu, R * F, x.data(), y.data()); });
+  report(name<T>("gelu_erf backward"), n, n * 3 * bytes, [&] {
+    ops::activation_backward<ops::GeluErf>(cpu, R * F, x.data(), dy.data(), y.data());
+  });
   std::vector<T> slope(R * F);
-  report(name<T>("gelu_erf forward with slope"), n, n * 3 * bytes,
-         [&] { ops::gelu_forward(cpu, R * F, x.data(), y.data(), slope.data()); });
+  report(name<T>("gelu_erf forward with slope"), n, n * 3 * bytes, [&] {
+    ops::activation_forward<ops::GeluErf>(cpu, R * F, x.data(), y.data(), slope.data());
+  });
   report(name<T>("multiply"), n, n * 3 * bytes,
          [&] { ops::multiply(cpu, R * F, slope.data(), dy.data(), y.data()); });
   report(name<T>("gelu_tanh forward"), n, n * 2 * bytes,
-         [&] { ops::gelu_forward<ops::GeluTanh>(cpu, R * F, x.data(), y.data()); });
-  report(name<T>("gelu_tanh backward"), n, n * 3 * bytes,
-         [&] { ops::gelu_backward<ops::GeluTanh>(cpu, R * F, x.data(), dy.data(), y.data()); });
+         [&] { ops::activation_forward<ops::GeluTanh>(cpu, R * F, x.data(), y.data()); });
+  report(name<T>("gelu_tanh backward"), n, n * 3 * bytes, [&] {
+    ops::activation_backward<ops::GeluTanh>(cpu, R * F, x.data(), dy.data(), y.data());
+  });
   report(name<T>("add"), R * C, R * C * 3 * bytes,
          [&] { ops::add(cpu, R * C, x.data(), dy.data(), y.data()); });
 }

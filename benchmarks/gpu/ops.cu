@@ -186,7 +186,7 @@ template <int In, int Out> void fused_linear(Gpu& gpu, const Ceilings& c, int ro
   report(c, named("linear_dx_gelu_slope", In, Out), sloped, 2.0 * double(2 * nx + ny), product);
   const double slope = gpu.median_us(
       [&](int t) {
-        ops::gelu_backward<ops::GeluTanh>(gpu.device(), nx, read(x, t), read(dx, t), dx[t]);
+        ops::activation_backward<ops::GeluTanh>(gpu.device(), nx, read(x, t), read(dx, t), dx[t]);
       },
       copies);
   report(c, named("gelu_backward", In), slope, 6.0 * double(nx), 0);

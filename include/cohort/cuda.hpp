@@ -13,6 +13,7 @@
 #include <cohort/device/cuda/stream.hpp>
 
 // Bodies of ops.
+#include <cohort/ops/cuda/activation.hpp>
 #include <cohort/ops/cuda/adam.hpp>
 #include <cohort/ops/cuda/adamw.hpp>
 #include <cohort/ops/cuda/attention.hpp>
@@ -24,18 +25,16 @@
 #include <cohort/ops/cuda/dropout.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
-#include <cohort/ops/cuda/gelu.hpp>
 #include <cohort/ops/cuda/grad_norm.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
 #include <cohort/ops/cuda/linear.hpp>
 #include <cohort/ops/cuda/matmul.hpp>
 #include <cohort/ops/cuda/mean_squared_error.hpp>
 #include <cohort/ops/cuda/position.hpp>
-#include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/rope.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
-#include <cohort/ops/cuda/silu.hpp>
+#include <cohort/ops/cuda/swiglu.hpp>
 
 // Runs.
 #include <cohort/comm/shared_gpu.hpp>

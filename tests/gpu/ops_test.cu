@@ -3,18 +3,19 @@
 // tests/gpu/ops_test.cu: ops that are bound by memory, on the GPU against float64, at GPT-2's sizes.
 //
 // To add an op: its arrays, one call for both devices, one check for each result.
+#include <cohort/ops/cuda/activation.hpp>
 #include <cohort/ops/cuda/batch_norm.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/convert.hpp>
 #include <cohort/ops/cuda/dropout.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
-#include <cohort/ops/cuda/gelu.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
 #include <cohort/ops/cuda/position.hpp>
-#include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
-#include <cohort/ops/cuda/silu.hpp>
+#include <cohort/ops/cuda/swiglu.hpp>
+#include <cohort/ops/gelu.hpp>
+#include <cohort/ops/relu.hpp>
 
 #include "support.hpp"
 
@@ -132,13 +133,15 @@ TEST_CASE_TEMPLATE("gelu and relu: value, slope and backward", T, COHORT_GPU_TYP
   auto tanh_y = t.poisoned(n), tanh_dx = t.poisoned(n), relu_y = t.poisoned(n),
        relu_dx = t.poisoned(n);
   t.run([&](const auto& device) {
-    ops::gelu_forward<ops::GeluErf>(device, n, x.on(device), erf_y.on(device),
-                                    erf_slope.on(device));
-    ops::gelu_backward<ops::GeluErf>(device, n, x.on(device), dy.on(device), erf_dx.on(device));
-    ops::gelu_forward<ops::GeluTanh>(device, n, x.on(device), tanh_y.on(device));
-    ops::gelu_backward<ops::GeluTanh>(device, n, x.on(device), dy.on(device), tanh_dx.on(device));
-    ops::relu_forward(device, n, x.on(device), relu_y.on(device));
-    ops::relu_backward(device, n, x.on(device), dy.on(device), relu_dx.on(device));
+    ops::activation_forward<ops::GeluErf>(device, n, x.on(device), erf_y.on(device),
+                                          erf_slope.on(device));
+    ops::activation_backward<ops::GeluErf>(device, n, x.on(device), dy.on(device),
+                                           erf_dx.on(device));
+    ops::activation_forward<ops::GeluTanh>(device, n, x.on(device), tanh_y.on(device));
+    ops::activation_backward<ops::GeluTanh>(device, n, x.on(device), dy.on(device),
+                                            tanh_dx.on(device));
+    ops::activation_forward<ops::Relu>(device, n, x.on(device), relu_y.on(device));
+    ops::activation_backward<ops::Relu>(device, n, x.on(device), dy.on(device), relu_dx.on(device));
   });
   t.check("gelu erf", erf_y);
   t.check("gelu erf slope", erf_slope);
@@ -156,8 +159,8 @@ TEST_CASE_TEMPLATE("silu and swiglu: value and backward", T, COHORT_GPU_TYPES) {
   auto y = t.poisoned(2 * n), dx = t.poisoned(2 * n), gated = t.poisoned(n),
        split = t.poisoned(2 * n);
   t.run([&](const auto& device) {
-    ops::silu_forward(device, 2 * n, x.on(device), y.on(device));
-    ops::silu_backward(device, 2 * n, x.on(device), dy.on(device), dx.on(device));
+    ops::activation_forward<ops::Silu>(device, 2 * n, x.on(device), y.on(device));
+    ops::activation_backward<ops::Silu>(device, 2 * n, x.on(device), dy.on(device), dx.on(device));
     ops::swiglu_forward<C>(device, rows(), x.on(device), gated.on(device));
     ops::swiglu_backward<C>(device, rows(), x.on(device), dy.on(device), split.on(device));
   });

@@ -94,12 +94,12 @@ TEST_CASE_TEMPLATE("linear: with gelu, the bits of a product and gelu after it",
       ops::linear_gelu_forward<How, In, Out>(device, rows, c.x.data(), c.w.data(), bias, y.data(),
                                              slope.data());
       ops::linear_forward<In, Out>(device, rows, c.x.data(), c.w.data(), bias, pre.data());
-      ops::gelu_forward<How>(device, n, pre.data(), want.data());
+      ops::activation_forward<How>(device, n, pre.data(), want.data());
       CHECK(same_bits(y, want));
       ops::linear_gelu_backward<How, In, Out>(device, rows, c.x.data(), c.w.data(), slope.data(),
                                               c.dy.data(), dw.data(), db.data(), true, dx.data(),
                                               scratch.data());
-      ops::gelu_backward<How>(device, n, pre.data(), c.dy.data(), d.data());
+      ops::activation_backward<How>(device, n, pre.data(), c.dy.data(), d.data());
       ops::linear_backward<In, Out>(device, rows, c.x.data(), c.w.data(), d.data(), dw_want.data(),
                                     none, true, dx_want.data());
       ops::column_sum<Out>(device, rows, d.data(), db_want.data(), true);
@@ -161,7 +161,7 @@ TEST_CASE_TEMPLATE("linear: 16-bit rows give float gradients, with the bits of a
                                     blocks.data(), none, row == 0, dx.data() + row * In);
     CHECK(same_bits(blocks, dw));
     ops::linear_forward<In, Out>(device, rows, x.data(), w.data(), bias.data(), y.data());
-    ops::gelu_forward<ops::GeluErf>(device, c.size(Out), y.data(), y.data());
+    ops::activation_forward<ops::GeluErf>(device, c.size(Out), y.data(), y.data());
     ops::linear_gelu_forward<ops::GeluErf, In, Out>(device, rows, x.data(), w.data(), bias.data(),
                                                     gelu.data(), slope.data());
     CHECK(same_bits(gelu, y));

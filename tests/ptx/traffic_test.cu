@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <cohort/comm/shared_gpu_kernels.hpp>
+#include <cohort/ops/cuda/activation.hpp>
 #include <cohort/ops/cuda/adam.hpp>
 #include <cohort/ops/cuda/adamw.hpp>
 #include <cohort/ops/cuda/attention.hpp>
@@ -17,16 +18,16 @@
 #include <cohort/ops/cuda/dropout.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
-#include <cohort/ops/cuda/gelu.hpp>
 #include <cohort/ops/cuda/grad_norm.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
 #include <cohort/ops/cuda/mean_squared_error.hpp>
 #include <cohort/ops/cuda/position.hpp>
-#include <cohort/ops/cuda/relu.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/rope.hpp>
 #include <cohort/ops/cuda/sgd.hpp>
-#include <cohort/ops/cuda/silu.hpp>
+#include <cohort/ops/cuda/swiglu.hpp>
+#include <cohort/ops/gelu.hpp>
+#include <cohort/ops/relu.hpp>
 #include <cstdio>
 #include <initializer_list>
 #include <limits>
@@ -242,12 +243,12 @@ TEST_CASE_TEMPLATE("traffic: batch norm", T, bf16, float) {
 template <class How, class T> void gelu(const Rows<T>& r, const char* (&names)[3], double forward) {
   using R = Rows<T>;
   Ran([&] {
-    ops::gelu_forward<How>(gpu(), R::n, r.x.data(), r.y.data());
+    ops::activation_forward<How>(gpu(), R::n, r.x.data(), r.y.data());
   }).check(names[0], {"Map<"}, {R::bytes, R::bytes, 0, 0, forward});
   Ran([&] {
-    ops::gelu_forward<How>(gpu(), R::n, r.x.data(), r.y.data(), r.z.data());
-  }).check(names[1], {"GeluWithSlope<"}, {R::bytes, 2 * R::bytes});
-  Ran([&] { ops::gelu_backward<How>(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data()); })
+    ops::activation_forward<How>(gpu(), R::n, r.x.data(), r.y.data(), r.z.data());
+  }).check(names[1], {"ActivationWithSlope<"}, {R::bytes, 2 * R::bytes});
+  Ran([&] { ops::activation_backward<How>(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data()); })
       .check(names[2], {"Map<"},
              {2 * R::bytes, R::bytes, 0, 0, is_short<T> ? 121 : lane_instructions});
 }
@@ -262,16 +263,16 @@ TEST_CASE_TEMPLATE("traffic: activations", T, bf16, float) {
   // 121: it needs neither moves nor conversions of halves of a register.
   gelu<ops::GeluErf>(r, erf, is_short<T> ? 152 : lane_instructions);
   Ran([&] {
-    ops::relu_forward(gpu(), R::n, r.x.data(), r.y.data());
+    ops::activation_forward<ops::Relu>(gpu(), R::n, r.x.data(), r.y.data());
   }).check("relu forward", {"Map<"}, {R::bytes, R::bytes});
   Ran([&] {
-    ops::relu_backward(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
+    ops::activation_backward<ops::Relu>(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
   }).check("relu backward", {"Map<"}, {2 * R::bytes, R::bytes});
   Ran([&] {
-    ops::silu_forward(gpu(), R::n, r.x.data(), r.y.data());
+    ops::activation_forward<ops::Silu>(gpu(), R::n, r.x.data(), r.y.data());
   }).check("silu forward", {"Map<"}, {R::bytes, R::bytes});
   Ran([&] {
-    ops::silu_backward(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
+    ops::activation_backward<ops::Silu>(gpu(), R::n, r.x.data(), r.dy.data(), r.y.data());
   }).check("silu backward", {"Map<"}, {2 * R::bytes, R::bytes});
   // Half of the columns are gates, the others what they open.
   Ran([&] {

@@ -3,7 +3,7 @@
 // cohort/nn/swiglu.hpp: a gate of SiLU: what stands between the two Linears of LLaMA's feed-forward.
 #pragma once
 #include <cohort/concepts/layer.hpp>
-#include <cohort/ops/silu.hpp>
+#include <cohort/ops/swiglu.hpp>
 
 namespace cohort::nn {
 

@@ -2,22 +2,17 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/gelu.hpp: the Gaussian error linear unit, exact and in its tanh approximation.
 #pragma once
-#include <cohort/core/host_device.hpp>
-#include <cohort/device/cpu.hpp>
-#include <cohort/ops/math.hpp>
-#include <cohort/ops/vector.hpp>
-#include <cstddef>
+#include <cohort/ops/activation.hpp>
 
 namespace cohort::ops {
 
-/// What a layer that keeps its slope wants of an activation.
-template <class V> struct ValueAndSlope { V value, slope; };
-
-/// x Phi(x), Phi the normal distribution: (1 + erf(x / sqrt 2)) / 2.
+/// x Phi(x), Phi the normal distribution: (1 + erf(x / sqrt 2)) / 2, PyTorch's default.
 ///
 /// In float, Phi(-t) = exp(-t^2 / 2) M(t) for t >= 0, and Phi(t) = 1 - Phi(-t). M, half of the scaled
 /// complementary error function of t / sqrt 2, is smooth: a polynomial for t <= 5.5, beyond which the
 /// factor before it is below 3e-7. Phi is good to 1.2e-7, and the slope needs no second exponential.
+///
+/// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 struct GeluErf {
   template <class V, class Maths = OwnMaths>
   COHORT_HOST_DEVICE static constexpr V value(V x, Maths maths = {}) {
@@ -90,43 +85,5 @@ struct GeluTanh {
 ///
 /// Shapes   at[rows, columns] without gaps.
 template <class How, class T> struct GeluSlope { const T* at; };
-
-/// y = gelu(x), element by element. How is GeluErf (PyTorch's default) or GeluTanh. y may be x. Of
-/// 16-bit elements it is computed in fp32 and rounded once.
-///
-/// Cost     0.5 ns an element for either form, backward too (AVX-512, 768 x 512 floats).
-/// Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
-template <class How = GeluErf, class G, class T>
-void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y) {
-  map(
-      n, [](auto v) { return How::value(v); }, y, x);
-}
-
-/// The same, and slope = gelu'(x), which shares its exponential. y or slope may be x.
-template <class How = GeluErf, class G, class T>
-void gelu_forward(const Cpu<G>&, std::size_t n, const T* x, T* y, T* slope) {
-  constexpr std::size_t step = lanes<accumulator_t<T>>;
-  for (std::size_t i = 0; i < n; i += step) {
-    const int count = static_cast<int>(n - i < step ? n - i : step);
-    const auto both = How::both(load_up_to(x + i, count));
-    store_up_to(y + i, both.value, count);
-    store_up_to(slope + i, both.slope, count);
-  }
-}
-
-/// dx = dy gelu'(x) from the saved input. dx may be dy or x.
-template <class How = GeluErf, class G, class T>
-void gelu_backward(const Cpu<G>&, std::size_t n, const T* x, const T* dy, T* dx) {
-  map(
-      n, [](auto v, auto d) { return d * How::slope(v); }, dx, x, dy);
-}
-
-// The same on a GPU: ops/cuda/gelu.hpp.
-template <class How = GeluErf, class T>
-void gelu_forward(const Cuda&, std::size_t n, const T* x, T* y);
-template <class How = GeluErf, class T>
-void gelu_forward(const Cuda&, std::size_t n, const T* x, T* y, T* slope);
-template <class How = GeluErf, class T>
-void gelu_backward(const Cuda&, std::size_t n, const T* x, const T* dy, T* dx);
 
 }  // namespace cohort::ops

@@ -131,7 +131,7 @@ void linear_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const 
 /// arithmetic to spare, keeps gelu's input in `slope`.)
 ///
 /// Shapes   as linear_forward; slope[rows, Out].
-/// Laws     the bits of linear_forward and gelu_forward.
+/// Laws     the bits of linear_forward and activation_forward.
 template <class How, int In, int Out, class G, class T>
 void linear_gelu_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* bias, T* y,
                          T* slope) {
@@ -140,9 +140,9 @@ void linear_gelu_forward(const Cpu<G>& cpu, int rows, const T* x, const T* w, co
     for (int r = row; r < row + count; ++r) {
       const std::ptrdiff_t at = std::ptrdiff_t(r) * Out + column;
       if (slope)
-        gelu_forward<How>(cpu, n, y + at, y + at, slope + at);
+        activation_forward<How>(cpu, n, y + at, y + at, slope + at);
       else
-        gelu_forward<How>(cpu, n, y + at, y + at);
+        activation_forward<How>(cpu, n, y + at, y + at);
     }
   };
   matmul_then<false, true>(cpu, rows, Out, In, x, In, w, In, bias, y, Out, activate);
@@ -156,7 +156,7 @@ template <int Out> constexpr std::size_t linear_gelu_scratch(int rows) {
 /// dw, db and dx of y = gelu(x w^T + bias) from what forward left in `slope`. dw and db may be nullptr.
 ///
 /// Shapes   as linear_backward; db[Out]; scratch[linear_gelu_scratch<Out>(rows)].
-/// Laws     with TiledGemm dw and dx have the bits of gelu_backward and linear_backward; db is the
+/// Laws     with TiledGemm dw and dx have the bits of activation_backward and linear_backward; db is the
 ///          sum of the blocks' column sums, in order.
 template <class How, int In, int Out, class G, class T>
 void linear_gelu_backward(const Cpu<G>& cpu, int rows, const T* x, const T* w, const T* slope,

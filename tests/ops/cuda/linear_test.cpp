@@ -140,7 +140,8 @@ template <class How, int In, int Out, class T> void check_slope(int rows) {
                                 ops::GeluSlope<How, T>{z_there.view()});
   Sums want = c.dx;
   const auto z64 = as<double>(z);
-  ops::gelu_backward<How>(DefaultCpu{}, z.size(), z64.data(), c.dx.value.data(), want.value.data());
+  ops::activation_backward<How>(DefaultCpu{}, z.size(), z64.data(), c.dx.value.data(),
+                                want.value.data());
   const double relative = unit<T> + (sizeof(D) == 4 ? 3e-7 + 6 * unit<D> : 0);  // slopes: below 1.2
   for (double& size : want.size) size *= 1.2;
   CHECK(near<D>(dz.get(), want, Out, relative));
@@ -163,7 +164,7 @@ template <class How, int In, int Out, class T> void check_gelu(int rows) {
   // gelu of a number that may have been rounded to T before, changes by at most 1.2 as much; Phi in fp32
   // is good to 2e-7 (ops/gelu.hpp), three more roundings follow.
   Sums want = c.z;
-  ops::gelu_forward<How>(DefaultCpu{}, n, c.z.value.data(), want.value.data());
+  ops::activation_forward<How>(DefaultCpu{}, n, c.z.value.data(), want.value.data());
   const double relative = 1.2 * unit<T> + (sizeof(D) == 4 ? 3e-7 + 6 * unit<D> : 0);
   CHECK(near<D>(z.get(), c.z, In + 1));
   CHECK(near<D>(y.get(), want, 2 * In, relative));
@@ -174,7 +175,7 @@ template <class How, int In, int Out, class T> void check_gelu(int rows) {
   ops::linear_gelu_backward<How, In, Out>(blas.device(), rows, c.x_there.view(), c.w_there.view(),
                                           z.view(), c.dy_there.view(), dw.data(), db.data(), true,
                                           dx.data(), scratch.data());
-  ops::gelu_backward<How>(blas.device(), n, z.view(), c.dy_there.view(), dz.data());
+  ops::activation_backward<How>(blas.device(), n, z.view(), c.dy_there.view(), dz.data());
   CHECK(same_bits(scratch.get(), dz.get()));
   c.backward(as<double>(dz.get()));
   CHECK(near<D>(dx.get(), c.dx, Out));

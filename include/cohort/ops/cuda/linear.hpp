@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/cuda/linear.hpp: the products of a dense layer on a GPU, with what cuBLASLt fuses into them.
 #pragma once
+#include <cohort/ops/cuda/activation.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
-#include <cohort/ops/cuda/gelu.hpp>
 #include <cohort/ops/cuda/matmul.hpp>
 #include <cohort/ops/linear.hpp>
 
@@ -125,8 +125,8 @@ void linear_backward(const Cuda& device, int rows, const T* x, const T* w, const
                                    In, dgelu))
     return;
   matmul<false, false>(device, rows, In, Out, dy, Out, w, In, accumulator_t<T>(0), dx, In);
-  gelu_backward<How>(device, static_cast<std::size_t>(rows) * In, slope.at,
-                     static_cast<const T*>(dx), dx);
+  activation_backward<How>(device, static_cast<std::size_t>(rows) * In, slope.at,
+                           static_cast<const T*>(dx), dx);
 }
 
 namespace kernels {
@@ -156,7 +156,8 @@ void linear_gelu_forward(const Cuda& device, int rows, const T* x, const T* w, c
     return;
   T* before = slope ? slope : y;
   linear_forward<In, Out>(device, rows, x, w, bias, before);
-  gelu_forward<How>(device, static_cast<std::size_t>(rows) * Out, static_cast<const T*>(before), y);
+  activation_forward<How>(device, static_cast<std::size_t>(rows) * Out,
+                          static_cast<const T*>(before), y);
 }
 
 /// As on the CPU, but `slope` holds gelu's input, as linear_gelu_forward left it.
@@ -167,7 +168,7 @@ template <class How, int In, int Out, class T>
 void linear_gelu_backward(const Cuda& device, int rows, const T* x, const T* w, const T* slope,
                           const T* dy, accumulator_t<T>* dw, accumulator_t<T>* db, bool first,
                           T* dx, T* scratch) {
-  gelu_backward<How>(device, static_cast<std::size_t>(rows) * Out, slope, dy, scratch);
+  activation_backward<How>(device, static_cast<std::size_t>(rows) * Out, slope, dy, scratch);
   linear_backward<In, Out>(device, rows, x, w, static_cast<const T*>(scratch), dw, db, first, dx);
 }
 

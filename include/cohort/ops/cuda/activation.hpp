@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/ops/cuda/gelu.hpp: the Gaussian error linear unit on a GPU, forward and backward.
+// cohort/ops/cuda/activation.hpp: a function of single elements on a GPU, forward and backward.
 #pragma once
+#include <cohort/ops/activation.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/math.hpp>
-#include <cohort/ops/gelu.hpp>
 
 namespace cohort::ops {
 
 namespace kernels {
 
-/// What activations share: y of x, and dx of x and dy.
-template <class How> struct ActivationValue {
-  template <class A> COHORT_DEVICE A operator()(A x) const { return How::value(x, GpuMaths{}); }
+/// y of x, and dx of x and dy.
+template <class F> struct ActivationValue {
+  template <class A> COHORT_DEVICE A operator()(A x) const { return F::value(x, GpuMaths{}); }
 };
-template <class How> struct ActivationChain {
+template <class F> struct ActivationChain {
   template <class A> COHORT_DEVICE A operator()(A x, A dy) const {
-    return dy * How::slope(x, GpuMaths{});
+    return detail::chain<F>(x, dy, GpuMaths{});
   }
 };
 
 /// y[i] and slope[i] of x[i], a pack or a single element a thread.
-template <int N, class How, class T> struct GeluWithSlope {
+template <int N, class F, class T> struct ActivationWithSlope {
   static constexpr int threads = 256;
   struct Shared {};
   std::size_t n;
@@ -43,7 +43,7 @@ template <int N, class How, class T> struct GeluWithSlope {
     const auto v = widen(load<M>(x + i));
     auto value = v, derivative = v;
     unrolled<M>([&](auto k) {
-      const auto both = How::both(v[k], GpuMaths{});
+      const auto both = F::both(v[k], GpuMaths{});
       value[k] = both.value;
       derivative[k] = both.slope;
     });
@@ -55,17 +55,17 @@ template <int N, class How, class T> struct GeluWithSlope {
 }  // namespace kernels
 
 /// Cost     4 bytes an element in 16 bits: one read, one write.
-template <class How, class T>
-void gelu_forward(const Cuda& device, std::size_t n, const T* x, T* y) {
-  kernels::map(device, n, kernels::ActivationValue<How>{}, y, x);
+template <class F, class T>
+void activation_forward(const Cuda& device, std::size_t n, const T* x, T* y) {
+  kernels::map(device, n, kernels::ActivationValue<F>{}, y, x);
 }
 
 /// Cost     6 bytes an element in 16 bits: one read, two writes.
-template <class How, class T>
-void gelu_forward(const Cuda& device, std::size_t n, const T* x, T* y, T* slope) {
+template <class F, class T>
+void activation_forward(const Cuda& device, std::size_t n, const T* x, T* y, T* slope) {
   constexpr int N = kernels::pack_size<64, T>();
   const auto go = [&](auto size) {
-    using K = kernels::GeluWithSlope<size, How, T>;
+    using K = kernels::ActivationWithSlope<size, F, T>;
     const std::size_t blocks = kernels::ceil_div(n, std::size_t{K::threads} * size);
     cohort::cuda::launch(device, static_cast<int>(blocks), K{n, x, y, slope});
   };
@@ -76,9 +76,9 @@ void gelu_forward(const Cuda& device, std::size_t n, const T* x, T* y, T* slope)
 }
 
 /// Cost     6 bytes an element in 16 bits: two reads, one write.
-template <class How, class T>
-void gelu_backward(const Cuda& device, std::size_t n, const T* x, const T* dy, T* dx) {
-  kernels::map(device, n, kernels::ActivationChain<How>{}, dx, x, dy);
+template <class F, class T>
+void activation_backward(const Cuda& device, std::size_t n, const T* x, const T* dy, T* dx) {
+  kernels::map(device, n, kernels::ActivationChain<F>{}, dx, x, dy);
 }
 
 }  // namespace cohort::ops

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/ops/cuda/silu.hpp: the sigmoid linear unit on a GPU, alone and as the gate of a product.
+// cohort/ops/cuda/swiglu.hpp: silu as the gate of a product, on a GPU.
 #pragma once
-#include <cohort/ops/cuda/gelu.hpp>
-#include <cohort/ops/silu.hpp>
+#include <cohort/ops/cuda/elementwise.hpp>
+#include <cohort/ops/cuda/math.hpp>
+#include <cohort/ops/swiglu.hpp>
 
 namespace cohort::ops {
 
@@ -59,17 +60,6 @@ template <int C, class T> struct SwiGluBackward {
 };
 
 }  // namespace kernels
-
-/// Cost     4 bytes an element in 16 bits: one read, one write.
-template <class T> void silu_forward(const Cuda& device, std::size_t n, const T* x, T* y) {
-  kernels::map(device, n, kernels::ActivationValue<Silu>{}, y, x);
-}
-
-/// Cost     6 bytes an element in 16 bits: two reads, one write.
-template <class T>
-void silu_backward(const Cuda& device, std::size_t n, const T* x, const T* dy, T* dx) {
-  kernels::map(device, n, kernels::ActivationChain<Silu>{}, dx, x, dy);
-}
 
 /// Cost     6 bytes an element of y in 16 bits: two reads, one write.
 template <int C, class T> void swiglu_forward(const Cuda& device, int rows, const T* x, T* y) {
