@@ -3,7 +3,8 @@
 // cohort/ops/cuda/batch_norm.hpp: BatchNorm on a GPU.
 #pragma once
 #include <cohort/ops/batch_norm.hpp>
-#include <cohort/ops/cuda/column_sum.hpp>
+#include <cohort/ops/cuda/partials.hpp>
+#include <cohort/ops/cuda/strip.hpp>
 #include <cstddef>
 
 namespace cohort::ops {
@@ -13,12 +14,11 @@ namespace kernels {
 /// The first stage of batch_moments: sum, and sum of squared differences from the part's own mean, of one
 /// part's rows. They are read twice, the second time from a cache.
 template <int C, class T> struct MomentPartials {
+  using Strip = kernels::Strip<C, T>;
   using A = accumulator_t<T>;
-  static constexpr int N = pack_size<C, T>();
-  using Strip = kernels::Strip<C, N>;
-  static constexpr int threads = Strip::threads, strips = Strip::count;
+  static constexpr int N = Strip::N, threads = Strip::threads;
   struct Shared {
-    typename Strip::template Sums<A> of_warp;
+    typename Strip::Sums of_warp;
     alignas(16) A mean[Strip::columns];
   };
   int rows, rows_per_part;
@@ -26,27 +26,25 @@ template <int C, class T> struct MomentPartials {
   A* partials;  // of each part: C sums, C squares
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const auto own = Strip::rows_of(block, rows, rows_per_part);
-    A* const to = partials + static_cast<std::size_t>(Strip::part(block)) * (2 * C);
-    const T* const from[] = {x};
+    const Strip own(block, rows, rows_per_part);
+    A* const to = partials + static_cast<std::size_t>(own.part) * (2 * C);
     Pack<A, N> sum{}, square{};
-    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+    own.for_rows(block, {x}, [&](int, const auto& packs) {
       const auto v = widen(packs[0]);
       unrolled<N>([&](auto i) { sum[i] += v[i]; });
     });
-    Strip::over_warps(block, sum, shared.of_warp, [&](int c, A total) {
-      shared.mean[c - Strip::first(block)] = total / A(own.end - own.begin);
+    own.over_warps(block, sum, shared.of_warp, [&](int c, A total) {
+      shared.mean[c - own.first] = total / A(own.end - own.begin);
       to[c] = total;
     });
     block.sync();
     Pack<A, N> mean{};
-    if (Strip::first(block) + block.lane() * N < C)
-      mean = load<N>(static_cast<const A*>(shared.mean) + block.lane() * N);
-    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[1]) {
+    if (own.column < C) mean = load<N>(static_cast<const A*>(shared.mean) + block.lane() * N);
+    own.for_rows(block, {x}, [&](int, const auto& packs) {
       const auto v = widen(packs[0]);
       unrolled<N>([&](auto i) { square[i] = fma(v[i] - mean[i], v[i] - mean[i], square[i]); });
     });
-    Strip::over_warps(block, square, shared.of_warp, [&](int c, A total) { to[C + c] = total; });
+    own.over_warps(block, square, shared.of_warp, [&](int c, A total) { to[C + c] = total; });
   }
 };
 
@@ -97,10 +95,9 @@ template <class A> struct CombineMoments {
 
 /// y = (x - mean) / sqrt(variance + epsilon) weight + bias; without a mean x as it is, without a bias none.
 template <int C, class T, class S> struct NormaliseColumns {
+  using Strip = kernels::Strip<C, T>;
   using A = accumulator_t<T>;
-  static constexpr int N = pack_size<C, T>(), rows_per_part = 64;
-  using Strip = kernels::Strip<C, N>;
-  static constexpr int threads = Strip::threads, strips = Strip::count;
+  static constexpr int N = Strip::N, threads = Strip::threads, rows_per_part = 64;
   struct Shared {};
   int rows;
   const T* x;
@@ -110,31 +107,28 @@ template <int C, class T, class S> struct NormaliseColumns {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const auto own = Strip::rows_of(block, rows, rows_per_part);
-    const int column = Strip::first(block) + block.lane() * N;
-    if (column >= C) return;
-    Pack<A, N> centre{}, shift{}, factor = widen(load<N>(weight + column));
-    const auto v = widen(load<N>(variance + column));
-    if (mean != nullptr) centre = widen(load<N>(mean + column));
-    if (bias != nullptr) shift = widen(load<N>(bias + column));
+    const Strip own(block, rows, rows_per_part);
+    if (own.column >= C) return;
+    Pack<A, N> centre{}, shift{}, factor = widen(load<N>(weight + own.column));
+    const auto v = widen(load<N>(variance + own.column));
+    if (mean != nullptr) centre = widen(load<N>(mean + own.column));
+    if (bias != nullptr) shift = widen(load<N>(bias + own.column));
     unrolled<N>([&](auto i) { factor[i] *= A(1) / std::sqrt(v[i] + epsilon); });
-    const T* const from[] = {x};
-    Strip::for_rows(block, own.begin, own.end, from, [&](int row, const Pack<T, N>(&packs)[1]) {
+    own.for_rows(block, {x}, [&](int row, const auto& packs) {
       auto out = widen(packs[0]);
       unrolled<N>([&](auto i) { out[i] = fma(out[i] - centre[i], factor[i], shift[i]); });
-      cohort::cuda::store_whole(y + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
+      cohort::cuda::store_whole(y + static_cast<std::size_t>(row) * C + own.column, narrow<T>(out));
     });
   }
 };
 
 /// The first stage of batch_norm_backward: sums of dy, and of dy times x's normal value, of one part.
 template <int C, class T> struct BatchNormPartials {
+  using Strip = kernels::Strip<C, T>;
   using A = accumulator_t<T>;
-  static constexpr int N = pack_size<C, T>();
-  using Strip = kernels::Strip<C, N>;
-  static constexpr int threads = Strip::threads, strips = Strip::count;
+  static constexpr int N = Strip::N, threads = Strip::threads;
   struct Shared {
-    typename Strip::template Sums<A> of_warp[2];
+    typename Strip::Sums of_warp[2];
   };
   int rows, rows_per_part;
   const T* x;
@@ -144,34 +138,31 @@ template <int C, class T> struct BatchNormPartials {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const auto own = Strip::rows_of(block, rows, rows_per_part);
-    const int column = Strip::first(block) + block.lane() * N;
+    const Strip own(block, rows, rows_per_part);
     Pack<A, N> m{}, rstd{}, sum{}, dot{};
-    if (column < C) {
-      m = load<N>(mean + column);
-      rstd = load<N>(variance + column);
+    if (own.column < C) {
+      m = load<N>(mean + own.column);
+      rstd = load<N>(variance + own.column);
       unrolled<N>([&](auto i) { rstd[i] = A(1) / std::sqrt(rstd[i] + epsilon); });
     }
-    const T* const from[] = {x, dy};
-    Strip::for_rows(block, own.begin, own.end, from, [&](int, const Pack<T, N>(&packs)[2]) {
+    own.for_rows(block, {x, dy}, [&](int, const auto& packs) {
       const auto v = widen(packs[0]), d = widen(packs[1]);
       unrolled<N>([&](auto i) {
         sum[i] += d[i];
         dot[i] = fma(d[i], product(v[i] - m[i], rstd[i]), dot[i]);
       });
     });
-    A* const to = partials + static_cast<std::size_t>(Strip::part(block)) * (2 * C);
-    Strip::over_warps(block, sum, shared.of_warp[0], [&](int c, A total) { to[c] = total; });
-    Strip::over_warps(block, dot, shared.of_warp[1], [&](int c, A total) { to[C + c] = total; });
+    A* const to = partials + static_cast<std::size_t>(own.part) * (2 * C);
+    own.over_warps(block, sum, shared.of_warp[0], [&](int c, A total) { to[c] = total; });
+    own.over_warps(block, dot, shared.of_warp[1], [&](int c, A total) { to[C + c] = total; });
   }
 };
 
 /// dx from the sums over all rows; the blocks of the first part add these to dbias and dweight.
 template <int C, class T, class D> struct BatchNormBackward {
+  using Strip = kernels::Strip<C, T>;
   using A = accumulator_t<T>;
-  static constexpr int N = pack_size<C, T>(), rows_per_part = 64;
-  using Strip = kernels::Strip<C, N>;
-  static constexpr int threads = Strip::threads, strips = Strip::count;
+  static constexpr int N = Strip::N, threads = Strip::threads, rows_per_part = 64;
   struct Shared {};
   int rows;
   const T* x;
@@ -184,31 +175,30 @@ template <int C, class T, class D> struct BatchNormBackward {
   A epsilon;
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const auto own = Strip::rows_of(block, rows, rows_per_part);
-    const int column = Strip::first(block) + block.lane() * N;
-    if (column >= C) return;
-    auto sum = load<N>(sums + column), dot = load<N>(sums + C + column);
+    const Strip own(block, rows, rows_per_part);
+    if (own.column >= C) return;
+    auto sum = load<N>(sums + own.column), dot = load<N>(sums + C + own.column);
     if (own.begin == 0 && block.warp() == 0) {
-      add(dbias + column, sum);
-      add(dweight + column, dot);
+      add(dbias + own.column, sum);
+      add(dweight + own.column, dot);
     }
-    const auto m = load<N>(mean + column);
-    auto rstd = load<N>(variance + column), factor = widen(load<N>(weight + column));
+    const auto m = load<N>(mean + own.column);
+    auto rstd = load<N>(variance + own.column), factor = widen(load<N>(weight + own.column));
     unrolled<N>([&](auto i) {
       rstd[i] = A(1) / std::sqrt(rstd[i] + epsilon);
       factor[i] *= rstd[i];
       sum[i] /= A(rows);
       dot[i] /= A(rows);
     });
-    const T* const from[] = {x, dy};
-    Strip::for_rows(block, own.begin, own.end, from, [&](int row, const Pack<T, N>(&packs)[2]) {
+    own.for_rows(block, {x, dy}, [&](int row, const auto& packs) {
       const auto v = widen(packs[0]), d = widen(packs[1]);
       Pack<A, N> out;
       unrolled<N>([&](auto i) {
         const A normal = (v[i] - m[i]) * rstd[i];
         out[i] = fma(normal, -dot[i], d[i] - sum[i]) * factor[i];
       });
-      cohort::cuda::store_whole(dx + static_cast<std::size_t>(row) * C + column, narrow<T>(out));
+      cohort::cuda::store_whole(dx + static_cast<std::size_t>(row) * C + own.column,
+                                narrow<T>(out));
     });
   }
 
@@ -260,7 +250,7 @@ void batch_moments(const Cuda& device, int rows, const T* x, A* mean, A* varianc
   using Combine = kernels::CombineMoments<A>;
   const kernels::TwoSumParts<C, A> cut(rows);
   A* partials = device.take<A>(cut.partials(), "batch_moments");
-  cohort::cuda::launch(device, cut.parts * K::strips, K{rows, cut.rows_each, x, partials});
+  kernels::launch_strips(device, cut.parts, K{rows, cut.rows_each, x, partials});
   cohort::cuda::launch(device, kernels::ceil_div(C, Combine::columns),
                        Combine{rows, cut.rows_each, cut.parts, C, partials, mean, variance});
 }
@@ -270,8 +260,8 @@ template <int C, class T, class S>
 void normalise_columns(const Cuda& device, int rows, const T* x, const S* mean, const S* variance,
                        const T* weight, const T* bias, T* y, accumulator_t<T> epsilon) {
   using K = kernels::NormaliseColumns<C, T, S>;
-  cohort::cuda::launch(device, kernels::ceil_div(rows, K::rows_per_part) * K::strips,
-                       K{rows, x, mean, variance, weight, bias, y, epsilon});
+  kernels::launch_strips(device, kernels::ceil_div(rows, K::rows_per_part),
+                         K{rows, x, mean, variance, weight, bias, y, epsilon});
 }
 
 /// Cost     10 C bytes a row in 16 bits: x and dy read twice, dx written once.
@@ -284,11 +274,11 @@ void batch_norm_backward(const Cuda& device, int rows, const T* x, const A* mean
   const kernels::TwoSumParts<C, A> cut(rows);
   A* sums = device.take<A>(cut.partials() + 2 * C, "batch_norm_backward");
   A* partials = sums + 2 * C;
-  cohort::cuda::launch(device, cut.parts * K::strips,
-                       K{rows, cut.rows_each, x, mean, variance, dy, partials, epsilon});
+  kernels::launch_strips(device, cut.parts,
+                         K{rows, cut.rows_each, x, mean, variance, dy, partials, epsilon});
   kernels::sum_partials(device, cut.parts, 2 * C, partials, sums, true);
-  cohort::cuda::launch(
-      device, kernels::ceil_div(rows, Backward::rows_per_part) * Backward::strips,
+  kernels::launch_strips(
+      device, kernels::ceil_div(rows, Backward::rows_per_part),
       Backward{rows, x, mean, variance, weight, dy, sums, dx, dweight, dbias, first, epsilon});
 }
 
@@ -297,8 +287,8 @@ template <int C, class T, class S>
 void normalise_columns_backward(const Cuda& device, int rows, const S* variance, const T* weight,
                                 const T* dy, T* dx, accumulator_t<T> epsilon) {
   using K = kernels::NormaliseColumns<C, T, S>;
-  cohort::cuda::launch(device, kernels::ceil_div(rows, K::rows_per_part) * K::strips,
-                       K{rows, dy, nullptr, variance, weight, nullptr, dx, epsilon});
+  kernels::launch_strips(device, kernels::ceil_div(rows, K::rows_per_part),
+                         K{rows, dy, nullptr, variance, weight, nullptr, dx, epsilon});
 }
 
 /// Laws     the CPU's bits.
