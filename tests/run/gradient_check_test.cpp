@@ -23,3 +23,10 @@ TEST_CASE("GradientCheck: what people read") {
   CHECK(to_string(GradientCheck{HUGE_VAL, "weight", 0, 0, 3, "it does not add."}) ==
         "weight: it does not add.");
 }
+
+TEST_CASE("derivative: exact for polynomials of degree four, and x is put back") {
+  double x = 2;
+  const auto f = [&] { return x * x * x * x - 3 * x; };
+  CHECK(detail::derivative(x, f) == doctest::Approx(4 * 8 - 3).epsilon(1e-9));
+  CHECK(x == 2);
+}

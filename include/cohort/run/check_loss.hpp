@@ -6,7 +6,7 @@
 #include <cohort/concepts/loss.hpp>
 #include <cohort/core/rng.hpp>
 #include <cohort/ops/default_gemm.hpp>
-#include <cohort/run/gradient_probe.hpp>
+#include <cohort/run/gradient_check.hpp>
 #include <type_traits>
 #include <vector>
 
@@ -74,9 +74,7 @@ GradientCheck check_loss(Rows rows = {3, 2}, std::uint64_t seed = 1, double spre
 
     GradientCheck check;
     const auto fail = [&](const char* where, const char* cause) {
-      check.worst = HUGE_VAL;
-      check.where = where;
-      check.cause = cause;
+      detail::fail(check, where, cause);
     };
     const auto loss = Loss::forward(train, given, target);
     if (results.used() > bytes || results.used() + alignment <= bytes)
@@ -93,14 +91,8 @@ GradientCheck check_loss(Rows rows = {3, 2}, std::uint64_t seed = 1, double spre
         if (scaled.dy.data[i] != 4 * dy[i]) fail("scale", "dy is not multiplied by it.");
       if (scaled.total.sum != loss.total.sum) fail("scale", "it changes the loss's own sum.");
     }
-    for (std::size_t i = 0; i < y.size() && check.cause.empty(); ++i) {
-      const double numeric = detail::derivative(y[i], sum);
-      const double error =
-          std::abs(dy[i] - numeric) / std::max({1.0, std::abs(dy[i]), std::abs(numeric)});
-      ++check.checked;
-      if (error > check.worst || std::isnan(error))
-        check = {std::isnan(error) ? HUGE_VAL : error, "y", dy[i], numeric, check.checked, {}};
-    }
+    for (std::size_t i = 0; i < y.size() && check.cause.empty(); ++i)
+      detail::compare(check, dy[i], detail::derivative(y[i], sum), "y");
     return check;
   }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/run/gradient_check.hpp: what a check of gradients takes and what it found, also in words.
+// cohort/run/gradient_check.hpp: what a check of gradients takes, how it compares, what it found, also in words.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <cohort/core/tensor.hpp>
 #include <cstdint>
 #include <cstdio>
@@ -37,5 +39,35 @@ struct GradientCheckOptions {
   int tokens_below = 2;  // ids are drawn from [0, tokens_below) when Input is Tokens
   int most_each = 40;    // elements checked of each parameter and of the input
 };
+
+namespace detail {
+/// df / dx by central differences of fourth order; x is put back.
+template <class F> double derivative(double& x, F f) {
+  const double kept = x, h = 1e-5;
+  const auto at = [&](double value) {
+    x = value;
+    return f();
+  };
+  const double slope =
+      (8 * (at(kept + h) - at(kept - h)) - (at(kept + 2 * h) - at(kept - 2 * h))) / (12 * h);
+  x = kept;
+  return slope;
+}
+/// Notes one derivative of what `where` names, by backward and by differences, if it is the worst.
+inline void compare(GradientCheck& check, double analytic, double numeric,
+                    const std::string& where) {
+  const double error =
+      std::abs(analytic - numeric) / std::max({1.0, std::abs(analytic), std::abs(numeric)});
+  ++check.checked;
+  if (error > check.worst || std::isnan(error))
+    check = {std::isnan(error) ? HUGE_VAL : error, where, analytic, numeric, check.checked, {}};
+}
+/// Notes a rule that `where` breaks.
+inline void fail(GradientCheck& check, const std::string& where, const char* cause) {
+  check.worst = HUGE_VAL;
+  check.where = where;
+  check.cause = cause;
+}
+}  // namespace detail
 
 }  // namespace cohort

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/run/gradient_probe_test.cpp: differences of fourth order, and what a probe's memory holds.
-#include <cohort/run/gradient_probe.hpp>
+// tests/run/layer_alone_test.cpp: what its memory holds.
+#include <cohort/run/layer_alone.hpp>
 
 #include <doctest/doctest.h>
 
@@ -31,21 +31,14 @@ struct Looks {
 };
 }  // namespace
 
-TEST_CASE("derivative: exact for polynomials of degree four, and x is put back") {
-  double x = 2;
-  const auto f = [&] { return x * x * x * x - 3 * x; };
-  CHECK(detail::derivative(x, f) == doctest::Approx(4 * 8 - 3).epsilon(1e-9));
-  CHECK(x == 2);
-}
-
-TEST_CASE("GradientProbe: memory is NaN, but the kind that is asked for") {
-  using Probe = detail::GradientProbe<Looks>;
-  Probe probe({});
-  probe.gradients();
+TEST_CASE("LayerAlone: memory is NaN, but the kind that is asked for") {
+  using detail::Zeroed;
+  detail::LayerAlone<Looks> layer({});
+  layer.gradients();
   CHECK((!Looks::zero_result && !Looks::zero_scratch));
-  probe.gradients(true, Probe::Zeroed::results);
+  layer.gradients(true, Zeroed::results);
   CHECK((Looks::zero_result && !Looks::zero_scratch));
-  probe.gradients(true, Probe::Zeroed::scratch);
+  layer.gradients(true, Zeroed::scratch);
   CHECK((!Looks::zero_result && Looks::zero_scratch));
-  CHECK(probe.run().ok());
+  CHECK(layer.not_finite().empty());
 }
