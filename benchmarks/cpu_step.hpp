@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// benchmarks/cpu_step.hpp: one training step of nanoGPT's CPU model, served to a driver.
+// benchmarks/cpu_step.hpp: one training step of nanoGPT's CPU model, or another of its size, served to a driver.
 #pragma once
 #include "../examples/gpt_model.hpp"
 #include "step_server.hpp"
@@ -8,10 +8,10 @@
 namespace bench {
 
 using namespace cohort;
-using Model = example::NanoGpt<65, 64, 4, 128, 4>;
+using NanoGpt = example::NanoGpt<65, 64, 4, 128, 4>;
 
 /// Policies beside the common ones: the same optimizer step over the same rows, cut otherwise.
-template <class... Policies> int serve_cpu_step(int argc, char** argv) {
+template <class Model, class... Policies> int serve_cpu_step(int argc, char** argv) {
   using Run = Trainer<Model, nn::CrossEntropy, DataParallel<Replicate>, ClipGradNorm, optim::AdamW,
                       optim::WarmupCosine, Policies...>;
   return launch<Threads>(argc, argv, [](auto& world) {

@@ -4,5 +4,6 @@
 #include "cpu_step.hpp"
 
 int main(int argc, char** argv) {
-  return bench::serve_cpu_step<cohort::MixedPrecision<cohort::bf16, cohort::fp32>>(argc, argv);
+  return bench::serve_cpu_step<bench::NanoGpt, cohort::MixedPrecision<cohort::bf16, cohort::fp32>>(
+      argc, argv);
 }

@@ -6,7 +6,8 @@
 --ranks R (eager, and torch.compile as a further row) for R = 1, 2 in blocks of a few steps, one program at a time, and
 prints medians as JSON lines. Without PyTorch only cohort's are printed.
 With --bf16: `cpu_step`, `cpu_step_bf16`, torch in fp32 and in bf16 (the fastest of the ways of peers/bf16.py); each is
-compared with its own kind, and cohort's bf16 with cohort's fp32 too."""
+compared with its own kind, and cohort's bf16 with cohort's fp32 too.
+With --llama: `cpu_step_llama`, a Llama of the same size, and PyTorch's (peers/llama.py)."""
 
 import argparse
 import pathlib
@@ -18,8 +19,9 @@ import driver  # noqa: E402
 
 TOKENS = 12 * 64  # of a rank's step
 OURS = {  # program and the suffix of its metrics
-    False: {"cohort": ("cpu_step", ""), "cohort GradAccum<4>": ("cpu_step_accum", "_accum4")},
-    True: {"cohort": ("cpu_step", ""), "cohort bf16": ("cpu_step_bf16", "_bf16")},
+    "gpt": {"cohort": ("cpu_step", ""), "cohort GradAccum<4>": ("cpu_step_accum", "_accum4")},
+    "bf16": {"cohort": ("cpu_step", ""), "cohort bf16": ("cpu_step_bf16", "_bf16")},
+    "llama": {"cohort": ("cpu_step_llama", "_llama")},
 }
 
 
@@ -27,16 +29,17 @@ def peers(args, ranks, torch):
     """Yields (name, command) of PyTorch's programs. The way to bf16 is chosen once, by the first."""
     modes = [("", [])] if args.no_compile else [("", []), (" compiled", ["--compile"])]
     for label, flags in modes:
-        for precision in ("", " bf16") if args.bf16 else ("",):
+        for precision in ("", " bf16") if args.kind == "bf16" else ("",):
             way = ["--bf16", args.way] if precision else []
             name = f"torch {torch}{precision}{label}" + (" DDP gloo" if ranks > 1 else "")
-            yield name, driver.peer_command(args.python, "cpu_step.py", "--ranks", ranks, *flags, *way)
+            model = ["--model", "llama"] if args.kind == "llama" else []
+            yield name, driver.peer_command(args.python, "cpu_step.py", "--ranks", ranks, *model, *flags, *way)
 
 
 def measure(args, ranks, torch):
     programs = {
         name: driver.Program([pathlib.Path(args.cohort).with_name(program), "--ranks", ranks])
-        for name, (program, _) in OURS[args.bf16].items()
+        for name, (program, _) in OURS[args.kind].items()
     }
     for name, command in peers(args, ranks, torch) if torch else ():
         try:
@@ -50,10 +53,10 @@ def measure(args, ranks, torch):
     return {name: (program.info, one) for (name, program), one in zip(programs.items(), times)}
 
 
-def report(bf16, ranks, results):
-    ours = {name: results.pop(name)[1] for name in OURS[bf16]}
+def report(kind, ranks, results):
+    ours = {name: results.pop(name)[1] for name in OURS[kind]}
     for variant, times in ours.items():
-        step, shape = statistics.median(times), f"{ranks}x1{OURS[bf16][variant][1]}"
+        step, shape = statistics.median(times), f"{ranks}x1{OURS[kind][variant][1]}"
         common = dict(samples=len(times), spread=driver.spread(times))
         tokens = 1e6 * ranks * TOKENS
         if not results:
@@ -82,13 +85,16 @@ def main(arguments=None):
         help="timed steps a block; blocks x steps should be 50 or more",
     )
     parse.add_argument("--no-compile", action="store_true", help="leave the torch.compile row out")
-    parse.add_argument("--bf16", action="store_true", help="bf16 beside fp32, instead of GradAccum<4>")
+    parse.set_defaults(kind="gpt")
+    kind = dict(dest="kind", action="store_const")
+    parse.add_argument("--bf16", const="bf16", **kind, help="bf16 beside fp32, instead of GradAccum<4>")
+    parse.add_argument("--llama", const="llama", **kind, help="a Llama of the same size")
     parse.add_argument("--way", default="fastest", help="how PyTorch trains in bf16: see peers/bf16.py")
     args = parse.parse_args(arguments)
     torch = driver.torch_version(args.python)
     driver.machine("cpu_step", torch=torch or "missing", threads_per_rank=1)
     for ranks in args.ranks:
-        report(args.bf16, ranks, measure(args, ranks, torch))
+        report(args.kind, ranks, measure(args, ranks, torch))
 
 
 if __name__ == "__main__":

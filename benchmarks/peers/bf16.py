@@ -31,16 +31,16 @@ WAYS = [f"{p}+{a}" for p in ("autocast", "copies") for a in ATTENTIONS]
 class Precision:
     """fp32 masters, and the model that forward and backward run, for a way or for fp32 (way "")."""
 
-    def __init__(self, config, way, device="cpu"):
+    def __init__(self, config, way, device="cpu", kind=Gpt):
         precision, attention = way.split("+") if way else ("", "sdpa")
         self.autocast, self.device = precision == "autocast", device
-        self.trained = Gpt(config).to(device)
+        self.trained = kind(config).to(device)
         if precision == "pure":
             self.trained.to(torch.bfloat16)
         self.masters = list(self.trained.parameters())
         self.model, self.copies = self.trained, None
         if precision == "copies":
-            self.model = Gpt(config).to(device, torch.bfloat16)
+            self.model = kind(config).to(device, torch.bfloat16)
             self.copies = list(self.model.parameters())
             self.follow()
         for module in self.model.modules():

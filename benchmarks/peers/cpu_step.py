@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: The cohort authors
-# benchmarks/peers/cpu_step.py: one training step of nanoGPT's CPU model in PyTorch, alone or under DDP with gloo.
+# benchmarks/peers/cpu_step.py: one training step of nanoGPT's CPU model, or of a Llama of its size, in PyTorch, alone or under DDP with gloo.
 """A step is what nanoGPT's loop does: set the learning rate, forward, mean loss, backward, clip to 1, AdamW, drop the
 gradients. 12 x 64 tokens a rank, one thread a rank. `run K` answers with the times of K steps on rank 0 (see protocol.py).
 The optimizer's implementation is the fastest of foreach, fused and for-loop, timed at the start, unless one is named;
@@ -14,16 +14,18 @@ import torch
 
 import bf16
 import protocol
+from llama import Llama, LlamaConfig
 from nano_gpt import Config, Gpt, decay_groups, warmup_cosine
 
+MODELS = {"gpt": (Gpt, Config), "llama": (Llama, LlamaConfig)}
 OPTIMIZERS = {"foreach": dict(foreach=True), "fused": dict(fused=True), "loop": dict(foreach=False)}
 
 
-def fastest_optimizer(config):
+def fastest_optimizer(kind, config):
     """Times ten updates of each implementation on random gradients; returns (name, {name: median us})."""
     times = {}
     for name, options in OPTIMIZERS.items():
-        model = Gpt(config)
+        model = kind(config)
         optimizer = torch.optim.AdamW(
             decay_groups(model, 0.1), lr=1e-3, betas=(0.9, 0.99), **options
         )
@@ -41,8 +43,9 @@ def fastest_optimizer(config):
 class Step:
     def __init__(self, args):
         torch.manual_seed(1337)
-        self.config = Config()
-        self.precision = bf16.Precision(self.config, args.bf16)
+        kind, config = MODELS[args.model]
+        self.config = config()
+        self.precision = bf16.Precision(self.config, args.bf16, kind=kind)
         options = OPTIMIZERS[args.optimizer]
         self.optimizer = torch.optim.AdamW(
             decay_groups(self.precision.trained, 0.1), lr=1e-3, betas=(0.9, 0.99), **options
@@ -103,6 +106,7 @@ def main():
         "--compile", action="store_true", help="torch.compile the model (needs a C++ compiler)"
     )
     parse.add_argument("--optimizer", choices=OPTIMIZERS)
+    parse.add_argument("--model", choices=MODELS, default="gpt")
     parse.add_argument(
         "--bf16",
         nargs="?",
@@ -117,11 +121,12 @@ def main():
     torch.set_num_threads(1)
     times, way_times, pipes = {}, {}, []
     if not args.optimizer:
-        args.optimizer, times = fastest_optimizer(Config())
+        kind, config = MODELS[args.model]
+        args.optimizer, times = fastest_optimizer(kind, config())
     if args.bf16 == "fastest":
         args.bf16, way_times = fastest_way(args)
     if args.ranks > 1:
-        chosen = ["--optimizer", args.optimizer, "--bf16", args.bf16]
+        chosen = ["--optimizer", args.optimizer, "--bf16", args.bf16, "--model", args.model]
         pipes = protocol.start_world(args.ranks, args.rank, args.store, chosen)
     step = Step(args)
     step.run([5])
