@@ -130,11 +130,8 @@ template <class Size> class Gpt2Init {
   explicit operator bool() const { return file_.has_value(); }
   /// Gives the parameters their values. Collective.
   void operator()(auto& run) const {
-    const auto loaded = run.load_full(file_->path(), {.names = names_});
-    if (run.rank() != 0) return;
-    std::printf("begins with the weights of %s\n", file_->path().c_str());
-    for (const std::string& name : loaded.unused)
-      if (!gpt2_may_ignore(name)) std::printf("not used of it: %s\n", name.c_str());
+    run.load_full(file_->path(), {.names = names_, .ignore = gpt2_may_ignore});
+    if (run.rank() == 0) std::printf("begins with the weights of %s\n", file_->path().c_str());
   }
 
  private:

@@ -12,11 +12,14 @@ template <class Model>
 using Run = Trainer<Model, nn::CrossEntropy, DataParallel<FullShard>, MixedPrecision<bf16, fp32>,
                     ClipGradNorm, optim::AdamW>;
 
-// The published model: its plan is a value, whatever machine this is compiled on.
+// The published models: a plan is a value, whatever machine this is compiled on.
 using Large = Run<example::Llama<128256, 32, 4096, 32, 8, 14336>>;
 static_assert(Large::plan.layout.num_elements() == 8'030'261'248);
+using Qwen = Run<example::Qwen2<151936, 24, 896, 14, 2, 4864>>;
+static_assert(Qwen::plan.layout.num_elements() == 494'032'768);  // Qwen2.5-0.5B
 constexpr Sizes one_text(int ranks) { return {.ranks = ranks, .batch = 1, .tokens = 8192}; }
-static_assert(Large::plan.peak_bytes(one_text(64)) < 16_GiB);
+static_assert(Large::plan.peak_bytes(one_text(64)) < 16_GiB &&
+              Large::plan.peak_bytes(one_text(512)) < 14_GiB);
 
 constexpr int vocabulary = 32, period = 8, tokens = 32, batch = 8;
 using Small = Run<example::Llama<vocabulary, 2, 64, 4, 2, 128>>;

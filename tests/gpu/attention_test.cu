@@ -51,7 +51,7 @@ TEST_CASE_TEMPLATE("attention: all keys, several samples, tokens no multiple of 
 }
 
 TEST_CASE_TEMPLATE("attention: query heads that share a key head", T, COHORT_GPU_TYPES) {
-  check<ops::AttentionHeads<8, 2, 64>, true, T>(size(2, 1), size(500, 37));
+  check<ops::AttentionHeads<8, 2, 64>, true, T>(size(3, 2), size(500, 37));
   check<ops::AttentionHeads<4, 1, 128>, true, T>(1, size(257, 17));
   check<ops::AttentionHeads<6, 3, 20>, false, T>(2, size(129, 33));
 }

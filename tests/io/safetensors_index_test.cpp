@@ -95,7 +95,10 @@ TEST_CASE("SafetensorsSet: an index that is not true of its files is MalformedFi
         "byte 35: tensor \"\\u0061\" comes twice");
   CHECK(files.refusal(R"({"weight_map":{},"weight_map":{}})") ==
         "byte 30: \"weight_map\" comes twice");
-  CHECK(files.refusal(R"({"metadata":{}})") == "the index has no \"weight_map\"");
+  CHECK(
+      files.refusal(R"({"metadata":{}})") ==
+      "it is no index, having no \"weight_map\": name a .safetensors file, its .index.json, or the "
+      "folder that holds them");
   CHECK(files.refusal(R"({"weight_map":{"a":1}})") ==
         "byte 19: expected a file's name in quotes, found '1'");
   CHECK(files.refusal(R"({"weight_map":["a"]})") == "byte 14: expected an object ('{'), found '['");

@@ -15,7 +15,7 @@ using namespace cohort;
 using namespace cohort::testing;
 
 TEST_CASE_TEMPLATE("activation: an element's bits depend neither on its position nor on the length",
-                   F, ops::Relu, ops::GeluErf, ops::GeluTanh, ops::Silu, SquaredRelu) {
+                   F, ops::Relu, ops::GeluErf, ops::GeluTanh, ops::Silu, LeakySquare) {
   const auto x = normal<float>(200, 3), dy = normal<float>(200, 4);
   std::vector<float> y(200), dx(200);
   ops::activation_forward<F>(cpu, 200, x.data(), y.data());
@@ -60,17 +60,17 @@ TEST_CASE_TEMPLATE("activation: 16-bit values are the fp32 ones rounded once", T
   };
   check(ops::Relu{});
   check(ops::Silu{});
-  check(SquaredRelu{});
+  check(LeakySquare{});
 }
 
 TEST_CASE_TEMPLATE("activation: a function of one's own: its value, and dy times its slope", T,
                    float, double) {
   const std::vector<T> x = {-2, 0, 0.5, 3, T(NAN)}, dy(5, T(-4));
   std::vector<T> y(5), dx(5);
-  ops::activation_forward<SquaredRelu>(cpu, 5, x.data(), y.data());
-  ops::activation_backward<SquaredRelu>(cpu, 5, x.data(), dy.data(), dx.data());
+  ops::activation_forward<LeakySquare>(cpu, 5, x.data(), y.data());
+  ops::activation_backward<LeakySquare>(cpu, 5, x.data(), dy.data(), dx.data());
   CHECK((std::isnan(y[4]) && std::isnan(dx[4])));
   y.pop_back(), dx.pop_back();
-  CHECK(y == std::vector<T>{0, 0, 0.25, 9});
-  CHECK(dx == std::vector<T>{0, 0, -4, -24});
+  CHECK(y == std::vector<T>{-0.25, 0, 0.25, 9});
+  CHECK(dx == std::vector<T>{-0.5, 0, -4, -24});
 }

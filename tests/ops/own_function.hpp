@@ -6,13 +6,13 @@
 
 namespace cohort::testing {
 
-/// x^2 where x > 0, else 0 (So et al. 2021, arXiv:2109.08668).
-struct SquaredRelu {
+/// x^2, and x / 8 below 0.
+struct LeakySquare {
   template <class V, class Maths> COHORT_HOST_DEVICE static constexpr V value(V x, Maths) {
-    return ops::select(x < V{}, V{}, x * x);
+    return ops::select(x < V{}, 0.125f * x, x * x);
   }
   template <class V, class Maths> COHORT_HOST_DEVICE static constexpr V slope(V x, Maths) {
-    return ops::select(x < V{}, V{}, x + x);
+    return ops::select(x < V{}, V{} + 0.125f, x + x);
   }
 };
 

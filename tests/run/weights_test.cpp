@@ -172,16 +172,29 @@ TEST_CASE("load_full: other names, transposes and missing rows are read as they 
   }
 }
 
-TEST_CASE("load_full: tensors that no parameter asks for are listed") {
+TEST_CASE(
+    "load_full: tensors that no parameter reads are an error, or listed where they may be left") {
   const TemporaryDirectory dir;
   save<Replicate>(1, dir / "x.safetensors");
   using Smaller =
       typename Trainer<nn::Sequential<nn::Embedding<23, 10>>, nn::CrossEntropy>::plan_type;
+  const fs::path path = dir / "x.safetensors";
+  FullOptions options;
+  const auto refused = [&](const std::string& words) {
+    const std::string text =
+        message<InvalidInput>([&] { detail::FullLoad<Smaller>().open(path, options); });
+    CHECK(text == "cohort: weights '" + path.string() + "': the model reads nothing of " + words);
+  };
+  refused(
+      "'1.bias', '1.weight', '3.weight': it lacks layers or biases of the file; .ignore says what "
+      "may be left unread.");
+  options.ignore = [](const std::string& name) { return name.starts_with("1."); };
+  refused(
+      "'3.weight': it lacks layers or biases of the file; .ignore says what may be left unread.");
+  options.ignore = [](const std::string& name) { return name != "0.weight"; };
   detail::FullLoad<Smaller> load;
-  load.open(dir / "x.safetensors", {});
-  auto unused = load.loaded().unused;
-  std::sort(unused.begin(), unused.end());
-  CHECK(unused == std::vector<std::string>{"1.bias", "1.weight", "3.weight"});
+  load.open(path, options);
+  CHECK(load.loaded().unused == std::vector<std::string>{"1.bias", "1.weight", "3.weight"});
   CHECK(load.loaded().path == dir / "x.safetensors");
 }
 
@@ -210,11 +223,19 @@ TEST_CASE("load_full: a file of another model is refused, and why") {
         "'0.weight' is [23, 9] there and must be [23, 10] for this model: it is of a model of "
         "another size.");
   CHECK(said(path, other_names()) ==
-        "there is no 'wte' (0.weight of the model): the file is of another model.");
+        "there is no 'wte' (0.weight of the model): the file is of another model, or .names is "
+        "wrong; it has '0.weight'.");
   write(StoredType::I32, {23, 10});
   CHECK(said(path) == "'0.weight' is I32: F64, F32, BF16 and F16 can be read.");
   write(StoredType::F32, {23, 10});
-  CHECK(said(path) == "there is no '1.weight': the file is of another model.");
+  CHECK(said(path) ==
+        "there is no '1.weight': the file is of another model, or .names must say what it is "
+        "called there.");
+  FullOptions named;
+  named.names = [](const std::string& own) { return io::StoredName{own, own == "0.weight"}; };
+  CHECK(said(path, named) ==
+        "'0.weight' is [23, 10] there and must be [10, 23] for this model: it is of a model of "
+        "another size, or .rows or .transposed of .names is wrong.");
   CHECK_THROWS_AS(detail::FullLoad<PlanFor<Replicate>>().open(dir / "none.safetensors", {}),
                   io::ReadFailed);
 }
@@ -238,13 +259,13 @@ TEST_CASE("save_full: what cannot be written is refused on every rank, and nothi
   CHECK(refused(type).ends_with("weights are written as F32, BF16, F16 or F64, not as I32."));
   twice.names = [](const std::string& own) { return io::StoredName{own.substr(2)}; };
   const std::string words =
-      "two parameters are to be called 'weight' in the file: give each a name of its own.";
+      "two tensors are to be called 'weight' in the file: give each a name of its own.";
   CHECK(refused(twice).ends_with(words));
   twice.max_file_bytes = 100;  // also where they would be in different files
   CHECK(refused(twice).ends_with(words));
   rows.names = [](const std::string& own) { return io::StoredName{own, false, 24}; };
   CHECK(refused(rows).ends_with(
-      "'0.weight' is to hold 24 rows of a parameter of 23: give that many at most."));
+      "'0.weight' is to hold 24 of the 23 rows of '0.weight', of which 23 are left."));
   transposed.names = [](const std::string& own) { return io::StoredName{own, true}; };
   CHECK(refused(transposed).find("'1.bias' is to be transposed") != std::string::npos);
 }

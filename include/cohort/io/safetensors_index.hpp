@@ -86,7 +86,10 @@ class SafetensorsSet {
       open_files(json, mapped, path.parent_path());
     });
     json.end();
-    if (!weights) refuse(mapped.path(), "the index has no \"weight_map\"");
+    if (!weights)
+      refuse(mapped.path(),
+             "it is no index, having no \"weight_map\": name a .safetensors file, its .index.json, "
+             "or the folder that holds them");
     JsonReader again(mapped.text().substr(*weights), mapped.path(), *weights);
     again.object([&](JsonString key) {
       const JsonString file = again.string();

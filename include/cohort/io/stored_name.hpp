@@ -15,8 +15,8 @@ namespace cohort::io {
 
 /// A parameter's name in a file, and what differs there.
 ///
-/// Shapes   rows > 0: the file holds the first `rows` of the parameter's first extent, whose rest is
-///          padding; what is held is transposed where that is said.
+/// Shapes   rows > 0: the tensor holds that many rows, the first that are left of the parameter; what the last
+///          tensor of a parameter leaves is padding, and is neither read nor written. 0: all that are left.
 struct StoredName {
   std::string name;
   bool transposed = false;  // [in, out] in the file, [out, in] here
@@ -34,28 +34,37 @@ class StoredNames {
   StoredNames(StoredName one) : parts_{std::move(one)} {}
   StoredNames(std::initializer_list<StoredName> parts) : parts_(parts) {}
 
-  /// f(name, first row here, extents here) for each tensor, `extents` being the parameter's.
+  /// f(name, first row, extents of the rows that it holds) for each tensor of parameter `ours`.
   ///
   /// Errors   InvalidInput: no tensor, one without a number of rows before the last, or more rows than the
   ///          parameter has.
-  template <class F> void for_each(std::span<const int> extents, F f) const {
-    if (parts_.empty())
-      throw InvalidInput(-1, "stored_names", "a parameter without a tensor: name one at least.");
+  template <class F>
+  void for_each(const std::string& ours, std::span<const int> extents, F f) const {
+    const auto refuse = [](const std::string& why) { throw InvalidInput(-1, "stored_names", why); };
+    if (parts_.empty()) refuse("name at least one tensor of the file for '" + ours + "'.");
+    std::vector<int> held(extents.begin(), extents.end());
     int first = 0;
-    std::vector<int> left(extents.begin(), extents.end());
     for (std::size_t i = 0; i < parts_.size(); ++i) {
-      const StoredName& part = parts_[i];
-      if (i + 1 < parts_.size() && part.rows == 0)
-        throw InvalidInput(-1, "stored_names",
-                           "'" + part.name + "' is followed by '" + parts_[i + 1].name +
-                               "': say how many rows it holds.");
-      if (first > 0 && left[0] == 0)
-        throw InvalidInput(-1, "stored_names",
-                           "no rows are left for '" + part.name + "': those before it hold all " +
-                               std::to_string(extents[0]) + ".");
-      f(part, first, std::span<const int>(left));
-      first += part.rows;
-      if (!left.empty()) left[0] -= part.rows;
+      const std::string& name = parts_[i].name;
+      const int rows = parts_[i].rows;
+      const int left = extents.empty() ? 0 : extents[0] - first;
+      const std::string of_all = std::to_string(extents.empty() ? 0 : extents[0]);
+      if (rows < 0)
+        refuse("'" + name + "' cannot hold " + std::to_string(rows) + " rows of '" + ours + "'.");
+      if (rows == 0 && i + 1 < parts_.size())
+        refuse("'" + name + "' is followed by '" + parts_[i + 1].name + "': say how many of the " +
+               of_all + " rows of '" + ours + "' it holds.");
+      if (rows > left || (left == 0 && i > 0))
+        refuse("'" + name + "' is to hold " + (rows > 0 ? std::to_string(rows) : "the rest") +
+               " of the " + of_all + " rows of '" + ours + "', of which " + std::to_string(left) +
+               " are left.");
+      for (std::size_t k = 0; k < i; ++k)
+        if (parts_[k].name == name)
+          refuse("'" + name + "' is named twice for '" + ours +
+                 "': each of its parts is a tensor of its own.");
+      if (!held.empty()) held[0] = rows > 0 ? rows : left;
+      f(parts_[i], first, std::span<const int>(held));
+      first += rows;
     }
   }
 
@@ -63,25 +72,17 @@ class StoredNames {
   std::vector<StoredName> parts_;
 };
 
-/// The shape in the file of a parameter with these extents.
+/// The shape in the file of what has these extents here.
 ///
-/// Errors   InvalidInput: more rows than the parameter has, or a transpose of what is no matrix.
+/// Errors   InvalidInput: a transpose of what is no matrix.
 inline std::vector<std::uint64_t> stored_shape(const StoredName& stored,
                                                std::span<const int> extents) {
-  const auto refuse = [&](const std::string& why) {
-    throw InvalidInput(-1, "stored_shape", "'" + stored.name + "' " + why);
-  };
   std::vector<std::uint64_t> shape(extents.begin(), extents.end());
-  if (stored.rows < 0 || (stored.rows > 0 && (extents.empty() || stored.rows > extents[0]))) {
-    refuse("is to hold " + std::to_string(stored.rows) + " rows of a parameter of " +
-           std::to_string(extents.empty() ? 0 : extents[0]) + ": give that many at most.");
-  }
-  if (stored.rows > 0) shape[0] = static_cast<std::uint64_t>(stored.rows);
   if (!stored.transposed) return shape;
-  if (shape.size() != 2) {
-    refuse("is to be transposed, but its parameter has " + std::to_string(shape.size()) +
-           " extents, not 2: map it as it is.");
-  }
+  if (shape.size() != 2)
+    throw InvalidInput(-1, "stored_shape",
+                       "'" + stored.name + "' is to be transposed, but its parameter has " +
+                           std::to_string(shape.size()) + " extents, not 2: map it as it is.");
   std::swap(shape[0], shape[1]);
   return shape;
 }

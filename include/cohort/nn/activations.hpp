@@ -15,6 +15,12 @@ namespace cohort::nn {
 /// Units    16-bit T: computed in fp32, rounded once.
 /// Cost     keeps x.
 template <int C, class F> struct Activation {
+  static_assert(
+      ops::ElementFunction<F>,
+      "cohort: F of Activation<C, F> has two static templates, V value(V x, Maths) and V "
+      "slope(V x, Maths), for V = float, double and registers full of them: constants are V{} "
+      "+ 0.5f, choices ops::select(x < V{}, a, b). docs/writing_a_layer.md shows one. "
+      "[cohort/nn/activations.hpp]");
   using Input = Features<C>;
   using Output = Features<C>;
   template <class Ctx, class P, class T, class Where>

@@ -16,23 +16,25 @@ struct Bidirectional {};
 /// Every head gets the same number of features.
 template <int C, int Heads>
 concept HeadsDivideWidth = (Heads > 0) && (C > 0) && (C % Heads == 0);
-/// As many query heads share each key head.
+/// Every key head is shared by the same number of query heads.
 template <int Heads, int KvHeads>
 concept KeyHeadsDivideHeads = (KvHeads > 0) && (Heads % KvHeads == 0);
 
 namespace detail {
 template <int C, int Heads> struct UnequalHeads {
   static void say() {
-    static_assert(HeadsDivideWidth<C, Heads>,
-                  "cohort: the width of attention must be a multiple of its heads. Write "
-                  "Attention<C, Heads> with C = Heads x features of a head. "
-                  "[cohort/nn/attention.hpp]");
+    static_assert(
+        HeadsDivideWidth<C, Heads>,
+        "cohort: the width of attention must be a multiple of its heads. Write "
+        "Attention<C, Heads> with C = Heads x features of a head, or say how many features "
+        "a head has: GroupedQueryAttention<C, Heads, KvHeads, HeadDim>. "
+        "[cohort/nn/attention.hpp]");
   }
 };
 template <int Heads, int KvHeads> struct UnequalGroups {
   static void say() {
     static_assert(Heads <= 0 || KeyHeadsDivideHeads<Heads, KvHeads>,
-                  "cohort: as many query heads must share each key head: write "
+                  "cohort: every key head must be shared by the same number of query heads: write "
                   "GroupedQueryAttention<C, Heads, KvHeads> with Heads a multiple of KvHeads. "
                   "[cohort/nn/attention.hpp]");
   }
@@ -64,6 +66,11 @@ struct ScaledDotProduct : cohort::detail::RefusedLayer {
 template <int C, int Heads, class Mask, int KvHeads>
 requires HeadsDivideWidth<C, Heads> && KeyHeadsDivideHeads<Heads, KvHeads>
 struct ScaledDotProduct<C, Heads, Mask, KvHeads> {
+  static_assert(
+      std::is_same_v<Mask, Causal> || std::is_same_v<Mask, Bidirectional>,
+      "cohort: the mask of attention is Causal or Bidirectional, and stands before the "
+      "bias: Attention<C, Heads, Causal, NoBias>, GroupedQueryAttention<C, Heads, KvHeads, "
+      "HeadDim, Rope<>, Causal, WithBias>. [cohort/nn/attention.hpp]");
   static constexpr bool causal = std::is_same_v<Mask, Causal>;
   using QkvHeads = ops::AttentionHeads<Heads, KvHeads, C / Heads>;
   using Input = Features<QkvHeads::row>;
@@ -124,6 +131,9 @@ template <int Base = 10000> struct Rope {
 template <int C, int Heads, int KvHeads, int HeadDim, class Positions, class Mask, class Bias,
           class Init, class ProjectionInit, class ProjectionBias>
 struct SelfAttention {
+  static_assert(HeadDim >= 0,
+                "cohort: HeadDim, the features of a head, is a number above zero. "
+                "[cohort/nn/attention.hpp]");
   static constexpr bool turns = !std::is_same_v<Positions, NoPositions>;
   static_assert(
       !turns || requires { double{Positions::of_pair(0, 1)}; },
@@ -131,7 +141,8 @@ struct SelfAttention {
       "double of_pair(int pair, int pairs), in radians a token. [cohort/nn/attention.hpp]");
   static_assert(!turns || HeadDim % 2 == 0,
                 "cohort: rotary positions turn pairs of features: give heads an even number of "
-                "them (HeadDim), or take NoPositions. [cohort/nn/attention.hpp]");
+                "them (HeadDim, which is C / Heads unless given), or take NoPositions. "
+                "[cohort/nn/attention.hpp]");
   // Heads that do not fit: ScaledDotProduct says so.
   static constexpr int width = HeadDim > 0 ? Heads* HeadDim : C;
   static constexpr int qkv_width = HeadDim > 0 ? width + 2 * KvHeads* HeadDim : 3 * C;
@@ -147,7 +158,7 @@ struct SelfAttention {
   template <class Ctx, class P, class T, class Where, class... Fused>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x, Fused... fused) {
     const auto qkv = cohort::forward(ctx, p["qkv"_p], x);
-    if constexpr (turns)  // in place: nobody else reads what the Linear wrote
+    if constexpr (turns && fits)  // in place: backward does not read what the Linear wrote
       ops::rope_forward<QkvHeads, Positions>(ctx.device(), x.rows.samples, x.rows.tokens,
                                              cohort::detail::overwritten(qkv.y.view()).data);
     const auto core = cohort::forward(ctx, p["core"_p], qkv.y);
@@ -164,7 +175,7 @@ struct SelfAttention {
     const auto dcore =
         cohort::backward(ctx, p["projection"_p], s["projection"_p], dy, g["projection"_p]);
     const auto dqkv = cohort::backward(far, p["core"_p], s["core"_p], dcore.view(), g["core"_p]);
-    if constexpr (turns)
+    if constexpr (turns && fits)
       ops::rope_backward<QkvHeads, Positions>(ctx.device(), dy.rows.samples, dy.rows.tokens,
                                               cohort::detail::overwritten(dqkv.view()).data);
     ctx.results().release(mark, ctx.end());
@@ -176,6 +187,8 @@ struct SelfAttention {
   }
 
  private:
+  static constexpr bool fits =
+      HeadDim > 0 && HeadDim % 2 == 0 && KeyHeadsDivideHeads<Heads, KvHeads>;
   using QkvHeads = ops::AttentionHeads<Heads, KvHeads, HeadDim>;
 };
 

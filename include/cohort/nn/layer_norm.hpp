@@ -3,18 +3,10 @@
 // cohort/nn/layer_norm.hpp: normalisation of each row, with learned weight and bias.
 #pragma once
 #include <cohort/nn/linear.hpp>
+#include <cohort/nn/norm_epsilon.hpp>
 #include <cohort/ops/layer_norm.hpp>
-#include <ratio>
 
 namespace cohort::nn {
-
-/// What norms add under the root, PyTorch's eps, as a type.
-using NormEpsilon = std::ratio<1, 100000>;
-
-namespace detail {
-template <class Epsilon, class A>
-inline constexpr A epsilon = static_cast<A>(double(Epsilon::num) / double(Epsilon::den));
-}
 
 /// PyTorch's nn.LayerNorm over the last dimension: LayerNorm<C>, LayerNorm<C, NoBias>, and another Epsilon as
 /// a std::ratio.
@@ -24,6 +16,10 @@ inline constexpr A epsilon = static_cast<A>(double(Epsilon::num) / double(Epsilo
 /// Units    16-bit T: everything inside is fp32, y and dx are rounded once; gradients stay fp32.
 /// Source   Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 template <int C, class Bias = WithBias, class Epsilon = NormEpsilon> struct LayerNorm {
+  static_assert(BiasOrNot<Bias> && detail::SmallRatio<Epsilon>,
+                "cohort: after its width LayerNorm takes WithBias or NoBias, then epsilon as a "
+                "std::ratio above 0 and below 1: LayerNorm<C, WithBias, std::ratio<1, 1000000>>. "
+                "[cohort/nn/layer_norm.hpp]");
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = Initialised<Param<"weight", C>, init::Ones>;
   using Params = std::conditional_t<has_bias, cohort::Params<Weight, Param<"bias", C>>,

@@ -11,6 +11,8 @@ namespace cohort::nn {
 /// Whether a layer has an additive parameter.
 struct WithBias {};
 struct NoBias {};
+template <class B>
+concept BiasOrNot = std::is_same_v<B, WithBias> || std::is_same_v<B, NoBias>;
 
 /// A dense layer, PyTorch's nn.Linear: Linear<In, Out>, Linear<In, Out, NoBias>, and an initialiser
 /// of the weight as the fourth argument.
@@ -22,6 +24,10 @@ struct NoBias {};
 template <int In, int Out_, class Bias = WithBias, class Init = init::UniformFanIn,
           class BiasInit = init::Zeros>
 struct Linear {
+  static_assert(
+      BiasOrNot<Bias>,
+      "cohort: the third argument of Linear says WithBias or NoBias, the fourth how weights "
+      "begin: Linear<In, Out, WithBias, init::Zeros>. [cohort/nn/linear.hpp]");
   static constexpr bool asks_what_is_wanted = true;
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Weight = Initialised<Param<"weight", Out_, In>, Init>;
@@ -78,6 +84,9 @@ template <class How, class T> struct GeluSlope { ops::GeluSlope<How, T> data; };
 template <int In, int Out_, class Bias = WithBias, class How = ops::GeluErf,
           class Init = init::UniformFanIn, class BiasInit = init::Zeros>
 struct LinearGelu {
+  static_assert(BiasOrNot<Bias>,
+                "cohort: the third argument of LinearGelu says WithBias or NoBias. "
+                "[cohort/nn/linear.hpp]");
   static constexpr bool asks_what_is_wanted = true;
   static constexpr bool has_bias = std::is_same_v<Bias, WithBias>;
   using Params = typename Linear<In, Out_, Bias, Init, BiasInit>::Params;

@@ -2,7 +2,8 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/nn/rms_norm.hpp: division of each row by its root mean square, with learned weight.
 #pragma once
-#include <cohort/nn/layer_norm.hpp>
+#include <cohort/concepts/layer.hpp>
+#include <cohort/nn/norm_epsilon.hpp>
 #include <cohort/ops/rms_norm.hpp>
 
 namespace cohort::nn {
@@ -14,6 +15,9 @@ namespace cohort::nn {
 /// Units    16-bit T: everything inside is fp32, y and dx are rounded once; the gradient stays fp32.
 /// Source   Zhang and Sennrich 2019, arXiv:1910.07467.
 template <int C, class Epsilon = NormEpsilon> struct RmsNorm {
+  static_assert(detail::SmallRatio<Epsilon>,
+                "cohort: RmsNorm takes epsilon as a std::ratio above 0 and below 1: RmsNorm<C, "
+                "std::ratio<1, 1000000>>. [cohort/nn/rms_norm.hpp]");
   using Params = cohort::Params<Initialised<Param<"weight", C>, init::Ones>>;
   using Input = Features<C>;
   using Output = Features<C>;

@@ -6,6 +6,7 @@
 #include <cohort/device/cpu.hpp>
 #include <cohort/ops/math.hpp>
 #include <cohort/ops/vector.hpp>
+#include <concepts>
 #include <cstddef>
 
 namespace cohort::ops {
@@ -24,6 +25,19 @@ COHORT_HOST_DEVICE constexpr V chain(V x, V dy, Maths maths) {
 }
 }  // namespace detail
 
+/// A function of single elements: what activation_forward and activation_backward say.
+template <class F, class V = Vec<float>>
+concept ElementFunction = requires(V x, OwnMaths maths) {
+  { F::value(x, maths) } -> std::same_as<V>;
+}
+&&(
+    requires(V x, OwnMaths maths) {
+      { F::slope(x, maths) } -> std::same_as<V>;
+    } ||
+    requires(V x, OwnMaths maths) {
+      { F::chain(x, x, maths) } -> std::same_as<V>;
+    });
+
 /// y = F(x), element by element. y may be x. Of 16-bit elements it is computed in fp32, rounded once.
 ///
 /// F is Relu, GeluErf, GeluTanh, Silu, or a type of yours with two static functions:
@@ -35,7 +49,8 @@ COHORT_HOST_DEVICE constexpr V chain(V x, V dy, Maths maths) {
 ///     COHORT_HOST_DEVICE static constexpr V slope(V x, Maths) { return x + x; }
 ///   };
 ///
-/// V is float or double, on a CPU a register full of them: ops::select(x < V{}, a, b) chooses. Maths has
+/// V is float or double, on a CPU a register full of them: ops::select(x < V{}, a, b) chooses, constants are
+/// floats (0.5f * x, V{} + 0.5f). Maths has
 /// exp, exp_flushed and reciprocal as the device computes them (OwnMaths). Where dx is not dy slope(x),
 /// chain(x, dy, maths) takes slope's place (Relu).
 ///

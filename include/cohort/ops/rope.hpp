@@ -39,7 +39,7 @@ COHORT_HOST_DEVICE constexpr SinCos<A> sin_cos_of_quarters(double token, double 
   return {quadrant < 2 ? sine : -sine, quadrant == 0 || quadrant == 3 ? cosine : -cosine};
 }
 
-/// How far each pair of a head's features turns from one token to the next; Back: the other way.
+/// How far each pair of a head's features turns from one token to the next; `back`: the other way.
 template <class Angles, int Pairs> struct Turns {
   double quarters[Pairs];
   explicit Turns(bool back) {
@@ -51,6 +51,7 @@ template <class Angles, int Pairs> struct Turns {
 
 template <class H, class Angles, class T> void rotate(int samples, int tokens, bool back, T* qkv) {
   using A = accumulator_t<T>;
+  static_assert(H::head_dim % 2 == 0);
   constexpr int pairs = H::head_dim / 2;
   const Turns<Angles, pairs> turns(back);
   for (int token = 0; token < tokens; ++token) {
@@ -79,7 +80,8 @@ template <class H, class Angles, class T> void rotate(int samples, int tokens, b
 ///
 /// Shapes   H: AttentionHeads of an even head_dim. qkv[samples * tokens, H::row]; tokens count from 0 in
 ///          each sample.
-/// Cost     2 (heads + kv_heads) head_dim elements a row, read and written; a sine and a cosine a pair and token.
+/// Cost     2 (heads + kv_heads) head_dim elements a row, read and written; a sine and a cosine a pair and token (on a GPU
+///          for every four heads).
 /// Laws     angles are exact to 1e-9 of a turn for a million tokens, however long the sequence: they are
 ///          reduced in fp64. Of 16-bit elements each is computed in fp32, rounded once.
 /// Source   Su et al. 2021, arXiv:2104.09864; pairs as in GPT-NeoX and Hugging Face's Llama (rotate_half).

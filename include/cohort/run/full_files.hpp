@@ -39,7 +39,7 @@ struct StoredParameter {
 /// Rank 0 makes and publishes them; between the two any rank writes at the offsets of the layouts.
 ///
 /// Units    bytes of tensors, without headers; most = 0: one file holds all.
-/// Errors   InvalidInput: two parameters of one name, and what SafetensorsLayout refuses.
+/// Errors   InvalidInput: two tensors of one name, and what SafetensorsLayout refuses.
 ///          WriteFailed: path and reason; discard() then removes the temporary files, and nothing of this
 ///          save is left unless its index is there.
 /// Laws     stopped at any call on files, the old save or the new one is whole; of files beside its own
@@ -59,7 +59,7 @@ struct FullFiles {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       if (!names.insert(parameters[i].name.name).second)
         throw InvalidInput(-1, "save_full",
-                           "two parameters are to be called '" + parameters[i].name.name +
+                           "two tensors are to be called '" + parameters[i].name.name +
                                "' in the file: give each a name of its own.");
       const std::uint64_t size =
           parameters[i].numel * static_cast<std::uint64_t>(io::bits(types[i])) / 8;

@@ -15,7 +15,7 @@
 
 namespace cohort::detail {
 
-/// Memory that holds what a layer must not rely on: NaN, unless it is the one whose content is asked for.
+/// Which memory begins with zeros; all other that is not a layer's own holds NaN.
 enum class Zeroed { nothing, gradients, results, scratch };
 
 /// A layer alone in fp64: parameters, input and a random weighting of its output as the loss.

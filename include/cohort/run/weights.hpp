@@ -16,10 +16,12 @@
 namespace cohort {
 
 /// names: what the file calls each parameter and how it lies there (a StoredName does where it is one tensor);
-/// empty: the model's own names, as they are. max_file_bytes: what one file may hold before another is begun, 0: all. type: of what is written
+/// empty: the model's own names, as they are. ignore: which tensors of a file load_full may leave unread;
+/// empty: none. max_file_bytes: what one file may hold before another is begun, 0: all. type: of what is written
 /// (F32, BF16, F16, F64); empty: the master's own.
 struct FullOptions {
   std::function<io::StoredNames(const std::string&)> names{};
+  std::function<bool(const std::string&)> ignore{};
   std::uint64_t max_file_bytes = 0;
   std::optional<io::StoredType> type{};
 };
@@ -34,7 +36,7 @@ template <class Model> std::vector<StoredParameter> stored_parameters(const Full
     const std::string& own = names[static_cast<std::size_t>(i)];
     const io::StoredNames parts = options.names ? options.names(own) : io::StoredName{own};
     parts.for_each(
-        P::extents, [&](const io::StoredName& name, int first, std::span<const int> extents) {
+        own, P::extents, [&](const io::StoredName& name, int first, std::span<const int> extents) {
           StoredParameter p;  // nvcc 13.0 crashes where it is given its name in braces here
           p.name = name;
           p.shape = io::stored_shape(name, extents);
@@ -163,14 +165,24 @@ template <class Plan> class FullLoad {
     parameters_ = stored_parameters<typename Plan::model>(options);
     file_.emplace(path);
     loaded_.path = path.string();
-    for (const StoredParameter& p : parameters_)
-      check(names_[static_cast<std::size_t>(p.param)], p);
-    std::set<std::string> used;
-    for (const StoredParameter& p : parameters_) used.insert(p.name.name);
+    std::set<std::string> read;
+    for (const StoredParameter& p : parameters_) read.insert(p.name.name);
     for (std::size_t i = 0; i < file_->size(); ++i) {
       const std::string name = (*file_)[i].tensor.name;
-      if (!used.contains(name)) loaded_.unused.push_back(name);
+      if (!read.contains(name)) loaded_.unused.push_back(name);
     }
+    std::ranges::sort(loaded_.unused);
+    const bool mapped = options.names != nullptr;
+    for (const StoredParameter& p : parameters_)
+      check(names_[static_cast<std::size_t>(p.param)], p, mapped);
+    std::vector<std::string> left;
+    for (const std::string& name : loaded_.unused)
+      if (!options.ignore || !options.ignore(name)) left.push_back(name);
+    if (!left.empty())
+      refuse("the model reads nothing of " + some_of(left) +
+             ": it lacks layers or biases of the file" +
+             (mapped ? ", or .names passes over them" : "") +
+             "; .ignore says what may be left unread");
   }
   const Loaded& loaded() const { return loaded_; }
 
@@ -200,18 +212,32 @@ template <class Plan> class FullLoad {
   }
 
  private:
-  void check(const std::string& own, const StoredParameter& p) const {
-    const auto refuse = [&](const std::string& why) {
-      throw InvalidInput(-1, "weights '" + loaded_.path + "'", why + ".");
-    };
+  [[noreturn]] void refuse(const std::string& why) const {
+    throw InvalidInput(-1, "weights '" + loaded_.path + "'", why + ".");
+  }
+  /// The first of these names, and how many more there are.
+  static std::string some_of(const std::vector<std::string>& names) {
+    constexpr std::size_t most = 3;
+    std::string text;
+    for (std::size_t i = 0; i < names.size() && i < most; ++i)
+      text += (i > 0 ? ", '" : "'") + names[i] + "'";
+    return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more"
+                               : text;
+  }
+  /// `mapped`: the names are the user's.
+  void check(const std::string& own, const StoredParameter& p, bool mapped) const {
     const std::string both =
         own == p.name.name ? "'" + own + "'" : "'" + p.name.name + "' (" + own + " of the model)";
     const auto found = file_->find(p.name.name);
-    if (!found) refuse("there is no " + both + ": the file is of another model");
+    if (!found)
+      refuse("there is no " + both + ": the file is of another model, or " +
+             (mapped ? ".names is wrong" : ".names must say what it is called there") +
+             (loaded_.unused.empty() ? "" : "; it has " + some_of(loaded_.unused)));
     const io::StoredTensor& tensor = found->tensor;
     if (tensor.shape != p.shape)
       refuse(both + " is " + io::readable_shape(tensor.shape) + " there and must be " +
-             io::readable_shape(p.shape) + " for this model: it is of a model of another size");
+             io::readable_shape(p.shape) + " for this model: it is of a model of another size" +
+             (mapped ? ", or .rows or .transposed of .names is wrong" : ""));
     if (!is_real(tensor.type))
       refuse(both + " is " + std::string(io::name(tensor.type)) +
              ": F64, F32, BF16 and F16 can be read");

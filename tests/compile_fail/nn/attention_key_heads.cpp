@@ -1,4 +1,4 @@
-// expect-error: cohort: as many query heads must share each key head: write
+// expect-error: cohort: every key head must be shared by the same number of query heads
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/nn/attention_key_heads.cpp: six query heads for four key heads.

@@ -33,7 +33,7 @@ TEST_CASE_TEMPLATE(
     }
   };
   check(ops::Relu{});
-  check(SquaredRelu{});
+  check(LeakySquare{});
 }
 
 namespace {

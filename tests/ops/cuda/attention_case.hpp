@@ -55,8 +55,8 @@ template <int H, int D, bool Causal, class T, int KvHeads = H> struct ExactAtten
     return out;
   }
   /// A score is a sum of D products, below 10 after scaling, and so is dp: each is good to D + 10
-  /// units of 10, which is the relative error that exp makes of it; a sum over tokens (of dk and dv: over
-  /// those of each query head) adds as many.
+  /// units of 10, which is the relative error that exp makes of it; a sum over tokens adds as many, of dk
+  /// and dv over those of each query head that shares them.
   double arithmetic() const {
     return unit<accumulator_t<T>> * (10 * (D + 10) + tokens * H / KvHeads);
   }

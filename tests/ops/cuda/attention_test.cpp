@@ -55,7 +55,7 @@ TEST_CASE("attention on a GPU: 16-bit heads of 64 and 128 go through tiles, othe
   check<2, 64, true, bf16>(2, 70, "TDTT");
   check<1, 64, false, fp16>(1, 130, "TDTT");
   check<1, 128, true, bf16>(1, 65, "TDTT");
-  check<4, 64, true, bf16, 2>(1, 70, "TDTT");
+  check<4, 64, true, bf16, 2>(2, 70, "TDTT");
   check<2, 20, true, bf16>(1, 40, "RDRR");
   check<1, 64, true, float>(1, 40, "RDRR");
   check<2, 16, false, double>(2, 33, "RDRR");

@@ -145,7 +145,8 @@ struct TiledAttentionKeyGradients : AttentionPass<H, H::head_dim <= 64 ? 2 : 1, 
  private:
   static_assert(rows % met == 0);
 
-  /// A tile of queries; those of a shared key head's query heads come one head after the other.
+  /// A tile of queries; those of a shared key head's query heads come one head after the other. Of one head:
+  /// the code without a loop over heads.
   struct Queries {
     int head, first;
 

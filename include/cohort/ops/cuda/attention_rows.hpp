@@ -182,7 +182,8 @@ template <class H, bool Causal, bool OfKeys, class T> struct AttentionBackwardRo
       load_row<HeadDim>(block, first, qkv + row.k(row.head, row.token));
       load_row<HeadDim>(block, second, qkv + row.v(row.head, row.token));
       block.sync_warp();
-      for (int head = row.head * H::group; head < (row.head + 1) * H::group; ++head)
+      for (int i = 0; i < H::group; ++i) {
+        const int head = row.head * H::group + i;
         for (int query = begin; query < end; query += cuda::warp_size) {
           const int met = query + block.lane();
           A p = 0, ds = 0;
@@ -192,6 +193,7 @@ template <class H, bool Causal, bool OfKeys, class T> struct AttentionBackwardRo
           add_rows<HeadDim>(block, by_ds, ds, qkv + row.q(head, query), Row::stride, end - query);
           add_rows<HeadDim>(block, by_p, p, dy + row.y(head, query), Row::y_stride, end - query);
         }
+      }
       store_row<HeadDim>(block, dqkv + row.k(row.head, row.token), by_ds, Row::scale());
       store_row<HeadDim>(block, dqkv + row.v(row.head, row.token), by_p, A(1));
     } else {

@@ -11,6 +11,7 @@ namespace kernels {
 
 /// A thread turns the same pack of pairs of up to four heads of a row, which share their angles.
 template <class H, class Angles, class T> struct Rope {
+  static_assert(H::head_dim % 2 == 0);
   using A = accumulator_t<T>;
   static constexpr int threads = 256, pairs = H::head_dim / 2, N = pack_size<pairs, T>();
   static constexpr int heads = H::heads + H::kv_heads, each = 4;
