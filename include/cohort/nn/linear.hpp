@@ -11,6 +11,7 @@ namespace cohort::nn {
 /// Whether a layer has an additive parameter.
 struct WithBias {};
 struct NoBias {};
+/// One of the two.
 template <class B>
 concept BiasOrNot = std::is_same_v<B, WithBias> || std::is_same_v<B, NoBias>;
 

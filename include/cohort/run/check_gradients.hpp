@@ -11,7 +11,7 @@
 namespace cohort {
 
 namespace detail {
-/// Compares d loss / d (element) for up to most_each elements of each parameter and of the input.
+/// Compares d loss / d (element) for some elements of each parameter and of the input, all where there are few.
 template <class L> GradientCheck compare_derivatives(LayerAlone<L>& layer) {
   GradientCheck check;
   const auto most = static_cast<std::size_t>(layer.options().most_each);
@@ -107,7 +107,7 @@ template <class L> struct NotInDouble {
 ///          scratch, or overwrites a gradient in a second micro-batch is found, and `cause` says it.
 ///          So is what Averaged parameters get that does not add up, or does not count by samples.
 /// Units    relative error; 1e-6 is far above the rounding of fp64 and far below any wrong term.
-/// Cost     four forwards a derivative; at most options.most_each derivatives a parameter.
+/// Cost     four forwards a derivative; fewer than twice options.most_each derivatives a parameter.
 /// Errors   kinks (ReLU at 0) are not differentiable: choose another seed if one is hit.
 template <class L> GradientCheck check_gradients(const GradientCheckOptions& options = {}) {
   if constexpr (Layer<L, DefaultCpu, double>) {

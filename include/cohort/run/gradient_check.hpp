@@ -37,7 +37,7 @@ struct GradientCheckOptions {
   Rows rows{2, 3};
   std::uint64_t seed = 1;
   int tokens_below = 2;  // ids are drawn from [0, tokens_below) when Input is Tokens
-  int most_each = 40;    // elements checked of each parameter and of the input
+  int most_each = 40;    // of a parameter, and of the input, fewer than twice as many are checked
 };
 
 namespace detail {

@@ -49,10 +49,11 @@ template <class Model> std::vector<StoredParameter> stored_parameters(const Full
   });
   return all;
 }
-/// f(part) for those of a parameter: they are neighbours.
-template <class F> void for_each_part(const std::vector<StoredParameter>& all, int param, F f) {
-  const auto [begin, end] = std::ranges::equal_range(all, param, {}, &StoredParameter::param);
-  for (auto part = begin; part != end; ++part) f(*part);
+/// f(part) for those of a parameter.
+template <class F>
+void for_each_part(const std::vector<StoredParameter>& all, int param, F f) {
+  for (const StoredParameter& part : all)
+    if (part.param == param) f(part);
 }
 
 /// What each tensor is written as.
@@ -171,7 +172,7 @@ template <class Plan> class FullLoad {
       const std::string name = (*file_)[i].tensor.name;
       if (!read.contains(name)) loaded_.unused.push_back(name);
     }
-    std::ranges::sort(loaded_.unused);
+    std::sort(loaded_.unused.begin(), loaded_.unused.end());
     const bool mapped = options.names != nullptr;
     for (const StoredParameter& p : parameters_)
       check(names_[static_cast<std::size_t>(p.param)], p, mapped);

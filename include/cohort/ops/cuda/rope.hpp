@@ -71,6 +71,7 @@ template <class H, class Angles, class T>
 void rope_forward(const Cuda& device, int samples, int tokens, T* qkv) {
   kernels::rotate<H, Angles>(device, samples, tokens, false, qkv);
 }
+/// Cost     as rope_forward.
 template <class H, class Angles, class T>
 void rope_backward(const Cuda& device, int samples, int tokens, T* dqkv) {
   kernels::rotate<H, Angles>(device, samples, tokens, true, dqkv);
