@@ -86,6 +86,11 @@ TEST_CASE("together: what is no error of cohort is an Error with its words") {
   CHECK(memory[0].text.ends_with("bad_alloc"));
 }
 
+TEST_CASE("together: the operation is said once, also where the error names it itself") {
+  const auto all = agree(1, [](int) { throw InvalidInput(-1, "save", "no such type"); });
+  CHECK(all[0].text == "cohort: rank 0: save: no such type");
+}
+
 TEST_CASE("together: where every rank is fine nothing is thrown, and each did it once") {
   for (int ranks : rank_counts) {
     std::atomic<int> calls{0};

@@ -61,7 +61,9 @@ struct Complaint {
 /// sentence. The world stays whole: whoever catches it can go on. Collective.
 template <class World>
 void raise_together(World& world, const char* operation, std::exception_ptr mine) {
-  const Complaint complaint = Complaint::of(mine);
+  Complaint complaint = Complaint::of(mine);
+  const std::string said_below = std::string(operation) + ": ";
+  if (complaint.text.starts_with(said_below)) complaint.text.erase(0, said_below.size());
   const std::int32_t head[2] = {complaint.kind, static_cast<std::int32_t>(complaint.text.size())};
   std::vector<std::int32_t> all(2 * static_cast<std::size_t>(world.size()));
   world.all_gather(head, all.data(), std::size_t{2});
