@@ -86,11 +86,14 @@ class Gpt2File {
     const Gpt2Names names{prefix_, Size::ids};
     const std::vector<std::string> ours = cohort::parameter_names<typename Size::Model>();
     cohort::for_each_parameter<typename Size::Model>([&]<class P>(int i) {
-      const auto stored = names(ours[static_cast<std::size_t>(i)]);
-      const auto here = cohort::io::stored_shape(stored, P::extents);
-      const auto there = find(stored.name);
-      if (!there || there->shape != here)
-        refuse_size<Size>(stored.name, there ? readable(there->shape) : "absent", readable(here));
+      const std::string& own = ours[static_cast<std::size_t>(i)];
+      const cohort::io::StoredNames stored = names(own);
+      stored.for_each(own, P::extents, [&](const auto& tensor, int, std::span<const int> held) {
+        const auto here = cohort::io::stored_shape(tensor, held);
+        const auto there = find(tensor.name);
+        if (!there || there->shape != here)
+          refuse_size<Size>(tensor.name, there ? readable(there->shape) : "absent", readable(here));
+      });
     });
     if (layers_ > Size::layers) {
       const std::string name = prefix_ + "h." + std::to_string(Size::layers) + ".ln_1.weight";

@@ -173,7 +173,10 @@ template <class Size> void write_hollow(const fs::path& path) {
   std::vector<io::TensorSpec> specs;
   for_each_parameter<typename Size::Model>([&]<class P>(int i) {
     const auto stored = names(ours[static_cast<std::size_t>(i)]);
-    specs.push_back({stored.name, io::StoredType::F32, io::stored_shape(stored, P::extents)});
+    io::StoredNames(stored).for_each(
+        stored.name, P::extents, [&](const io::StoredName& name, int, std::span<const int> held) {
+          specs.push_back({name.name, io::StoredType::F32, io::stored_shape(name, held)});
+        });
   });
   const io::SafetensorsLayout layout(specs);
   const io::File file = io::File::to_write(path);

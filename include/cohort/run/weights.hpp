@@ -50,8 +50,7 @@ template <class Model> std::vector<StoredParameter> stored_parameters(const Full
   return all;
 }
 /// f(part) for those of a parameter.
-template <class F>
-void for_each_part(const std::vector<StoredParameter>& all, int param, F f) {
+template <class F> void for_each_part(const std::vector<StoredParameter>& all, int param, F f) {
   for (const StoredParameter& part : all)
     if (part.param == param) f(part);
 }
