@@ -13,6 +13,9 @@ namespace cohort::nn {
 struct Causal {};
 struct Bidirectional {};
 
+/// One of the two.
+template <class M>
+concept AttentionMask = std::is_same_v<M, Causal> || std::is_same_v<M, Bidirectional>;
 /// Every head gets the same number of features.
 template <int C, int Heads>
 concept HeadsDivideWidth = (Heads > 0) && (C > 0) && (C % Heads == 0);
@@ -39,6 +42,15 @@ template <int Heads, int KvHeads> struct UnequalGroups {
                   "[cohort/nn/attention.hpp]");
   }
 };
+template <class M> struct NoMask {
+  static void say() {
+    static_assert(
+        AttentionMask<M>,
+        "cohort: the mask of attention is Causal or Bidirectional, and stands before the "
+        "bias: Attention<C, Heads, Causal, NoBias>, GroupedQueryAttention<C, Heads, KvHeads, "
+        "HeadDim, Rope<>, Causal, WithBias>. [cohort/nn/attention.hpp]");
+  }
+};
 /// 0 where the heads do not divide the width.
 template <int C, int Heads> constexpr int head_dim() {
   if constexpr (HeadsDivideWidth<C, Heads>)
@@ -48,11 +60,12 @@ template <int C, int Heads> constexpr int head_dim() {
 }
 }  // namespace detail
 
-/// Chosen only when the heads do not fit: says so in one sentence, then stops.
+/// Chosen only when heads or mask do not fit: says so in one sentence, then stops.
 template <int C, int Heads, class Mask = Causal, int KvHeads = Heads>
 struct ScaledDotProduct : cohort::detail::RefusedLayer {
   static_assert(cohort::detail::said<detail::UnequalHeads<C, Heads>>());
   static_assert(cohort::detail::said<detail::UnequalGroups<Heads, KvHeads>>());
+  static_assert(cohort::detail::said<detail::NoMask<Mask>>());
 };
 
 /// Scaled dot-product attention over each sample's rows, without projections.
@@ -64,13 +77,8 @@ struct ScaledDotProduct : cohort::detail::RefusedLayer {
 /// Source   Vaswani et al. 2017, arXiv:1706.03762; Dao et al. 2022, arXiv:2205.14135; fewer key heads:
 ///          Ainslie et al. 2023, arXiv:2305.13245.
 template <int C, int Heads, class Mask, int KvHeads>
-requires HeadsDivideWidth<C, Heads> && KeyHeadsDivideHeads<Heads, KvHeads>
+requires HeadsDivideWidth<C, Heads> && KeyHeadsDivideHeads<Heads, KvHeads> && AttentionMask<Mask>
 struct ScaledDotProduct<C, Heads, Mask, KvHeads> {
-  static_assert(
-      std::is_same_v<Mask, Causal> || std::is_same_v<Mask, Bidirectional>,
-      "cohort: the mask of attention is Causal or Bidirectional, and stands before the "
-      "bias: Attention<C, Heads, Causal, NoBias>, GroupedQueryAttention<C, Heads, KvHeads, "
-      "HeadDim, Rope<>, Causal, WithBias>. [cohort/nn/attention.hpp]");
   static constexpr bool causal = std::is_same_v<Mask, Causal>;
   using QkvHeads = ops::AttentionHeads<Heads, KvHeads, C / Heads>;
   using Input = Features<QkvHeads::row>;

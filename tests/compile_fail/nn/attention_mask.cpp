@@ -3,12 +3,15 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/nn/attention_mask.cpp: a bias where the mask stands.
 #include <cohort/nn/attention.hpp>
+#include <cohort/nn/losses.hpp>
+#include <cohort/trainer.hpp>
 
 using namespace cohort;
 
 #ifdef VALID
-using L = nn::GroupedQueryAttention<8, 2, 1, 4, nn::Rope<>, nn::Causal, nn::WithBias>;
+using Model = nn::GroupedQueryAttention<8, 2, 1, 4, nn::Rope<>, nn::Causal, nn::WithBias>;
 #else
-using L = nn::GroupedQueryAttention<8, 2, 1, 4, nn::Rope<>, nn::WithBias>;
+using Model = nn::GroupedQueryAttention<8, 2, 1, 4, nn::Rope<>, nn::WithBias>;
 #endif
-static_assert(Layer<L>);
+using Run = Trainer<Model, nn::MeanSquaredError<Model::Output::extent>>;
+constexpr auto plan = Run::plan;
