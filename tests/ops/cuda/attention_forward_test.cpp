@@ -48,7 +48,7 @@ TEST_CASE_TEMPLATE("attention forward: tiles agree with fp64 at every tail", T, 
   for (int tokens : {1, 65, 130}) {
     check<1, 128, true, T>(1, tokens);
     check<1, 128, false, T>(1, tokens);
-    check<6, 64, true, T, 2>(2, tokens);  // query heads that share a key head
+    check<2, 64, true, T, 1>(2, tokens);  // query heads that share a key head
   }
 }
 
