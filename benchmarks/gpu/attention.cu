@@ -49,7 +49,9 @@ template <class H> void rope(Gpu& gpu, const Ceilings& c, int samples, int token
   const int copies = Gpu::copies(bytes);
   const auto qkv = gpu.random<bf16>(copies, rows * H::row);
   const double us = gpu.median_us(
-      [&](int t) { ops::rope_forward<H, nn::Rope<500000>>(gpu.device(), samples, tokens, qkv[t]); },
+      [&](int t) {
+        ops::rope_forward<H, ops::RotaryAngles<500000>>(gpu.device(), samples, tokens, qkv[t]);
+      },
       copies);
   report(c, named("rope", H::head_dim, tokens), us, bytes, 0);
 }
@@ -68,7 +70,7 @@ int main(int argc, char** argv) {
                                          size(tokens, tokens / 16));
     }
     using Llama3_8B = ops::AttentionHeads<32, 8, 128>;
-    attention<Llama3_8B>(gpu, c, "attention_shared", size(1, 1), size(4096, 256));
-    rope<Llama3_8B>(gpu, c, size(1, 1), size(4096, 256));
+    attention<Llama3_8B>(gpu, c, "attention_shared", 1, size(4096, 256));
+    rope<Llama3_8B>(gpu, c, 1, size(4096, 256));
   });
 }

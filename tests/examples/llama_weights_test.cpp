@@ -7,12 +7,10 @@
 
 #include <cohort/checkpoint.hpp>
 #include <cohort/io/safetensors.hpp>
-#include <fstream>
-#include <iterator>
 
 #include "golden/golden.hpp"
+#include "io/files.hpp"
 #include "support/one_layer.hpp"
-#include "support/temporary_directory.hpp"
 
 using namespace cohort;
 
@@ -64,10 +62,6 @@ std::vector<double> put_together(const example::LlamaNames& names, const std::st
                        });
   return all;
 }
-std::string bytes_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 }  // namespace
 
@@ -96,7 +90,7 @@ TEST_CASE("llama weights: what is saved is their file, byte for byte") {
     run.load_full(golden.file, {.names = golden.names});
     run.save_full(folder / "model.safetensors", {.names = golden.names});
   });
-  CHECK(bytes_of(folder / "model.safetensors") == bytes_of(golden.file));
+  CHECK(test::bytes_of(folder / "model.safetensors") == test::bytes_of(golden.file));
 }
 
 TEST_CASE_TEMPLATE("llama weights: logits and gradients are those of transformers", Case, Llama,

@@ -57,9 +57,7 @@ TEST_CASE_TEMPLATE("attention: query heads that share a key head", T, COHORT_GPU
 }
 
 namespace {
-struct Angles {
-  static double of_pair(int pair, int pairs) { return std::pow(500000.0, -double(pair) / pairs); }
-};
+using Angles = ops::RotaryAngles<500000>;
 }  // namespace
 
 TEST_CASE_TEMPLATE("rope: forward and backward, a long text", T, COHORT_GPU_TYPES) {

@@ -12,9 +12,7 @@ using namespace cohort;
 using namespace cohort::testing;
 
 namespace {
-struct Angles {
-  static double of_pair(int pair, int pairs) { return std::pow(10000.0, -double(pair) / pairs); }
-};
+using Angles = ops::RotaryAngles<>;
 
 /// Each pair as a complex number times e^(i angle), in long double.
 template <class H> std::vector<double> reference(int samples, int tokens, std::vector<double> qkv) {

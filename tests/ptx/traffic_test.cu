@@ -283,9 +283,7 @@ TEST_CASE_TEMPLATE("traffic: activations", T, bf16, float) {
   }).check("swiglu backward", {"SwiGluBackward<"}, {1.5 * R::bytes, R::bytes});
 }
 
-struct Angles {
-  static double of_pair(int pair, int pairs) { return std::pow(10000.0, -double(pair) / pairs); }
-};
+using Angles = ops::RotaryAngles<>;
 
 TEST_CASE_TEMPLATE("traffic: rotary positions", T, bf16, float) {
   using R = Rows<T>;

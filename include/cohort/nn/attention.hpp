@@ -3,7 +3,6 @@
 // cohort/nn/attention.hpp: multi-head self-attention with its input and output projections.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <cohort/nn/linear.hpp>
 #include <cohort/ops/attention.hpp>
 #include <cohort/ops/rope.hpp>
@@ -124,11 +123,7 @@ struct NoPositions {};
 /// with such an `of_pair` serves as well, say one that scales the slow pairs for longer texts.
 ///
 /// Source   Su et al. 2021, arXiv:2104.09864. Llama 2: Rope<>, Llama 3: Rope<500000>, Qwen2: Rope<1000000>.
-template <int Base = 10000> struct Rope {
-  static double of_pair(int pair, int pairs) {
-    return std::pow(double(Base), -double(pair) / pairs);
-  }
-};
+template <int Base = 10000> struct Rope : ops::RotaryAngles<Base> {};
 
 /// Linear -> ScaledDotProduct -> Linear, between them the positions of queries and keys: what Attention and
 /// GroupedQueryAttention are. HeadDim need not be C / Heads. Init and ProjectionInit initialise the weights
@@ -152,8 +147,8 @@ struct SelfAttention {
                 "them (HeadDim, which is C / Heads unless given), or take NoPositions. "
                 "[cohort/nn/attention.hpp]");
   // Heads that do not fit: ScaledDotProduct says so.
-  static constexpr int width = HeadDim > 0 ? Heads* HeadDim : C;
-  static constexpr int qkv_width = HeadDim > 0 ? width + 2 * KvHeads* HeadDim : 3 * C;
+  static constexpr int width = HeadDim >= 1 ? Heads * HeadDim : C;
+  static constexpr int qkv_width = HeadDim >= 1 ? width + 2 * KvHeads * HeadDim : 3 * C;
   using Children =
       cohort::Children<Child<"qkv", Linear<C, qkv_width, Bias, Init>>,
                        Child<"core", ScaledDotProduct<width, Heads, Mask, KvHeads>>,

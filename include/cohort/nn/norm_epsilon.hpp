@@ -10,10 +10,10 @@ namespace cohort::nn {
 using NormEpsilon = std::ratio<1, 100000>;
 
 namespace detail {
+/// A std::ratio between 0 and 1.
 template <class E>
 concept SmallRatio = requires {
-  requires E::num >
-  0 && E::num < E::den;
+  requires(E::num > 0) && (E::num < E::den);
 };
 template <class Epsilon, class A>
 inline constexpr A epsilon = static_cast<A>(double(Epsilon::num) / double(Epsilon::den));

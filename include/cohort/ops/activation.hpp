@@ -25,7 +25,7 @@ COHORT_HOST_DEVICE constexpr V chain(V x, V dy, Maths maths) {
 }
 }  // namespace detail
 
-/// A function of single elements: what activation_forward and activation_backward say.
+/// A function of single elements: V value(V, Maths), and slope or chain (activation_forward says more).
 template <class F, class V = Vec<float>>
 concept ElementFunction = requires(V x, OwnMaths maths) {
   { F::value(x, maths) } -> std::same_as<V>;

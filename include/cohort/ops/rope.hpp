@@ -13,6 +13,15 @@
 
 namespace cohort::ops {
 
+/// Pair i of a head's `pairs` turns by Base^(-i / pairs) radians a token.
+///
+/// Source   Su et al. 2021, arXiv:2104.09864.
+template <int Base = 10000> struct RotaryAngles {
+  static double of_pair(int pair, int pairs) {
+    return std::pow(double(Base), -double(pair) / pairs);
+  }
+};
+
 namespace detail {
 
 template <class A> struct SinCos { A sin, cos; };
@@ -78,10 +87,10 @@ template <class H, class Angles, class T> void rotate(int samples, int tokens, b
 /// Turns each pair (i, i + head_dim / 2) of every query and key of token t by t Angles::of_pair(i, head_dim / 2)
 /// radians, in place; values stay. A score then depends on how far apart its two tokens are.
 ///
-/// Shapes   H: AttentionHeads of an even head_dim. qkv[samples * tokens, H::row]; tokens count from 0 in
-///          each sample.
-/// Cost     2 (heads + kv_heads) head_dim elements a row, read and written; a sine and a cosine a pair and token (on a GPU
-///          for every four heads).
+/// Shapes   H: AttentionHeads of an even head_dim; Angles: RotaryAngles, or a type like it.
+///          qkv[samples * tokens, H::row]; tokens count from 0 in each sample.
+/// Cost     (heads + kv_heads) head_dim elements a row, read and written; a sine and a cosine a pair and
+///          token, on a GPU for every four heads.
 /// Laws     angles are exact to 1e-9 of a turn for a million tokens, however long the sequence: they are
 ///          reduced in fp64. Of 16-bit elements each is computed in fp32, rounded once.
 /// Source   Su et al. 2021, arXiv:2104.09864; pairs as in GPT-NeoX and Hugging Face's Llama (rotate_half).

@@ -9,9 +9,7 @@ using namespace cohort;
 using namespace cohort::testing;
 
 namespace {
-struct Angles {
-  static double of_pair(int pair, int pairs) { return std::pow(10000.0, -double(pair) / pairs); }
-};
+using Angles = ops::RotaryAngles<>;
 
 template <class H, class T> void check(int samples, int tokens) {
   CAPTURE(H::head_dim);
