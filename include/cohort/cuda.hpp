@@ -30,6 +30,7 @@
 #include <cohort/ops/cuda/linear.hpp>
 #include <cohort/ops/cuda/matmul.hpp>
 #include <cohort/ops/cuda/mean_squared_error.hpp>
+#include <cohort/ops/cuda/pair_sums.hpp>
 #include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/rope.hpp>

@@ -45,6 +45,27 @@ template <class Model, class Loss, class... Ps> consteval bool explain_precision
   }
   return true;
 }
+/// Exactly one sentence about what Reproducible cannot keep in order.
+template <class Model, class... Ps> consteval bool explain_order() {
+  using C = Composition<Model, Ps...>;
+  if constexpr (!C::adds_parts_on_ranks) {
+    static_assert(never<Model, Ps...>,
+                  "cohort: Reproducible adds the gradients of a rank's parts before they are "
+                  "reduced, and ReduceEach after. Use GradAccum<N>, or leave it out. "
+                  "[cohort/policies/reproducible.hpp]");
+  } else if constexpr (!C::rounds_no_part) {
+    static_assert(never<Model, Ps...>,
+                  "cohort: Reproducible needs reductions in the type of gradients: rounded sums "
+                  "would depend on the number of ranks. Write MixedPrecision<bf16, fp32, fp32>. "
+                  "[cohort/policies/reproducible.hpp]");
+  } else {
+    static_assert(never<Model, Ps...>,
+                  "cohort: HybridShard<S> sums in the order of Reproducible for S a power of two "
+                  "only. Write HybridShard<4> or <8>, or another strategy. "
+                  "[cohort/policies/reproducible.hpp]");
+  }
+  return true;
+}
 /// Exactly one sentence about a policy that its slot cannot use.
 template <class... Ps> consteval bool explain_hooks() {
   if constexpr (((Fills<Ps, slots::optimizer> && !HasHooks<Ps>) || ...)) {
@@ -120,6 +141,8 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
         "cohort: GradAccum<N, ReduceEach> saves memory only where gradients are sharded. Use "
         "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
         "[cohort/policies/grad_accum.hpp]");
+  } else if constexpr (!AddsInOrder<Model, Ps...>) {
+    return explain_order<Model, Ps...>();
   } else if constexpr (!TypesGoTogether<Model, Loss, Ps...>) {
     return explain_precision<Model, Loss, Ps...>();
   } else {
@@ -259,8 +282,13 @@ struct Trainer<Model, Loss, Ps...> {
         "cohort: this strategy's program leaves out the sums of averaged parameters. End it "
         "with add_sums<Plan>(program) instead of adding OpKind::loss. "
         "[cohort/plan/schedule.hpp]");
-    constexpr bool may_run =
-        sees_the_work && is_told && looks_at_the_host && has_bodies && sums_averages && updates;
+    constexpr bool adds_in_order = slots::order::ranks == 0 || SumsInTreeOrder<World>;
+    static_assert(adds_in_order,
+                  "cohort: Reproducible fixes the order of sums over ranks, and this communicator "
+                  "has its own. Use launch<Threads> or launch<Mpi>; on one GPU, "
+                  "Run::on<Cuda>(threads, ...). [cohort/policies/reproducible.hpp]");
+    constexpr bool may_run = sees_the_work && is_told && looks_at_the_host && has_bodies &&
+                             sums_averages && updates && adds_in_order;
     constexpr bool has_device = detail::runs_on<D>;
     static_assert(!may_run || has_device,
                   "cohort: a run on a GPU takes a header of its own. Add #include "

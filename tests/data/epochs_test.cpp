@@ -74,6 +74,49 @@ TEST_CASE("epochs: a second loop begins again, a resumed one where it is told") 
   CHECK(resumed != std::vector(second.begin(), second.begin() + range.batches_per_epoch()));
 }
 
+TEST_CASE(
+    "epochs: dealt out as to eight ranks, two ranks take four ranks' rows each, in their order") {
+  const CharCorpus corpus = alphabet();
+  const auto batches = [&](World world, int rows, data::Position from) {
+    std::vector<std::vector<int>> all;
+    auto range =
+        epochs(world, corpus.train(),
+               {.rows = rows, .block = 7, .epochs = 2, .from = from, .seed = 5, .as_ranks = 8});
+    for (TokenBatch& batch : range) all.push_back(batch.inputs);
+    return all;
+  };
+  for (const data::Position from : {data::Position{}, data::Position{.epoch = 0, .samples = 48}}) {
+    std::vector<std::vector<std::vector<int>>> eight;
+    for (int rank = 0; rank < 8; ++rank) {
+      EpochOptions plain{.rows = 3, .block = 7, .epochs = 2, .from = from, .seed = 5};
+      std::vector<std::vector<int>> all;
+      auto range = epochs(World{rank, 8}, corpus.train(), plain);
+      for (TokenBatch& batch : range) all.push_back(batch.inputs);
+      CHECK(batches(World{rank, 8}, 3, from) == all);
+      eight.push_back(all);
+    }
+    CHECK(eight[0].size() > 3);
+    for (const int ranks : {1, 2, 4}) {
+      const int parts = 8 / ranks;
+      for (int rank = 0; rank < ranks; ++rank) {
+        const auto mine = batches(World{rank, ranks}, 3 * parts, from);
+        REQUIRE(mine.size() == eight[0].size());
+        for (std::size_t b = 0; b < mine.size(); ++b) {
+          std::vector<int> want;
+          for (int p = rank * parts; p < (rank + 1) * parts; ++p)
+            want.insert(want.end(), eight[std::size_t(p)][b].begin(),
+                        eight[std::size_t(p)][b].end());
+          CHECK(mine[b] == want);
+        }
+      }
+    }
+  }
+  for (const int as_ranks : {3, 4, -8, 1})  // of two ranks with three rows each
+    CHECK_THROWS_AS(
+        epochs(World{0, 2}, corpus.train(), {.rows = 3, .block = 7, .as_ranks = as_ranks}),
+        InvalidInput);
+}
+
 using Batches = std::vector<std::vector<int>>;
 
 /// Every batch of a rank, and the position that a checkpoint in its place would keep.

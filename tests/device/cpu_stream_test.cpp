@@ -31,7 +31,7 @@ template <int N> struct FakePlan {
     return p;
   }
   template <MicroBatch M> static constexpr auto program = make<M>();
-  template <class F> static constexpr void for_each_micro_batch(F&& f) {
+  template <class F> static constexpr void for_each_micro_batch(F&& f, int = 1) {
     if constexpr (N == 1) {
       f.template operator()<MicroBatch::only>();
     } else {
@@ -82,7 +82,7 @@ template <int N>
 FakeRun<N> run_steps(int steps, bool worker, bool spins, bool jitter, int op_delay_us) {
   FakeRun<N> run;
   run.op_delay = std::chrono::microseconds(op_delay_us);
-  StreamOf<N> stream(run, worker, spins);
+  StreamOf<N> stream(run, worker, spins, 1);
   CHECK(stream.has_worker() == worker);
   for (int i = 0; i < steps; ++i) step(run, stream, jitter);
   return run;
@@ -133,7 +133,7 @@ TEST_CASE_TEMPLATE("cpu stream: a worker runs the same operations in the same or
 
 TEST_CASE("cpu stream: inline operations run inside reached() of their marker, not before") {
   FakeRun<1> run;
-  StreamOf<1> stream(run, false, false);
+  StreamOf<1> stream(run, false, false, 1);
   stream.begin<MicroBatch::only>();
   std::vector<std::size_t> done;
   run.written.fill(1);
@@ -151,7 +151,7 @@ TEST_CASE("cpu stream: wait(n) returns when the first n operations are done, wha
     CAPTURE(worker);
     FakeRun<1> run;
     run.op_delay = std::chrono::microseconds(300);
-    StreamOf<1> stream(run, worker, false);
+    StreamOf<1> stream(run, worker, false, 1);
     for (int step = 1; step <= 3; ++step) {
       run.written.fill(1);
       stream.begin<MicroBatch::only>();
@@ -172,7 +172,7 @@ TEST_CASE("cpu stream: wait(n) returns when the first n operations are done, wha
 TEST_CASE("cpu stream: wait(n) throws what an operation threw, also an earlier one") {
   FakeRun<1> run;
   run.throw_at = 0;
-  StreamOf<1> stream(run, true, false);
+  StreamOf<1> stream(run, true, false, 1);
   run.written.fill(1);
   stream.begin<MicroBatch::only>();
   stream.reached(0);
@@ -184,7 +184,7 @@ TEST_CASE("cpu stream: an exception of an operation surfaces on the compute thre
     CAPTURE(worker);
     FakeRun<1> run;
     run.throw_at = 1;
-    StreamOf<1> stream(run, worker, false);
+    StreamOf<1> stream(run, worker, false, 1);
     std::string text;
     try {
       step(run, stream);
@@ -199,7 +199,7 @@ TEST_CASE("cpu stream: an exception of an operation surfaces on the compute thre
 
 TEST_CASE("cpu stream: finish() after a failure in a later step throws too") {
   FakeRun<1> run;
-  StreamOf<1> stream(run, true, false);
+  StreamOf<1> stream(run, true, false, 1);
   step(run, stream);
   CHECK(run.log.size() == 4);
   run.throw_at = 3;  // the worker sleeps: it sees this through the next marker
@@ -217,7 +217,7 @@ TEST_CASE("cpu stream: ends while idle, before a first step, between steps") {
 TEST_CASE("cpu stream: ends in the middle of a step, running nothing that was not reached") {
   FakeRun<1> run;
   {
-    StreamOf<1> stream(run, true, false);
+    StreamOf<1> stream(run, true, false, 1);
     stream.begin<MicroBatch::only>();
     run.written[0] = 1;
     stream.reached(0);

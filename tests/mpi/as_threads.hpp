@@ -12,8 +12,9 @@
 namespace cohort::test {
 
 /// Five steps on the ranks of a world, as this rank saw them.
-template <class Run, class Case, class World> Trace train_on(World& world, StreamMode stream) {
-  const Setup setup{.ranks = world.size(), .each = 6, .steps = 5, .stream = stream};
+template <class Run, class Case, class World>
+Trace train_on(World& world, StreamMode stream, int each = 6) {
+  const Setup setup{.ranks = world.size(), .each = each, .steps = 5, .stream = stream};
   auto run = Run::on(world, options_of<Run, Case>(setup));
   CHECK(run.has_worker() == (stream == StreamMode::worker));
   Trace trace;

@@ -31,6 +31,22 @@ TEST_CASE("training: several buckets, 16-bit types") {
   same_as_threads<RunOf<Mlp, Half, GradAccum<2>, Buckets<256, 1024>>, Mlp>();
 }
 
+TEST_CASE("training: Reproducible on two or four processes has the bits of four threads") {
+  using Case = zoo::OddMlpCase;
+  const int n = num_processes();
+  if (n != 2 && n != 4) return;
+  Trace expected;
+  launch<Threads>({.ranks = 4}, [&](Threads& world) {
+    const Trace trace =
+        train_on<RunOf<Case>, Case>(world, StreamMode::on_compute_thread, 6 * n / 4);
+    if (world.rank() == 0) expected = trace;
+  });
+  on_processes([&](Mpi& world) {
+    using Run = RunOf<Case, DataParallel<ShardOptimizer>, Reproducible<4>>;
+    CHECK(same_bits(train_on<Run, Case>(world, StreamMode::worker), expected));
+  });
+}
+
 TEST_CASE("training: groups of processes meet NaN apart; nobody else hears of it") {
   using Run = RunOf<zoo::OddMlpCase>;
   on_processes([](Mpi& world) {

@@ -24,6 +24,7 @@ struct Call {
 template <Communicator C> class Taped {
  public:
   using Tape = std::vector<Call>;
+  static constexpr bool sums_in_tree_order = SumsInTreeOrder<C>;
   explicit Taped(C comm) : Taped(std::move(comm), std::make_shared<Tape>()) {}
 
   int rank() const { return comm_.rank(); }
@@ -217,7 +218,7 @@ template <class How, int N> void check_law_2() {
 /// The collectives that the plan announces for one step, as the tape shows them.
 template <class Plan> std::vector<Call> planned_tape(int ranks) {
   std::vector<Call> calls;
-  Plan::for_each_micro_batch([&]<MicroBatch M>() {
+  const auto add = [&]<MicroBatch M>() {
     for (const Op& op : Plan::template program<M>) {
       const IssuedOp issued = Plan::issued(op, ranks);
       const CollectiveKind kind = op.kind == OpKind::reduce_scatter ? CollectiveKind::reduce_scatter
@@ -225,7 +226,8 @@ template <class Plan> std::vector<Call> planned_tape(int ranks) {
                                                                     : CollectiveKind::all_reduce;
       calls.push_back({{kind, issued.dtype, issued.count, 0}, issued.ranks});
     }
-  });
+  };
+  Plan::for_each_micro_batch(add, ranks);
   return calls;
 }
 

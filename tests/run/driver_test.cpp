@@ -21,7 +21,7 @@ TEST_CASE("Driver: units in their declared order pass, any other order is refuse
     Driver driver(world, Run::options{.stream = StreamMode::on_compute_thread});
     CHECK_FALSE(driver.has_worker());
     for (int step = 0; step < 2; ++step) {
-      driver.begin<MicroBatch::only>();
+      driver.begin<MicroBatch::only>(0, 1);
       for (int u = 0; u < Plan::num_units; ++u) driver.before_forward(u);
       driver.reached(Plan::markers::forward_ended);
       for (int u = Plan::num_units; u-- > 0;) {
@@ -33,7 +33,7 @@ TEST_CASE("Driver: units in their declared order pass, any other order is refuse
       driver.reached(Plan::markers::updated);
       driver.finish();
     }
-    driver.begin<MicroBatch::only>();
+    driver.begin<MicroBatch::only>(0, 1);
     CHECK_THROWS_AS(driver.before_forward(1), ContractBroken);
     CHECK_THROWS_AS(driver.before_backward(0), ContractBroken);
     CHECK_THROWS_AS(driver.check_all_units(), ContractBroken);
@@ -46,7 +46,7 @@ TEST_CASE("Driver: a unit without a contribution reduces zeros, not the last ste
     CHECK(driver.has_worker());
     float* g = driver.storage().grads();
     for (std::size_t i = 0; i < Plan::layout.size; ++i) g[i] = 3;
-    driver.begin<MicroBatch::only>();
+    driver.begin<MicroBatch::only>(0, 1);
     for (int u = 0; u < Plan::num_units; ++u) driver.before_forward(u);
     driver.reached(Plan::markers::forward_ended);
     for (int u = Plan::num_units; u-- > 0;) {

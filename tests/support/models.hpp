@@ -166,6 +166,11 @@ using Normed =
     nn::Sequential<nn::Linear<6, 5>, nn::BatchNorm<5>, nn::Gelu<5>,
                    nn::Repeat<2, nn::Residual<nn::Sequential<nn::BatchNorm<5>, nn::Linear<5, 5>>>>,
                    nn::Linear<5, 4>>;
+using DroppingNormed =  // what is dropped belongs to a sample, what is averaged to the global batch
+    nn::Sequential<nn::Linear<7, 5>,
+                   nn::Repeat<2, nn::Residual<nn::Sequential<nn::BatchNorm<5>, nn::Linear<5, 5>,
+                                                             nn::Dropout<5, std::ratio<1, 4>>>>>,
+                   nn::Linear<5, 4>>;
 using SingleParameter = Scale<3>;
 using HugeAndTiny =  // one parameter of 9000 elements, then 14 that fill less than one chunk
     nn::Sequential<nn::Linear<90, 100, nn::NoBias>, nn::ReLU<100>, nn::Linear<100, 3>,
@@ -222,6 +227,9 @@ struct AveragingCase : Case<Averaging, nn::CrossEntropy, 3> {
 };
 struct NormedCase : Case<Normed, nn::CrossEntropy, 3> {
   static constexpr const char* name() { return "Normed"; }
+};
+struct DroppingNormedCase : Case<DroppingNormed, nn::CrossEntropy, 2> {
+  static constexpr const char* name() { return "DroppingNormed"; }
 };
 struct SingleParameterCase : Case<SingleParameter, nn::MeanSquaredError<3>> {
   static constexpr const char* name() { return "SingleParameter"; }

@@ -36,6 +36,8 @@ concept WireDelay = std::copyable<D> &&
 ///          delayed communicators that count their own collectives from 1.
 template <Communicator C, WireDelay Delay, When when = When::after> class Delayed {
  public:
+  static constexpr bool sums_in_tree_order = SumsInTreeOrder<C>;
+
   Delayed(C comm, Delay delay) : comm_(std::move(comm)), delay_(std::move(delay)) {}
 
   int rank() const { return comm_.rank(); }

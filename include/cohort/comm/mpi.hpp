@@ -38,6 +38,8 @@ class Mpi {
   Mpi(Mpi&&) noexcept = default;
   Mpi& operator=(Mpi&&) noexcept = default;
 
+  static constexpr bool sums_in_tree_order = true;
+
   int rank() const { return channel_->rank(); }
   int size() const { return channel_->size(); }
 

@@ -23,6 +23,8 @@ namespace cohort {
 /// Errors   ContractBroken when the log is full: a log with holes would compare equal by accident.
 template <Communicator C> class Recorder {
  public:
+  static constexpr bool sums_in_tree_order = SumsInTreeOrder<C>;
+
   Recorder(C comm, std::size_t capacity)
       : comm_(std::move(comm)),
         capacity_(capacity),

@@ -38,6 +38,8 @@ class Threads {
   Threads(Threads&&) noexcept = default;
   Threads& operator=(Threads&&) noexcept = default;
 
+  static constexpr bool sums_in_tree_order = true;
+
   int rank() const { return rank_; }
   int size() const { return channel_->size(); }
 

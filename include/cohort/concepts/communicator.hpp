@@ -68,6 +68,12 @@ concept Reduces = HasAllReduce<C, T> && HasReduceScatter<C, T>;
 template <class C, class T>
 concept Moves = HasAllGather<C, T> && HasBroadcast<C, T>;
 
+/// Its sums over ranks have the order of comm/sum.hpp, element by element, whatever the collective.
+template <class C>
+concept SumsInTreeOrder = requires {
+  requires C::sums_in_tree_order;
+};
+
 /// One rank's handle on a world: what the trainer and its policies need to exist. It is moved, not
 /// copied: two handles would have to agree on who makes the next call; duplicate() exists for that.
 template <class C>

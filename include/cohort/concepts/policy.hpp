@@ -11,6 +11,7 @@ namespace cohort {
 namespace slots {
 struct data {};          // how parameters, gradients and optimizer state lie on the ranks
 struct accumulation {};  // how many micro-batches make one update
+struct order {};         // in which order the parts of a gradient are added
 struct precision {};     // the types of compute, masters and reductions
 struct scaling {};       // what fp16 gradients are multiplied with on their way
 struct rounding {};      // how parameters without masters are rounded
@@ -29,7 +30,7 @@ template <class S, class... Slots>
 inline constexpr bool is_one_of = (std::is_same_v<S, Slots> || ...);
 template <class S>
 inline constexpr bool is_slot =
-    is_one_of<S, slots::data, slots::accumulation, slots::precision, slots::scaling,
+    is_one_of<S, slots::data, slots::accumulation, slots::order, slots::precision, slots::scaling,
               slots::rounding, slots::clipping, slots::buckets, slots::groups, slots::optimizer,
               slots::schedule, slots::capture, slots::anomalies, slots::profiling>;
 }  // namespace detail

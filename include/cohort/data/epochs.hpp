@@ -18,6 +18,8 @@ struct EpochOptions {
   bool shuffle = true;
   int workers = 0;
   int depth = 2;
+  int as_ranks =
+      0;  // deal out to so many ranks, of which each of the world takes neighbours: Reproducible's
 };
 
 /// `for (auto& batch : data::epochs(world, corpus.train(), {.rows = 12, .block = 64})) run.step(batch);`
@@ -29,17 +31,18 @@ struct EpochOptions {
 /// Errors   InvalidInput: a text too short for one batch a rank, epochs below 0, a position that the
 ///          text does not have, and what Windows, DistributedSampler and Loader refuse.
 /// Laws     the windows of epoch e are those of DistributedSampler after set_epoch(e), for any
-///          workers; a run that goes on from position() sees what the uninterrupted one would have
+///          workers; with as_ranks = R those of R ranks of rows * world / R each, one after the other; a run that goes on from position() sees what the uninterrupted one would have
 ///          seen (tests/data/epochs_test.cpp).
 class Epochs {
  public:
   Epochs(int rank, int world, Split split, EpochOptions options)
       : options_(options),
         world_(world),
+        parts_(parts(options, world)),
         windows_(Windows(split, options.block).size()),
-        sampler_(windows_, world, rank,
+        sampler_(windows_, world * parts_, rank * parts_,
                  {.shuffle = options.shuffle, .seed = options.seed, .drop_last = true}),
-        fill_(split, options.block, options.rows, sampler_),
+        fill_(split, options.block, options.rows, sampler_, parts_),
         loader_(fill_, {.workers = options.workers, .depth = options.depth, .count = 0}) {
     check(split, world);
   }
@@ -82,6 +85,17 @@ class Epochs {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  /// How many of options.as_ranks each rank of the world takes.
+  static int parts(const EpochOptions& options, int world) {
+    if (options.as_ranks == 0) return 1;
+    const int parts = options.as_ranks > 0 && world > 0 ? options.as_ranks / world : 0;
+    if (parts > 0 && options.as_ranks % world == 0 && options.rows % parts == 0) return parts;
+    throw InvalidInput(-1, "epochs",
+                       std::to_string(options.rows) + " rows on each of " + std::to_string(world) +
+                           " ranks cannot be dealt out as to " + std::to_string(options.as_ranks) +
+                           " ranks; give as_ranks a multiple of the ranks, and rows a multiple of "
+                           "what each of them then takes");
+  }
   std::int64_t global_rows() const { return std::int64_t{world_} * options_.rows; }
 
   /// Begins epochs until one has a batch; false when there is none left.
@@ -122,7 +136,7 @@ class Epochs {
   }
 
   EpochOptions options_;
-  int world_;
+  int world_, parts_;
   std::int64_t windows_;  // of the text
   Position start_;        // of what the loader is dealing out
   bool begun_ = false;

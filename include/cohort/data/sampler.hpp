@@ -59,14 +59,17 @@ class DistributedSampler {
     if (options_.shuffle) randperm(options_.seed + static_cast<std::uint64_t>(epoch_), order_);
   }
 
+  int rank() const { return rank_; }
   std::int64_t size() const { return size_; }
   std::int64_t epoch() const { return epoch_; }
 
   /// The i-th sample of this rank, 0 <= i < size(); InvalidInput for others, which were dealt out before.
-  std::int64_t operator[](std::int64_t i) const {
+  std::int64_t operator[](std::int64_t i) const { return of(rank_, i); }
+  /// The same for any rank of this world.
+  std::int64_t of(int rank, std::int64_t i) const {
     if (i < 0 || i >= size_) [[unlikely]]
       throw_outside(i);
-    const std::int64_t place = (first_ + rank_ + i * world_) % len_;
+    const std::int64_t place = (first_ + rank + i * world_) % len_;
     return options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
   }
 

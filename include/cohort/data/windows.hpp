@@ -101,27 +101,31 @@ class RandomWindows {
   std::uint64_t seed_;
 };
 
-/// Fills batch b with this rank's samples b * rows .. b * rows + rows - 1 of the sampler's epoch. A
-/// last batch that the samples do not fill is left out.
+/// Fills batch b with this rank's samples b * rows .. b * rows + rows - 1 of the sampler's epoch; of `parts`
+/// ranks of the sampler's, rows / parts of each, one rank after the other. A last batch that the samples do not
+/// fill is left out.
 ///
-/// Borrows the sampler: call set_epoch only while no loader is filling (Loader::restart waits).
+/// Borrows the sampler, whose rank is the first: call set_epoch only while no loader is filling
+/// (Loader::restart waits).
 class SampledWindows {
  public:
-  SampledWindows(Split split, int block, int rows, const DistributedSampler& sampler)
-      : windows_(split, block), rows_(rows), sampler_(&sampler) {
+  SampledWindows(Split split, int block, int rows, const DistributedSampler& sampler, int parts = 1)
+      : windows_(split, block), rows_(rows), parts_(parts), sampler_(&sampler) {
     Place{.rows = rows}.check();
   }
 
   TokenBatch batch() const { return TokenBatch(rows_, windows_.block()); }
-  std::int64_t num_batches() const { return sampler_->size() / rows_; }
+  std::int64_t num_batches() const { return sampler_->size() / (rows_ / parts_); }
 
   void operator()(std::int64_t b, TokenBatch& out) const {
-    for (int row = 0; row < rows_; ++row) windows_.copy((*sampler_)[b * rows_ + row], out, row);
+    const int each = rows_ / parts_;
+    for (int row = 0; row < rows_; ++row)
+      windows_.copy(sampler_->of(sampler_->rank() + row / each, b * each + row % each), out, row);
   }
 
  private:
   Windows windows_;
-  int rows_;
+  int rows_, parts_;
   const DistributedSampler* sampler_;
 };
 

@@ -52,8 +52,9 @@ class Counter {
 ///          wait.
 template <class Plan, class Executor> class CpuStream {
  public:
-  CpuStream(Executor& executor, bool worker, bool spins)
-      : executor_(&executor), spins_(spins ? 4000 : 0), has_worker_(worker) {
+  /// Of one of `ranks` ranks.
+  CpuStream(Executor& executor, bool worker, bool spins, int ranks)
+      : executor_(&executor), ranks_(ranks), spins_(spins ? 4000 : 0), has_worker_(worker) {
     if (worker) thread_ = std::thread([this] { work(); });
   }
   CpuStream(const CpuStream&) = delete;
@@ -110,7 +111,8 @@ template <class Plan, class Executor> class CpuStream {
     try {
       bool go = true;
       while (go) {
-        Plan::for_each_micro_batch([&]<MicroBatch M>() { go = go && work_through<M>(base, done); });
+        Plan::for_each_micro_batch([&]<MicroBatch M>() { go = go && work_through<M>(base, done); },
+                                   ranks_);
       }
     } catch (...) {
       failure_ = std::current_exception();
@@ -121,7 +123,7 @@ template <class Plan, class Executor> class CpuStream {
   }
 
   Executor* executor_;
-  int spins_;
+  int ranks_, spins_;
   bool has_worker_;
   const Op* next_ = nullptr;
   const Op* end_ = nullptr;

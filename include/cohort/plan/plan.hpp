@@ -8,6 +8,7 @@
 #include <cohort/concepts/loss.hpp>
 #include <cohort/core/call.hpp>
 #include <cohort/core/device_view.hpp>
+#include <cohort/core/error.hpp>
 #include <cohort/core/footprint.hpp>
 #include <cohort/device/traits.hpp>
 #include <cohort/plan/buckets.hpp>
@@ -16,6 +17,7 @@
 #include <cohort/plan/schedule.hpp>
 #include <cohort/plan/shards.hpp>
 #include <cohort/plan/waits.hpp>
+#include <string>
 #include <string_view>
 
 namespace cohort {
@@ -58,6 +60,21 @@ template <class Extent, class T> constexpr std::size_t host_bytes(Rows rows) {
     return round_up(count * Extent::extent * sizeof(T), alignment);
   else
     return round_up(count * sizeof(int), alignment);
+}
+
+/// How many of R ranks' parts each of `ranks` ranks does; 0 where they cannot share them: sums over ranks
+/// are trees, and only a power of two of neighbours is a subtree in all of them.
+constexpr int parts_of(int R, int ranks) {
+  if (ranks < 1 || R % ranks != 0) return 0;
+  const int parts = R / ranks;
+  return std::has_single_bit(static_cast<unsigned>(parts)) ? parts : 0;
+}
+[[noreturn]] inline void throw_no_parts(int R, int ranks, int rank = -1) {
+  throw InvalidInput(rank, "Reproducible",
+                     "Reproducible<" + std::to_string(R) + "> has the bits of " +
+                         std::to_string(R) + " ranks on " + std::to_string(R) +
+                         ", or on a half, a quarter, ... of them; " + std::to_string(ranks) +
+                         " are none of these.");
 }
 
 /// The type that forward of the whole model keeps: its bytes(rows) are the model's activation
@@ -113,7 +130,12 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       OverwritesOutput<Loss, Model, Device, compute, scales_loss> &&
       detail::lets_go<activations>::value && !detects_anomalies;
 
+  /// Of a rank, or of each part that it does of Reproducible's ranks.
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
+  static constexpr int order_ranks = Slots::order::ranks;
+  static constexpr bool has_parts = order_ranks > 0;
+  /// One step may have several micro-batches.
+  static constexpr bool accumulates = micro_batches > 1 || has_parts;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
   static constexpr Layout<Model, cut> layout{};
   static constexpr bool averages = layout.averaged > 0;
@@ -128,6 +150,27 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   template <MicroBatch M>
   static constexpr auto waits = make_waits<num_units>(program<M>, groups, shards);
 
+  /// How many of Reproducible's ranks each of `ranks` ranks stands for; 1 without it.
+  ///
+  /// Errors   InvalidInput, in a constant no constant: they cannot share them.
+  static constexpr int parts(int ranks) {
+    if constexpr (!has_parts) return 1;
+    const int parts = detail::parts_of(order_ranks, ranks);
+    if (parts == 0) detail::throw_no_parts(order_ranks, ranks);
+    return parts;
+  }
+  /// In a step of one of `ranks` ranks.
+  static constexpr int micro_batches_on(int ranks) { return micro_batches * parts(ranks); }
+  /// Gradients of parts that wait for others to be added to, on one of `ranks` ranks.
+  static constexpr int sums_waiting(int ranks) {
+    return std::countr_zero(static_cast<unsigned>(parts(ranks)));
+  }
+  /// One of them: the gradient, the sums of averages and their number of samples, (sum, weight) of the loss.
+  static constexpr std::size_t partial_sum_bytes =
+      !has_parts
+          ? 0
+          : (layout.size + (averages ? layout.averaged + chunk : 0)) * sizeof(gradient) + alignment;
+
   /// How many of `ranks` ranks share one copy of the model.
   static constexpr int shard_group(int ranks) {
     return data::shard_ranks > 0 ? data::shard_ranks : ranks;
@@ -138,7 +181,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   }
   /// Bytes of every arena on one rank; `batch` is this rank's samples for one optimizer step.
   static constexpr MemoryBytes memory(Sizes s) {
-    const Rows rows{s.batch / micro_batches, s.tokens};
+    const Rows rows{micro_batch(s), s.tokens};
     const PersistentBytes p = persistent_bytes(s.ranks);
     return {.parameters = p.parameters,
             .gradients = p.gradients,
@@ -152,6 +195,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .masters = p.masters,
             .wire = p.wire,
             .averages = average_bytes,
+            .partial_sums = static_cast<std::size_t>(sums_waiting(s.ranks)) * partial_sum_bytes,
             .inputs = 2 * staged_bytes({s.batch, s.tokens}),
             .workspace = workspace_bytes<Device> + state_bytes<Device>,
             .trace = Slots::profiling::trace_bytes};
@@ -202,9 +246,11 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   /// Bytes that one rank sends in one step, gradients and loss, at the least any algorithm can do.
   static constexpr std::size_t wire_bytes(Sizes s) {
     std::size_t sum = 0;
-    for_each_micro_batch([&]<MicroBatch M>() {
-      for (const Op& op : program<M>) sum += cohort::wire_bytes(issued(op, s.ranks));
-    });
+    for_each_micro_batch(
+        [&]<MicroBatch M>() {
+          for (const Op& op : program<M>) sum += cohort::wire_bytes(issued(op, s.ranks));
+        },
+        s.ranks);
     return sum;
   }
   /// The collective as one of `ranks` ranks issues it: ranks that take part, and elements as the
@@ -222,17 +268,18 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       issued.count = shards.per_rank(op.id, group);
     return issued;
   }
-  /// Collectives that one step issues.
-  static constexpr int num_collectives() {
+  /// Collectives that one step of one of `ranks` ranks issues; with Reproducible the number matters.
+  static constexpr int num_collectives(int ranks) {
     int sum = 0;
-    for_each_micro_batch([&]<MicroBatch M>() { sum += program<M>.count; });
+    for_each_micro_batch([&]<MicroBatch M>() { sum += program<M>.count; }, ranks);
     return sum;
   }
+  static constexpr int num_collectives() requires(!has_parts) { return num_collectives(1); }
 
   /// Samples that all ranks together put into one update.
   static constexpr long effective_batch(Sizes s) { return static_cast<long>(s.batch) * s.ranks; }
   /// Samples in one rank's micro-batch.
-  static constexpr int micro_batch(Sizes s) { return s.batch / micro_batches; }
+  static constexpr int micro_batch(Sizes s) { return s.batch / micro_batches_on(s.ranks); }
 
   /// Equal on all ranks or the world does not form. Programs of two compilers may differ in it.
   static constexpr std::uint64_t hash() {
@@ -242,7 +289,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::hash_type<typename Slots::schedule>(h);
     for (const ParamInfo& p : layout.params) h = detail::mix(detail::mix(h, p.offset), p.numel);
     for (int g : groups.of) h = detail::mix(h, static_cast<std::uint64_t>(g));
-    for_each_micro_batch([&]<MicroBatch M>() {
+    for_each_kind([&]<MicroBatch M>() {
       for (const Op& op : program<M>) {
         h = detail::mix(detail::mix(h, static_cast<std::uint64_t>(op.kind)), op.count);
         h = detail::mix(detail::mix(h, static_cast<std::uint64_t>(op.dtype)),
@@ -255,16 +302,30 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::mix(h,
                     8 * detects_anomalies + 4 * clips_values + 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = persistent_bytes(1);
-    return detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
+    h = detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
+    return detail::mix(h, static_cast<std::uint64_t>(order_ranks));
   }
 
-  /// Calls f.operator()<M>() for each micro-batch of a step in order.
-  template <class F> static constexpr void for_each_micro_batch(F&& f) {
-    if constexpr (micro_batches == 1) {
-      f.template operator()<MicroBatch::only>();
-    } else {
+  /// Calls f.operator()<M>() once for each kind of micro-batch that a step may have.
+  template <class F> static constexpr void for_each_kind(F&& f) {
+    if constexpr (micro_batches == 1) f.template operator()<MicroBatch::only>();
+    if constexpr (accumulates) f.template operator()<MicroBatch::first>();
+    if constexpr (has_parts || micro_batches > 2) f.template operator()<MicroBatch::middle>();
+    if constexpr (accumulates) f.template operator()<MicroBatch::last>();
+  }
+  /// Calls f.operator()<M>() for each micro-batch of a step of one of `ranks` ranks, in order; with
+  /// Reproducible their number matters.
+  template <class F> static constexpr void for_each_micro_batch(F&& f) requires(!has_parts) {
+    for_each_micro_batch(f, 1);
+  }
+  template <class F> static constexpr void for_each_micro_batch(F&& f, [[maybe_unused]] int ranks) {
+    const int count = micro_batches_on(ranks);
+    if constexpr (micro_batches == 1)
+      if (count == 1) f.template operator()<MicroBatch::only>();
+    if constexpr (accumulates) {
+      if (count == 1) return;
       f.template operator()<MicroBatch::first>();
-      for (int i = 2; i < micro_batches; ++i) f.template operator()<MicroBatch::middle>();
+      for (int i = 2; i < count; ++i) f.template operator()<MicroBatch::middle>();
       f.template operator()<MicroBatch::last>();
     }
   }

@@ -82,6 +82,7 @@ template <class Model, class Loss, class Slots, class Device>
 void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out = std::cout) {
   using P = Plan<Model, Loss, Slots, Device>;
   const MemoryBytes m = P::memory(s);
+  const int count = P::micro_batches_on(s.ranks);
   out << "plan: " << P::layout.num_elements() << " parameters ("
       << P::layout.size + P::layout.frozen + P::layout.averaged << " with padding) in "
       << P::layout.num_params << " tensors, " << P::num_units << " units, " << P::groups.count
@@ -102,19 +103,23 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
         << (P::rounds_at_random ? ", rounded at random" : "") << "\n";
   }
   out << "step: " << s.ranks << " ranks x " << s.batch << " samples x " << s.tokens
-      << " tokens = " << P::effective_batch(s) << " samples, " << P::micro_batches << " micro-batch"
-      << (P::micro_batches == 1 ? "" : "es") << " of " << P::micro_batch(s) << "\n";
+      << " tokens = " << P::effective_batch(s) << " samples, " << count << " micro-batch"
+      << (count == 1 ? "" : "es") << " of " << P::micro_batch(s) << "\n";
+  if constexpr (P::has_parts) {
+    out << "order: the bits of " << P::order_ranks << " ranks, " << P::parts(s.ranks)
+        << " of them on each\n";
+  }
   detail::print_units<P>(out);
-  if constexpr (P::micro_batches == 1) {
-    detail::print_program<P, MicroBatch::only>(out, "only", s.ranks);
-  } else {
-    detail::print_program<P, MicroBatch::first>(out, "first", s.ranks);
-    if constexpr (P::micro_batches > 2)
-      detail::print_program<P, MicroBatch::middle>(out, "middle", s.ranks);
-    detail::print_program<P, MicroBatch::last>(out, "last", s.ranks);
+  if constexpr (P::micro_batches == 1)
+    if (count == 1) detail::print_program<P, MicroBatch::only>(out, "only", s.ranks);
+  if constexpr (P::accumulates) {
+    if (count > 1) detail::print_program<P, MicroBatch::first>(out, "first", s.ranks);
+    if constexpr (P::has_parts || P::micro_batches > 2)
+      if (count > 2) detail::print_program<P, MicroBatch::middle>(out, "middle", s.ranks);
+    if (count > 1) detail::print_program<P, MicroBatch::last>(out, "last", s.ranks);
   }
   out << "wire: " << readable_bytes(P::wire_bytes(s)) << " sent by each rank in a step, "
-      << P::num_collectives() << " collectives\nmemory on each rank\n";
+      << P::num_collectives(s.ranks) << " collectives\nmemory on each rank\n";
   const auto row = [&](const char* what, std::size_t n) {
     out << "   " << detail::column(what, 14, false) << detail::column(std::to_string(n), 16)
         << " B " << detail::column(readable_bytes(n), 12) << "\n";
@@ -127,6 +132,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   if (m.gathered > 0) row("gathered", m.gathered);
   if (m.wire > 0) row("reduced type", m.wire);
   if (m.averages > 0) row("averages", m.averages);
+  if (m.partial_sums > 0) row("partial sums", m.partial_sums);
   if (m.inputs > 0) row("inputs", m.inputs);
   if (m.workspace > 0) row("workspace", m.workspace);
   if (m.trace > 0) row("trace", m.trace);

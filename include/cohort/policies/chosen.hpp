@@ -16,6 +16,7 @@
 #include <cohort/policies/mixed_precision.hpp>
 #include <cohort/policies/profiling.hpp>
 #include <cohort/policies/replicate.hpp>
+#include <cohort/policies/reproducible.hpp>
 #include <cohort/policies/shard_gradients.hpp>
 #include <cohort/policies/shard_optimizer.hpp>
 #include <cohort/policies/stochastic_rounding.hpp>
@@ -26,6 +27,7 @@ namespace cohort::detail {
 template <class... Ps> struct ChosenPolicies {
   using data = policy_for<slots::data, DataParallel<Replicate>, Ps...>;
   using accumulation = policy_for<slots::accumulation, GradAccum<1>, Ps...>;
+  using order = policy_for<slots::order, Fastest, Ps...>;
   using precision = policy_for<slots::precision, MixedPrecision<fp32>, Ps...>;
   using scaling = policy_for<slots::scaling, NoScale, Ps...>;
   using rounding = policy_for<slots::rounding, NearestRounding, Ps...>;
@@ -39,12 +41,13 @@ template <class... Ps> struct ChosenPolicies {
   using profiling = policy_for<slots::profiling, NoProfile, Ps...>;
 };
 /// The same, in one spelling whatever the order of the list: equal choices are one type.
-template <class Data, class Accumulation, class Precision, class Scaling, class Rounding,
-          class Clipping, class Buckets, class Groups, class Optimizer, class Schedule,
-          class Capture, class Anomalies, class Profiling>
+template <class Data, class Accumulation, class Order, class Precision, class Scaling,
+          class Rounding, class Clipping, class Buckets, class Groups, class Optimizer,
+          class Schedule, class Capture, class Anomalies, class Profiling>
 struct Slots {
   using data = Data;
   using accumulation = Accumulation;
+  using order = Order;
   using precision = Precision;
   using scaling = Scaling;
   using rounding = Rounding;
@@ -59,9 +62,9 @@ struct Slots {
 };
 template <class C>
 using slots_of =
-    Slots<typename C::data, typename C::accumulation, typename C::precision, typename C::scaling,
-          typename C::rounding, typename C::clipping, typename C::buckets, typename C::groups,
-          typename C::optimizer, typename C::schedule, typename C::capture, typename C::anomalies,
-          typename C::profiling>;
+    Slots<typename C::data, typename C::accumulation, typename C::order, typename C::precision,
+          typename C::scaling, typename C::rounding, typename C::clipping, typename C::buckets,
+          typename C::groups, typename C::optimizer, typename C::schedule, typename C::capture,
+          typename C::anomalies, typename C::profiling>;
 
 }  // namespace cohort::detail

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/policies/composition.hpp: which models, losses and policies go together.
 #pragma once
+#include <bit>
 #include <cohort/concepts/layer.hpp>
 #include <cohort/concepts/loss.hpp>
 #include <cohort/ops/default_gemm.hpp>
@@ -25,6 +26,15 @@ template <class Model, class... Ps> struct Composition {
       !chosen::rounding::at_random || !std::is_same_v<master, fp32>;
   static constexpr bool reduces_what_it_shards =
       !chosen::accumulation::reduces_each || how::shards_gradients;
+  static constexpr bool is_reproducible = chosen::order::ranks > 0;
+  static constexpr bool adds_parts_on_ranks =
+      !is_reproducible || !chosen::accumulation::reduces_each;
+  static constexpr bool rounds_no_part =
+      !is_reproducible ||
+      std::is_same_v<typename chosen::precision::reduce, accumulator_t<compute>>;
+  static constexpr bool shards_subtrees =
+      !is_reproducible || how::shard_ranks == 0 ||
+      std::has_single_bit(static_cast<unsigned>(how::shard_ranks));
   static constexpr bool has_groups = [] {
     if constexpr (!how::shards_params || std::is_same_v<groups, One>)
       return true;
@@ -75,6 +85,12 @@ concept HasTrainedParameters = subtree<Model>()
 /// Reducing every micro-batch is for strategies that shard gradients.
 template <class Model, class... Ps>
 concept ReducesWhatItShards = detail::Composition<Model, Ps...>::reduces_what_it_shards;
+/// Reproducible adds whole gradients on each rank first, in the type that they are reduced in, and
+/// HybridShard's groups are subtrees of its sum.
+template <class Model, class... Ps>
+concept AddsInOrder = detail::Composition<Model, Ps...>::adds_parts_on_ranks &&
+    detail::Composition<Model, Ps...>::rounds_no_part &&
+    detail::Composition<Model, Ps...>::shards_subtrees;
 /// Sharded parameters need groups to be freed and gathered one by one, or Groups<One> said aloud.
 template <class Model, class... Ps>
 concept HasGroupsToShard = detail::Composition<Model, Ps...>::has_groups;
@@ -116,7 +132,7 @@ concept Trainable = (!detail::holds_refused<Model>()) &&
                     Layer<Model, detail::home_of<Model, Loss>>&& HasTrainedParameters<
                         Model>&& LossFor<Loss, Model, detail::home_of<Model, Loss>> &&
                     (Policy<Ps> && ...) && OnePolicyPerSlot<Ps...> && (HasHooks<Ps> && ...) &&
-                    ReducesWhatItShards<Model, Ps...>&& TypesGoTogether<
+                    ReducesWhatItShards<Model, Ps...>&& AddsInOrder<Model, Ps...>&& TypesGoTogether<
                         Model, Loss, Ps...>&& HasGroupsToShard<Model, Ps...>;
 
 }  // namespace cohort

@@ -70,6 +70,8 @@ template <class P> consteval bool has_hooks() {
     return KnowsClipping<P>;
   else if constexpr (std::is_same_v<S, slots::accumulation>)
     return KnowsAccumulation<P>;
+  else if constexpr (std::is_same_v<S, slots::order>)
+    return requires { typename std::integral_constant<int, P::ranks>; };
   else if constexpr (std::is_same_v<S, slots::precision>)
     return KnowsTypes<P>;
   else if constexpr (std::is_same_v<S, slots::buckets>)

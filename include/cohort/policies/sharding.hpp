@@ -17,7 +17,7 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   /// Gradients of all groups stay whole until the last micro-batch (GradAccum's default mode).
   template <class Plan>
   static constexpr bool keeps_gradients =
-      !ShardsGradients || (Plan::micro_batches > 1 && !Plan::reduces_each);
+      !ShardsGradients || (Plan::accumulates && !Plan::reduces_each);
 
   template <class Plan, MicroBatch M> static constexpr auto program() {
     using P = Program<6 * static_cast<std::size_t>(Plan::groups.count) + 4>;

@@ -110,8 +110,8 @@ template <class Plan> class Anomalies<Plan, true> {
       loss += {words.sum, words.weight};
     }
     using Model = typename Plan::model;
-    return findings_text(parameters, found, Plan::micro_batches, parameter_names<Model>(),
-                         unit_names<Model, typename Plan::cut>());
+    return findings_text(parameters, found, Plan::micro_batches_on(world.size()),
+                         parameter_names<Model>(), unit_names<Model, typename Plan::cut>());
   }
 
  private:

@@ -38,9 +38,11 @@ template <class Plan, class Comm, class Base> class AveragedStorage : public Bas
   D* average(int unit) const { return values() + at(unit); }
   D* average_sums(int unit) const { return sums() + at(unit); }
 
-  /// Begins a step on `samples` of this rank's samples, on the stream that computes.
-  void begin_averages(const Device& device, int samples) const {
-    ops::begin_average(device, count, sums(), static_cast<D>(samples));
+  /// The sums that are reduced, of all averages; behind them the number of samples.
+  D* step_sums() const { return sums(); }
+  /// Begins sums over `samples` of this rank's samples, at step_sums() or elsewhere, on the stream that computes.
+  void begin_averages(const Device& device, D* sums, int samples) const {
+    ops::begin_average(device, count, sums, static_cast<D>(samples));
   }
   void run(const Op& op, Comm& world) {
     if (op.kind == OpKind::averages)

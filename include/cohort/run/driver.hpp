@@ -6,6 +6,7 @@
 #include <cohort/run/anomalies.hpp>
 #include <cohort/run/averaged_storage.hpp>
 #include <cohort/run/machine.hpp>
+#include <cohort/run/partial_sums.hpp>
 #include <cohort/run/stores.hpp>
 #include <cohort/run/timeline.hpp>
 #include <exception>
@@ -39,6 +40,7 @@ template <class Plan, class World> class Driver {
       : machine_(world, options, tf32),
         totals_(machine_),
         storage_(machine_.comm(), machine_.communication()),
+        partial_sums_(world.size()),
         stream_(machine_.template stream<Plan>(*this, options.stream)) {}
 
   Storage& storage() { return storage_; }
@@ -67,17 +69,20 @@ template <class Plan, class World> class Driver {
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];
       if (touched_[i] || !p.trains) continue;  // else no contribution in the first micro-batch
-      device().zero(storage_.grad(unit) + (p.offset - u.offset), p.numel * sizeof(D));
+      device().zero(gradients_at(unit) + (p.offset - u.offset), p.numel * sizeof(D));
       touched_[i] = 1;
     }
     if constexpr (Storage::restarts_gradients) storage_.zero_padding(device(), unit);
     if constexpr (watches) {
-      anomalies_.after_backward(unit, storage_.grad(unit));
-      if constexpr (Plan::averages) anomalies_.after_averages(unit, storage_.average_sums(unit));
+      anomalies_.after_backward(unit, gradients_at(unit));
+      if constexpr (Plan::averages) anomalies_.after_averages(unit, average_sums_at(unit));
       // The loss is reduced after unit 0: it tells all ranks, where no norm will.
       if (!Plan::needs_norm && unit == 0 && anomalies_.bad_gradient())
         totals_.loss().sum = std::numeric_limits<double>::quiet_NaN();
     }
+    partial_sums_.add_gradients(device(), unit, storage_.grad(unit));
+    if constexpr (Plan::averages)
+      if (unit == 0) partial_sums_.add_averages(device(), storage_.step_sums());
     reached(markers::backward_ended(unit), unit);
   }
   /// What DetectAnomaly looks at beside gradients.
@@ -98,14 +103,21 @@ template <class Plan, class World> class Driver {
     return p;
   }
   grad_cursor grads_of_unit(int unit) {
-    grad_cursor g = machine_.gradients(storage_.grad(unit),
+    grad_cursor g = machine_.gradients(gradients_at(unit),
                                        touched_.data() + Plan::layout.units[unit].first_param);
-    if constexpr (Plan::averages) g.sums = storage_.average_sums(unit);
+    if constexpr (Plan::averages) g.sums = average_sums_at(unit);
     return g;
   }
 
-  template <MicroBatch M> void begin() {
-    if (is_first(M) || Storage::restarts_gradients) touched_.fill(0);
+  /// Micro-batch `index` of a step in which this rank has `samples` samples.
+  template <MicroBatch M> void begin(int index, [[maybe_unused]] int samples) {
+    const bool new_sums = partial_sums_.begin(index);
+    if (new_sums || Storage::restarts_gradients) touched_.fill(0);
+    if (new_sums) partial_sums_.begin_loss(device(), totals_.loss_words());
+    if constexpr (Plan::averages)
+      if (new_sums)
+        storage_.begin_averages(device(), partial_sums_.averages(storage_.step_sums()),
+                                samples / partial_sums_.parts());
     storage_.begin_micro_batch(is_first(M));
     if constexpr (watches) anomalies_.begin_micro_batch(is_first(M));
     waits_ = &Plan::template waits<M>;
@@ -143,6 +155,10 @@ template <class Plan, class World> class Driver {
 
   /// This rank's part of the loss, then all ranks'; and of the squares of the gradient.
   Totals& totals() { return totals_; }
+  /// The loss of this micro-batch is among them.
+  void loss_added() { partial_sums_.add_loss(device(), totals_.loss_words()); }
+  /// What this rank does of the ranks whose bits the step has.
+  const PartialSums<Plan>& partial_sums() const { return partial_sums_; }
 
   /// Runs one planned operation; called by the stream, on its thread.
   void run_op(const Op& op) {
@@ -163,6 +179,13 @@ template <class Plan, class World> class Driver {
 
  private:
   const Device& device() const { return machine_.compute(); }
+  /// Where this micro-batch adds up.
+  D* gradients_at(int unit) const { return partial_sums_.gradients(unit, storage_.grad(unit)); }
+  D* average_sums_at(int unit) const {
+    return partial_sums_.averages(
+        storage_.average_sums(unit),
+        static_cast<std::size_t>(storage_.average_sums(unit) - storage_.step_sums()));
+  }
   void wait(int ops) {
     [[maybe_unused]] const auto span = timeline_.wait(ops, stream_.has_worker());
     stream_.wait(ops);
@@ -176,6 +199,7 @@ template <class Plan, class World> class Driver {
   Machine machine_;
   Totals totals_;
   Storage storage_;
+  [[no_unique_address]] PartialSums<Plan> partial_sums_;
   ParamStore<Driver> params_{this};
   GradStore<Driver> grads_{this};
   std::array<std::uint8_t, Plan::layout.num_params> touched_{};

@@ -49,7 +49,8 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
         rows_(detail::agreed_rows<Plan>(world, options)),
         options_(options),
         driver_(world, options_),
-        finish_(driver_, options_, rows_, detail::WireSize<Plan>::divisor(world.size())),
+        finish_(driver_, options_, rows_ / Plan::parts(world.size()),
+                detail::WireSize<Plan>::divisor(world.size())),
         inputs_(driver_.machine(), {options_.batch, options_.tokens}),
         capture_(driver_.machine()),
         tables_(memory().tables, device(), storage()),
@@ -150,41 +151,45 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
     return timeline().template between_steps<A>([&] { return finish_.steps(); });
   }
   /// Samples of one forward: what activation memory is for.
-  int most_samples() const { return options_.batch / Plan::micro_batches; }
+  int most_samples() const { return options_.batch / micro_batches(); }
+  int micro_batches() const { return Plan::micro_batches * driver_.partial_sums().parts(); }
 
   const Device& device() const { return driver_.machine().compute(); }
   template <Phase P> Ctx<P> context(Arena& results, Random* upcoming = nullptr) {
     return {device(), results, scratch_, Arena::End::low, on_host<Device> ? nullptr : &arrays_,
             upcoming};
   }
-  /// What layers draw from in the micro-batch that begins with this rank's sample `first` of the step.
-  Random first_random(int first) const {
-    const auto n = static_cast<std::uint64_t>(world_.size());
-    const auto sample = static_cast<std::uint64_t>(first) * n + static_cast<std::uint64_t>(rank());
-    return Random({options_.seed, finish_.step_counter(), sample, n});
+  /// What layers draw from in micro-batch `index`, of so many samples: what the rank draws whose part it is.
+  Random first_random(int index, int samples) const {
+    const int parts = driver_.partial_sums().parts();
+    const auto n = static_cast<std::uint64_t>(world_.size() * parts),
+               rank = static_cast<std::uint64_t>(world_.rank() * parts +
+                                                 driver_.partial_sums().part());
+    const auto first = static_cast<std::uint64_t>(index % Plan::micro_batches * samples);
+    return Random({options_.seed, finish_.step_counter(), first * n + rank, n});
   }
 
   /// All of a step's work on the device.
   template <class X, class Y> void queue(X x, Y y) {
     finish_.begin();
-    if constexpr (Plan::averages) storage().begin_averages(device(), x.rows.samples);
-    if constexpr (Plan::micro_batches == 1) {
-      micro_batch<MicroBatch::only>(x, y, 0);
-    } else {
-      micro_batch<MicroBatch::first>(x, y, 0);
-      for (int i = 1; i + 1 < Plan::micro_batches; ++i) micro_batch<MicroBatch::middle>(x, y, i);
-      micro_batch<MicroBatch::last>(x, y, Plan::micro_batches - 1);
+    const int count = micro_batches();
+    if constexpr (Plan::micro_batches == 1)
+      if (count == 1) micro_batch<MicroBatch::only>(x, y, 0);
+    if constexpr (Plan::accumulates) {
+      if (count > 1) micro_batch<MicroBatch::first>(x, y, 0);
+      for (int i = 1; i + 1 < count; ++i) micro_batch<MicroBatch::middle>(x, y, i);
+      if (count > 1) micro_batch<MicroBatch::last>(x, y, count - 1);
     }
     this->gate_.before_change();
     finish_(tables_.tables(), scratch_);
   }
   template <MicroBatch M, class X, class Y> void micro_batch(X x, Y y, int index) {
-    const int samples = x.rows.samples / Plan::micro_batches;
+    const int samples = x.rows.samples / micro_batches();
     [[maybe_unused]] const auto span = timeline().template span<Activity::micro_batch>();
-    driver_.template begin<M>();
+    driver_.template begin<M>(index, x.rows.samples);
     activations_->release({});
     arrays_.release({});
-    Random upcoming = first_random(index * samples);
+    Random upcoming = first_random(index, samples);
     const auto ctx = context<Phase::train>(activations_, &upcoming);
     const auto back = context<Phase::backward>(backward_);
     const auto p = driver_.parameters();
@@ -203,6 +208,7 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
       }
     }();
     finish_.add(loss.total);
+    driver_.loss_added();
     driver_.after_loss(input, out.y, target, loss);
     backward_->release({});
     cohort::backward(back, p, out.saved, loss.dy.view(), driver_.gradients());
@@ -247,7 +253,7 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
   }
   void check_batch(Rows x, Rows y) const {
     check_rows(x, y);
-    detail::check_micro_batches(rank(), x.samples, Plan::micro_batches);
+    detail::check_micro_batches(rank(), x.samples, micro_batches());
   }
 
   World& world_;

@@ -21,18 +21,24 @@
 namespace cohort::detail {
 
 /// Returns the options if this plan can run with them.
-template <class Plan, class O> const O& checked(const O& options, int rank) {
+template <class Plan, class O> const O& checked(const O& options, int rank, int ranks) {
   if (options.batch < 1 || options.tokens < 1) {
     throw InvalidInput(
         rank, "Run::on",
         "options.batch and options.tokens must say how many samples and rows a sample a step "
         "may have, e.g. {.batch = 12, .tokens = 64}: memory is taken before step 0.");
   }
-  if (options.batch % Plan::micro_batches != 0) {
-    throw InvalidInput(rank, "Run::on",
-                       "options.batch = " + std::to_string(options.batch) +
-                           " is no multiple of the " + std::to_string(Plan::micro_batches) +
-                           " micro-batches of GradAccum.");
+  int parts = 1;
+  if constexpr (Plan::has_parts) {
+    parts = parts_of(Plan::order_ranks, ranks);
+    if (parts == 0) throw_no_parts(Plan::order_ranks, ranks, rank);
+  }
+  if (options.batch % (Plan::micro_batches * parts) != 0) {
+    throw InvalidInput(
+        rank, "Run::on",
+        "options.batch = " + std::to_string(options.batch) + " is no multiple of the " +
+            std::to_string(Plan::micro_batches * parts) + " micro-batches of " +
+            (parts > 1 ? "Reproducible on " + std::to_string(ranks) + " ranks." : "GradAccum."));
   }
   if (!(options.learning_rate >= 0)) {
     throw InvalidInput(rank, "Run::on", "options.learning_rate must be a number not below zero.");
@@ -217,7 +223,7 @@ inline std::string different(std::size_t which, std::uint64_t a, std::uint64_t b
 /// memory is taken, so that what is exchanged here does not add to the peak. Returns the most rows that
 /// any rank has in a step. Collective; throws on every rank.
 template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
-  checked<Plan>(options, world.rank());
+  checked<Plan>(options, world.rank(), world.size());
   constexpr std::uint64_t plan_hash = Plan::hash();
   constexpr std::size_t words = Compared::count + 1;
   std::int64_t mine[words];

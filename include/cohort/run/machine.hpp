@@ -42,7 +42,7 @@ template <class World, class Device> class Machine {
 
   template <class Plan, class Executor>
   Stream<Plan, Executor> stream(Executor& executor, StreamMode mode) const {
-    return {executor, wants_worker(mode, world_), world_.spins()};
+    return {executor, wants_worker(mode, world_), world_.spins(), world_.size()};
   }
   template <class D> GradCursor<D> gradients(D* at, std::uint8_t* touched) const {
     return {at, touched};

@@ -123,13 +123,15 @@ template <class Run> class TraceText {
                      {"issued_count", issued.count},
                      {"sent_bytes", wire_bytes(issued)}});
   }
-  static const Op& op_of(const StepSpan& s) {
+  const Op& op_of(const StepSpan& s) const {
     const Op* found = nullptr;
     int micro_batch = 0;
-    Plan::for_each_micro_batch([&]<MicroBatch M>() {
-      if (micro_batch++ == s.micro_batch)
-        found = &Plan::template program<M>.op[static_cast<std::size_t>(s.number)];
-    });
+    Plan::for_each_micro_batch(
+        [&]<MicroBatch M>() {
+          if (micro_batch++ == s.micro_batch)
+            found = &Plan::template program<M>.op[static_cast<std::size_t>(s.number)];
+        },
+        run_.size());
     return *found;
   }
 

@@ -29,6 +29,7 @@ template <int N> struct FakePlan {
     return p;
   }
   template <MicroBatch M> static constexpr auto program = make<M>();
+  template <class F> static constexpr void for_each_kind(F&& f) { for_each_micro_batch(f); }
   template <class F> static constexpr void for_each_micro_batch(F&& f) {
     if constexpr (N == 1) {
       f.template operator()<MicroBatch::only>();

@@ -56,7 +56,7 @@ template <class Plan, class Executor> class CudaStream {
  private:
   static constexpr std::size_t most_ops() {
     int most = 0;
-    Plan::for_each_micro_batch([&]<MicroBatch M>() {
+    Plan::for_each_kind([&]<MicroBatch M>() {
       most = Plan::template program<M>.count > most ? Plan::template program<M>.count : most;
     });
     return static_cast<std::size_t>(most);

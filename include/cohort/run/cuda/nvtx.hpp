@@ -87,7 +87,7 @@ template <class Plan> class Timeline<Plan, Nvtx> {
   };
 
   Timeline() {
-    Plan::for_each_micro_batch([&]<MicroBatch M>() {
+    Plan::for_each_kind([&]<MicroBatch M>() {
       auto& names = operations_[static_cast<std::size_t>(M)];
       int i = 0;
       for (const Op& op : Plan::template program<M>)
@@ -119,7 +119,7 @@ template <class Plan> class Timeline<Plan, Nvtx> {
  private:
   static constexpr std::size_t most_ops() {
     int most = 0;
-    Plan::for_each_micro_batch(
+    Plan::for_each_kind(
         [&]<MicroBatch M>() { most = std::max(most, Plan::template program<M>.count); });
     return static_cast<std::size_t>(std::max(most, 1));
   }
