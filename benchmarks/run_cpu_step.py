@@ -7,7 +7,8 @@
 prints medians as JSON lines. Without PyTorch only cohort's are printed.
 With --bf16: `cpu_step`, `cpu_step_bf16`, torch in fp32 and in bf16 (the fastest of the ways of peers/bf16.py); each is
 compared with its own kind, and cohort's bf16 with cohort's fp32 too.
-With --llama: `cpu_step_llama`, a Llama of the same size, and PyTorch's (peers/llama.py)."""
+With --llama: `cpu_step_llama`, a Llama of the same size, and PyTorch's (peers/llama.py).
+With --reproducible: `cpu_step_reproducible`, one rank that does four ranks' parts, and `cpu_step_accum` as its peer."""
 
 import argparse
 import pathlib
@@ -22,11 +23,16 @@ OURS = {  # program and the suffix of its metrics
     "gpt": {"cohort": ("cpu_step", ""), "cohort GradAccum<4>": ("cpu_step_accum", "_accum4")},
     "bf16": {"cohort": ("cpu_step", ""), "cohort bf16": ("cpu_step_bf16", "_bf16")},
     "llama": {"cohort": ("cpu_step_llama", "_llama")},
+    "reproducible": {"cohort Reproducible<4>": ("cpu_step_reproducible", "_reproducible4")},
 }
 
 
 def peers(args, ranks, torch):
     """Yields (name, command) of PyTorch's programs. The way to bf16 is chosen once, by the first."""
+    if args.kind == "reproducible":
+        yield "cohort GradAccum<4>", [pathlib.Path(args.cohort).with_name("cpu_step_accum"), "--ranks", ranks]
+    if args.kind == "reproducible" or not torch:
+        return
     modes = [("", [])] if args.no_compile else [("", []), (" compiled", ["--compile"])]
     for label, flags in modes:
         for precision in ("", " bf16") if args.kind == "bf16" else ("",):
@@ -41,10 +47,10 @@ def measure(args, ranks, torch):
         name: driver.Program([pathlib.Path(args.cohort).with_name(program), "--ranks", ranks])
         for name, (program, _) in OURS[args.kind].items()
     }
-    for name, command in peers(args, ranks, torch) if torch else ():
+    for name, command in peers(args, ranks, torch):
         try:
             programs[name] = driver.Program(command)
-            args.way = programs[name].info["bf16"] or args.way
+            args.way = programs[name].info.get("bf16") or args.way
         except RuntimeError as error:
             print(error, file=sys.stderr)
     times = driver.interleave(list(programs.values()), args.blocks, args.steps, 1)
@@ -89,6 +95,7 @@ def main(arguments=None):
     kind = dict(dest="kind", action="store_const")
     parse.add_argument("--bf16", const="bf16", **kind, help="bf16 beside fp32, instead of GradAccum<4>")
     parse.add_argument("--llama", const="llama", **kind, help="a Llama of the same size")
+    parse.add_argument("--reproducible", const="reproducible", **kind, help="--ranks 1: four parts beside four micro-batches")
     parse.add_argument("--way", default="fastest", help="how PyTorch trains in bf16: see peers/bf16.py")
     args = parse.parse_args(arguments)
     torch = driver.torch_version(args.python)

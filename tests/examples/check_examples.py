@@ -83,6 +83,12 @@ def policies():
         check(all(abs(a[5] - whole[5]) <= 0.01 * whole[4] for a in (in_four, each)) and whole[5] < 0.5 * whole[4], "gradient_accumulation: and after 50 steps", result)
     as_shown("gradient_accumulation", result)
 
+    results = [run("same_bits", "--ranks", ranks) for ranks in (1, 2, 8)]
+    check(all(r.returncode == 0 and r.stdout == results[0].stdout for r in results), "same_bits: 1, 2 and 8 ranks print the same digits", results[1])
+    check("209.44 KiB of partial sums" in results[0].stderr and "0 B of partial sums" in results[2].stderr, "same_bits: what fewer ranks keep for it", results[0])
+    as_shown("same_bits", results[1])
+    check("3 are none of these" in run("same_bits", "--ranks", 3).stderr, "same_bits on 3: refused", results[0])
+
     result = run("mixed_precision")
     fp32, bf16, fp16 = table(result, "fp32", "bf16", "fp16")
     check(result.returncode == 0 and list(map(len, (fp32, bf16, fp16))) == [7, 7, 7], "mixed_precision: three lines of seven", result)

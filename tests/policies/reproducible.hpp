@@ -36,11 +36,11 @@ void check_bits_of(const Seen& expected, int each, std::initializer_list<int> ra
     }
   }
 }
-/// Against the strategy's own training on R ranks.
+/// Against Replicate's training on R ranks.
 template <class Case, class How, int R, int K, class... More>
 void check_reproducible(int each, int steps, std::initializer_list<int> rank_counts) {
-  using Plain = ShardedRun<Case, How, K, KeepUnsharded, optim::AdamW, More...>;
-  const auto expected = train_sharded<Plain, Case>({.ranks = R, .each = each, .steps = steps});
+  using Replicated = ShardedRun<Case, Replicate, K, KeepUnsharded, optim::AdamW, More...>;
+  const auto expected = train_sharded<Replicated, Case>({.ranks = R, .each = each, .steps = steps});
   check_bits_of<ReproducibleRun<Case, How, R, K, More...>, Case>(expected[0], each, rank_counts);
 }
 

@@ -21,6 +21,7 @@
 #include <cohort/ops/cuda/grad_norm.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
 #include <cohort/ops/cuda/mean_squared_error.hpp>
+#include <cohort/ops/cuda/pair_sums.hpp>
 #include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/rope.hpp>
@@ -340,6 +341,12 @@ TEST_CASE_TEMPLATE("traffic: single elements", T, bf16, float) {
     Ran([&] {
       ops::convert_at_random(gpu(), R::n, wide.data(), r.y.data(), 1, 2, 0);
     }).check("convert_at_random", {"ConvertAtRandom"}, {R::floats, R::bytes, R::floats});
+  if constexpr (!is_short<T>) {
+    const auto waiting = random<float>(3 * R::n);
+    Ran([&] {
+      ops::add_pairs(gpu(), R::n, waiting.data(), R::n, 3, r.x.data(), r.y.data());
+    }).check("add_pairs of four", {"PairSums<"}, {4 * R::bytes, R::bytes});
+  }
 }
 
 TEST_CASE_TEMPLATE("traffic: embedding and positions", T, bf16, float) {
