@@ -35,15 +35,12 @@ TEST_CASE("training: Reproducible on two or four processes has the bits of four 
   using Case = zoo::OddMlpCase;
   const int n = num_processes();
   if (n != 2 && n != 4) return;
-  Trace expected;
-  launch<Threads>({.ranks = 4}, [&](Threads& world) {
-    const Trace trace =
-        train_on<RunOf<Case>, Case>(world, StreamMode::on_compute_thread, 6 * n / 4);
-    if (world.rank() == 0) expected = trace;
+  const auto expected = by_threads<Trace>(4, [n](Threads& world) {
+    return train_on<RunOf<Case>, Case>(world, StreamMode::on_compute_thread, 6 * n / 4);
   });
   on_processes([&](Mpi& world) {
     using Run = RunOf<Case, DataParallel<ShardOptimizer>, Reproducible<4>>;
-    CHECK(same_bits(train_on<Run, Case>(world, StreamMode::worker), expected));
+    CHECK(same_bits(train_on<Run, Case>(world, StreamMode::worker), expected[0]));
   });
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 template <class How> void check_models() {
   for_each_sharded_case([]<class Case>() {
-    check_reproducible<Case, How, 8, fast_micro_batches<Case>>(2, 10, {1, 2, 4, 8});
+    check_reproducible<Case, How, 8, fast_micro_batches<Case>>(2 * fast_micro_batches<Case>, 10,
+                                                               {1, 2, 4, 8});
   });
   check_reproducible<zoo::NestedRepeatCase, How, 12, 1>(1, 5, {3, 6, 12});
   check_reproducible<zoo::DroppingGptCase, How, 4, 2>(2, 5, {1, 2, 4});

@@ -302,8 +302,9 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::mix(h,
                     8 * detects_anomalies + 4 * clips_values + 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = persistent_bytes(1);
-    h = detail::mix(detail::mix(h, p.optimizer), static_cast<std::uint64_t>(micro_batches));
-    return detail::mix(h, static_cast<std::uint64_t>(order_ranks));
+    const auto in_order = static_cast<std::uint64_t>(order_ranks) << 32;
+    return detail::mix(detail::mix(h, p.optimizer),
+                       in_order + static_cast<std::uint64_t>(micro_batches));
   }
 
   /// Calls f.operator()<M>() once for each kind of micro-batch that a step may have.
