@@ -69,9 +69,10 @@ struct Gpu {
     device.fault = reinterpret_cast<cuda::Fault*>(report.as<std::byte>() + 128);
   }
 };
+/// Is never destroyed: at exit CUDA and cuBLASLt may have gone before it.
 inline Gpu& gpu() {
-  static Gpu the_gpu;
-  return the_gpu;
+  static Gpu* const the_gpu = new Gpu;
+  return *the_gpu;
 }
 inline constexpr DefaultCpu cpu{};
 

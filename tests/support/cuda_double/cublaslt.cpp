@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <support/cuda_double/descriptors.hpp>
@@ -23,6 +25,7 @@ std::atomic<bool> epilogues{true};
 std::atomic<unsigned> last_reductions{0};
 constexpr int num_algorithms = 3;
 std::atomic<int> slow_microseconds[num_algorithms];
+std::atomic<bool> gone{false};  // the library's own statics, which it makes when it is first used
 constexpr std::uint64_t chosen_here = 0x636f686f7274u;
 
 /// What is inside cublasLtMatmulAlgo_t: for which product it was chosen, and how that was aligned.
@@ -86,11 +89,19 @@ extern "C" {
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
   COHORT_DOUBLE_ENTER_BLAS();
   if (handle == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
+  [[maybe_unused]] static const bool ends = std::atexit([] { gone = true; }) == 0;
   *handle = new cublasLtContext{current_device()};
   ++live_blas;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) { return unmake(handle); }
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
+  if (gone) {
+    std::fputs("cublasLtDestroy is called when the program has ended: what it needs is gone.\n",
+               stderr);
+    std::_Exit(86);
+  }
+  return unmake(handle);
+}
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t kind,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
