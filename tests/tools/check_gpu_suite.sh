@@ -55,6 +55,14 @@ check "are run as they were brought" says '"built": "[^"]*/built/programs"'
 check "alone" [ "$(grep -c '"outcome": "passed"' "$work/out/test.jsonl")" -eq 2 ]
 check "the sanitizer sees small sizes" says "looked at 1: --tool memcheck"
 check "and counts accesses, not calls that libraries try" says "--report-api-errors no"
+script "$work/cuda/bin/python3" 'case "$*" in *"import nvidia;"*) echo "$WHEELS" ;; *) exit 1 ;; esac'
+script "$work/cuda/bin/ldd" '[ -e "$COHORT_GPU_BUILT/programs/lib/libof.so.1" ] || echo "	libof.so.1 => not found"'
+mkdir -p "$work/wheels/of/lib" "$work/cuda/lib64"
+touch "$work/wheels/of/lib/libof.so.1"
+export WHEELS=$work/wheels
+run test "$work/out" --only golden
+check "a library that CUDA's folder lacks is taken from PyTorch's" says '"built": "[^"]*/built/programs"'
+rm "$work/cuda/bin/python3" "$work/cuda/bin/ldd"
 run test "$work/out" --only golden,ops
 check "a filter that meets no test is a failure" [ $code -eq 1 ]
 check "and is named" says "gpu/ops +failed"
