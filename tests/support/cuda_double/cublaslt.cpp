@@ -113,6 +113,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (most < 1 || results == nullptr || count == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   *count = 0;
+  // CUDA 13.3's asks about the default stream, which a capture forbids.
+  if (refused_in_capture()) return CUBLAS_STATUS_INTERNAL_ERROR;
   const Product asked = product(kind, a, b, c, d);
   if (const cublasStatus_t error = judge(asked)) return error;
   if (!epilogues && asked.kind.epilogue != CUBLASLT_EPILOGUE_DEFAULT)

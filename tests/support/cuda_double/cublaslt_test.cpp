@@ -217,4 +217,18 @@ TEST_CASE("cuBLASLt: an algorithm serves the product and the alignment that it w
                        nullptr) == CUBLAS_STATUS_INVALID_VALUE);
 }
 
+TEST_CASE("cuBLASLt: no algorithm is chosen while the thread captures") {
+  cuda_double::reset();
+  Lt<float, float> lt(8, 8, 8, false, false);
+  REQUIRE(lt.choose() == CUBLAS_STATUS_SUCCESS);
+  cudaStream_t stream = nullptr;
+  REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  CHECK(lt.choose() == CUBLAS_STATUS_INTERNAL_ERROR);
+  cudaGraph_t graph = nullptr;
+  CHECK(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated);
+  cudaStreamDestroy(stream);
+  cuda_double::reset();
+}
+
 }  // namespace
