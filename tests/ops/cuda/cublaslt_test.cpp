@@ -217,3 +217,30 @@ TEST_CASE(
   CHECK(cudaDeviceSynchronize() == cudaSuccess);
   cuda_double::reset();
 }
+
+TEST_CASE("cublaslt: a fused product that was offered and is refused when it is called is lacked") {
+  cuda_double::reset();
+  constexpr int n = 8;
+  GpuArray<bf16> x(normal<bf16>(n * n, 1)), y(n * n), bias(normal<bf16>(n, 2)), aux(n * n);
+  const auto go = [&](Blas& blas, const cuda::Fused& fused) {
+    return cuda::multiply<false, true>(blas.device(), n, n, n, x.view(), n, x.view(), n, 0.0f,
+                                       y.data(), n, fused);
+  };
+  const cuda::Fused biased{.what = Epilogue::bias, .vector = bias.data()},
+      sloped{.what = Epilogue::dgelu, .aux = aux.data(), .aux_stride = n};
+  Blas blas;
+  cuda_double::fail("cublasLtMatmul", 1, CUBLAS_STATUS_NOT_SUPPORTED);
+  CHECK(!go(blas, biased));
+  const int calls = cuda_double::calls("cublasLtMatmul");
+  CHECK(!go(blas, biased));  // nor is it asked for again
+  CHECK(cuda_double::calls("cublasLtMatmul") == calls);
+  // A type of aux that does not go with the others is an invalid value (cublasLt.h).
+  cuda_double::fail("cublasLtMatmul", 1, CUBLAS_STATUS_INVALID_VALUE);
+  CHECK(!go(blas, sloped));
+  Blas other;
+  cuda_double::fail("cublasLtMatmul", 1, CUBLAS_STATUS_INVALID_VALUE);
+  CHECK_THROWS_AS(go(other, biased), Error);
+  CHECK(go(other, biased));
+  CHECK(cudaDeviceSynchronize() == cudaSuccess);
+  cuda_double::reset();
+}

@@ -117,6 +117,13 @@ struct GemmPlan {
   }
   void describe_to_library(const GemmKey& key, const std::source_location& place);
   void choose(cublasLtHandle_t library, const GemmKey& key, const std::source_location& place);
+  /// Is this the library's word that it has no such fused product? It may offer one and then refuse it: types
+  /// of aux are judged by the call (cublasLt.h, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE).
+  static bool refuses(cublasStatus_t status, const Fused& fused) {
+    return fused.what != Epilogue::none &&
+           (status == CUBLAS_STATUS_NOT_SUPPORTED ||
+            (status == CUBLAS_STATUS_INVALID_VALUE && fused.aux != nullptr));
+  }
   /// The library's algorithms for it, the one first that it thinks the quickest; at most results.size().
   int candidates(cublasLtHandle_t library, const GemmKey& key,
                  std::span<cublasLtMatmulHeuristicResult_t> results, cublasStatus_t& status,
@@ -271,10 +278,11 @@ bool multiply(const Cuda& device, int m, int n, int k, const T* a, int lda, cons
   plan.beta = beta;
   plan.in_place = addend == c;
   const accumulator_t<T> alpha = 1;
-  detail::check(cublasLtMatmul(library, plan.product, &alpha, b, plan.a, a, plan.b, &beta, addend,
-                               plan.c, c, plan.c, &plan.algorithm, device.workspace,
-                               std::size_t{key.workspace_kib} * 1024, device.stream),
-                "cublasLtMatmul", key, place);
+  const cublasStatus_t status = cublasLtMatmul(
+      library, plan.product, &alpha, b, plan.a, a, plan.b, &beta, addend, plan.c, c, plan.c,
+      &plan.algorithm, device.workspace, std::size_t{key.workspace_kib} * 1024, device.stream);
+  if (plan.refuses(status, fused)) return plan.known = false;
+  detail::check(status, "cublasLtMatmul", key, place);
   return true;
 }
 
