@@ -75,4 +75,5 @@ echo other >"$work/built/sources"
 run test "$work/out" --only golden
 check "programs of other sources are not run" says '"built": "here"'
 check "but built anew" says "cmake -S . -B build/release"
+check "where a warning of another compiler is no error" says "-DCOHORT_WARNINGS_ARE_ERRORS=OFF"
 exit $((failures > 0))
