@@ -80,6 +80,16 @@ cudaError_t refused_in_capture(cudaStream_t stream) {
   stream->capture->valid = false;
   return cudaErrorStreamCaptureUnsupported;
 }
+cudaError_t refused_on_device() {
+  const std::lock_guard lock(state().mutex);
+  cudaError_t error = cudaSuccess;
+  for (const auto& capture : state().captures) {
+    if (capture->origin->device != current_device()) continue;
+    capture->valid = false;
+    error = cudaErrorStreamCaptureUnsupported;
+  }
+  return error;
+}
 cudaError_t refused_on_default_stream() {
   const std::lock_guard lock(state().mutex);
   for (const auto& capture : state().captures) {

@@ -224,6 +224,25 @@ TEST_CASE("capture: other threads are hindered by a global one only") {
   cuda_double::reset();
 }
 
+TEST_CASE("capture: nobody may wait for the whole GPU meanwhile, in whatever mode and thread") {
+  cuda_double::reset();
+  const cuda::Stream stream;
+  for (const auto mode : {cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal,
+                          cudaStreamCaptureModeRelaxed}) {
+    const Graph graph(
+        stream.native(),
+        [&] {
+          std::thread([] {
+            CHECK(cudaDeviceSynchronize() == cudaErrorStreamCaptureUnsupported);
+          }).join();
+        },
+        mode);
+    CHECK(graph.ended() == cudaErrorStreamCaptureInvalidated);
+  }
+  CHECK(cudaDeviceSynchronize() == cudaSuccess);
+  cuda_double::reset();
+}
+
 TEST_CASE("capture: the default stream must not be drawn in") {
   cuda_double::reset();
   cudaStream_t blocking = nullptr;

@@ -111,6 +111,9 @@ bool is_alive(cudaEvent_t event);
 cudaError_t refused_in_capture();
 cudaError_t refused_in_capture(cudaStream_t stream);  // a call that looks at this stream
 cudaError_t refused_on_default_stream();
+/// A call that looks at a whole GPU: no mode allows it while a stream of it is captured (CUDA C++ Programming
+/// Guide, prohibited and unhandled operations).
+cudaError_t refused_on_device();
 /// A stream waits, with the mutex held, for an event that was recorded in a capture: it takes part.
 cudaError_t join_capture(cudaStream_t stream, cudaEvent_t event);
 void leave(std::shared_ptr<Capture> capture);  // ends it, with the mutex held

@@ -173,7 +173,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 
 cudaError_t cudaDeviceSynchronize() {
   COHORT_DOUBLE_ENTER();
-  if (const auto error = cohort::cuda_double::refused_in_capture()) return returned(error);
+  if (const auto error = cohort::cuda_double::refused_on_device()) return returned(error);
   cohort::cuda_double::drain(cohort::cuda_double::current_device(), false);
   return returned(cohort::cuda_double::failure());
 }
