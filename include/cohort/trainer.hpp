@@ -46,23 +46,20 @@ template <class Model, class Loss, class... Ps> consteval bool explain_precision
   return true;
 }
 /// Exactly one sentence about what Reproducible cannot keep in order.
-template <class Model, class... Ps> consteval bool explain_order() {
-  using C = Composition<Model, Ps...>;
+template <class C> consteval bool explain_order() {
   if constexpr (!C::adds_parts_on_ranks) {
-    static_assert(never<Model, Ps...>,
-                  "cohort: Reproducible adds the gradients of a rank's parts before they are "
-                  "reduced, and ReduceEach after. Use GradAccum<N>, or leave it out. "
-                  "[cohort/policies/reproducible.hpp]");
+    static_assert(never<C>,
+                  "cohort: Reproducible adds a rank's parts before they are reduced, ReduceEach "
+                  "after. Use GradAccum<N>. [cohort/policies/reproducible.hpp]");
   } else if constexpr (!C::rounds_no_part) {
-    static_assert(never<Model, Ps...>,
+    static_assert(never<C>,
                   "cohort: Reproducible needs reductions in the type of gradients: rounded sums "
                   "would depend on the number of ranks. Write MixedPrecision<bf16, fp32, fp32>. "
                   "[cohort/policies/reproducible.hpp]");
   } else {
-    static_assert(never<Model, Ps...>,
-                  "cohort: HybridShard<S> sums in the order of Reproducible for S a power of two "
-                  "only. Write HybridShard<4> or <8>, or another strategy. "
-                  "[cohort/policies/reproducible.hpp]");
+    static_assert(never<C>,
+                  "cohort: HybridShard<S> has Reproducible's order for S a power of two only. "
+                  "Write HybridShard<4>, or FullShard. [cohort/policies/reproducible.hpp]");
   }
   return true;
 }
@@ -142,7 +139,7 @@ template <class Model, class Loss, class... Ps> consteval bool explain() {
         "GradAccum<N>, or DataParallel<ShardGradients>, <FullShard> or <HybridShard<S>>. "
         "[cohort/policies/grad_accum.hpp]");
   } else if constexpr (!AddsInOrder<Model, Ps...>) {
-    return explain_order<Model, Ps...>();
+    return explain_order<Composition<Model, Ps...>>();
   } else if constexpr (!TypesGoTogether<Model, Loss, Ps...>) {
     return explain_precision<Model, Loss, Ps...>();
   } else {

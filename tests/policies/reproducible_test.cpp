@@ -99,7 +99,8 @@ TEST_CASE("Reproducible: the plan knows the parts of a rank, and what waits to b
   CHECK(out.str().find("order: the bits of 8 ranks, 4 of them on each\n") != std::string::npos);
   CHECK(out.str().find("partial sums") != std::string::npos);
   CHECK_THROWS_WITH_AS((void)Plan::micro_batch({.ranks = 3, .batch = 6}),
-                       doctest::Contains("3 are none of these"), InvalidInput);
+                       doctest::Contains("trains on 8, 4, 2 or 1 ranks, and there are 3"),
+                       InvalidInput);
 }
 
 TEST_CASE("Reproducible: what is planned is what is called and taken; steps take nothing") {
@@ -130,9 +131,9 @@ TEST_CASE(
     for (const auto& text : said) CHECK(text.size() > 40);
     return said[0];
   };
-  CHECK(refusal(3, 12).find("Reproducible<4> has the bits of 4 ranks on 4, or on a half, a "
-                            "quarter, ... of them; 3 are none of these.") != std::string::npos);
-  CHECK(refusal(8, 12).find("8 are none of these.") != std::string::npos);
+  CHECK(refusal(3, 12).find("Reproducible<4> trains on 4, 2 or 1 ranks, and there are 3: start as "
+                            "many, or give it another number.") != std::string::npos);
+  CHECK(refusal(8, 12).find("and there are 8:") != std::string::npos);
   CHECK(refusal(2, 3).find("options.batch = 3 is no multiple of the 2 micro-batches of "
                            "Reproducible on 2 ranks.") != std::string::npos);
 }

@@ -8,51 +8,20 @@
 #include <cohort/concepts/loss.hpp>
 #include <cohort/core/call.hpp>
 #include <cohort/core/device_view.hpp>
-#include <cohort/core/error.hpp>
 #include <cohort/core/footprint.hpp>
 #include <cohort/device/traits.hpp>
 #include <cohort/plan/buckets.hpp>
 #include <cohort/plan/groups.hpp>
+#include <cohort/plan/hash.hpp>
 #include <cohort/plan/ledger.hpp>
+#include <cohort/plan/parts.hpp>
 #include <cohort/plan/schedule.hpp>
 #include <cohort/plan/shards.hpp>
 #include <cohort/plan/waits.hpp>
-#include <string>
-#include <string_view>
 
 namespace cohort {
 
 namespace detail {
-constexpr std::uint64_t mix(std::uint64_t h, std::uint64_t v) {
-  return (h ^ v) * 1099511628211ull;
-}  // FNV-1a
-
-/// A type by its name, as the compiler spells it.
-template <class T> constexpr std::uint64_t hash_type(std::uint64_t h) {
-  for (char c : std::string_view(__PRETTY_FUNCTION__)) h = mix(h, static_cast<unsigned char>(c));
-  return h;
-}
-
-/// Names and extents of a subtree: two models of equal sizes but other names have other plans.
-template <class L> constexpr std::uint64_t hash_names(std::uint64_t h) {
-  if constexpr (Repeated<L>) {
-    return hash_names<typename L::Element>(mix(h, L::repeat));
-  } else {
-    for_each_index<params_of<L>::count>([&](auto i) {
-      using P = typename params_of<L>::template at<i>;
-      for (char c : P::name::view()) h = mix(h, static_cast<unsigned char>(c));
-      for (int e : P::extents) h = mix(h, static_cast<std::uint64_t>(e));
-      h = mix(mix(h, P::trains), std::bit_cast<std::uint64_t>(P::rate));
-    });
-    for_each_index<children_of<L>::count>([&](auto i) {
-      for (char c : children_of<L>::template name_at<i>::view())
-        h = mix(h, static_cast<unsigned char>(c));
-      h = hash_names<child_of<L, i>>(h);
-    });
-    return h;
-  }
-}
-
 /// Bytes of rows that the host gives a step.
 template <class Extent, class T> constexpr std::size_t host_bytes(Rows rows) {
   const auto count = static_cast<std::size_t>(rows.count());
@@ -60,21 +29,6 @@ template <class Extent, class T> constexpr std::size_t host_bytes(Rows rows) {
     return round_up(count * Extent::extent * sizeof(T), alignment);
   else
     return round_up(count * sizeof(int), alignment);
-}
-
-/// How many of R ranks' parts each of `ranks` ranks does; 0 where they cannot share them: sums over ranks
-/// are trees, and only a power of two of neighbours is a subtree in all of them.
-constexpr int parts_of(int R, int ranks) {
-  if (ranks < 1 || R % ranks != 0) return 0;
-  const int parts = R / ranks;
-  return std::has_single_bit(static_cast<unsigned>(parts)) ? parts : 0;
-}
-[[noreturn]] inline void throw_no_parts(int R, int ranks, int rank = -1) {
-  throw InvalidInput(rank, "Reproducible",
-                     "Reproducible<" + std::to_string(R) + "> has the bits of " +
-                         std::to_string(R) + " ranks on " + std::to_string(R) +
-                         ", or on a half, a quarter, ... of them; " + std::to_string(ranks) +
-                         " are none of these.");
 }
 
 /// The type that forward of the whole model keeps: its bytes(rows) are the model's activation
@@ -150,14 +104,9 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   template <MicroBatch M>
   static constexpr auto waits = make_waits<num_units>(program<M>, groups, shards);
 
-  /// How many of Reproducible's ranks each of `ranks` ranks stands for; 1 without it.
-  ///
-  /// Errors   InvalidInput, in a constant no constant: they cannot share them.
+  /// How many of Reproducible's ranks each of `ranks` ranks stands for; 1 without it. Errors as parts_on.
   static constexpr int parts(int ranks) {
-    if constexpr (!has_parts) return 1;
-    const int parts = detail::parts_of(order_ranks, ranks);
-    if (parts == 0) detail::throw_no_parts(order_ranks, ranks);
-    return parts;
+    return has_parts ? detail::parts_on(ranks, order_ranks) : 1;
   }
   /// In a step of one of `ranks` ranks.
   static constexpr int micro_batches_on(int ranks) { return micro_batches * parts(ranks); }

@@ -1,4 +1,4 @@
-// expect-error: cohort: HybridShard<S> sums in the order of Reproducible for S a power of two only.
+// expect-error: cohort: HybridShard<S> has Reproducible's order for S a power of two only.
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/policies/reproducible/hybrid_of_three.cpp: three ranks are no branch of the tree.

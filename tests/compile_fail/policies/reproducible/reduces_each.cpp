@@ -1,4 +1,4 @@
-// expect-error: cohort: Reproducible adds the gradients of a rank's parts before they are reduced, and ReduceEach after.
+// expect-error: cohort: Reproducible adds a rank's parts before they are reduced, ReduceEach after.
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/policies/reproducible/reduces_each.cpp: what is reduced before it is added up.
