@@ -37,6 +37,17 @@ TEST_CASE("laws: in bf16 with accumulation too") {
   strategies_agree<MixedPrecision<bf16, fp32>, GradAccum<2>>({2, 4});
 }
 
+TEST_CASE("laws: one rank and two train with the bits of four") {
+  const auto four =
+      train_on_gpu<RunOf<Replicate>, TiedGptCase>({.ranks = 4, .each = 4, .steps = 3});
+  for (const int ranks : {1, 2}) {
+    CAPTURE(ranks);
+    const Setup setup{.ranks = ranks, .each = 16 / ranks, .steps = 3};
+    using Run = RunOf<FullShard, Reproducible<4>>;
+    CHECK(all_same(train_on_gpu<Run, TiedGptCase>(setup), four[0]));
+  }
+}
+
 /// With dropout: each rank must drop what its own samples drop.
 using Dropping = zoo::DroppingGptCase;
 template <class... Ps>

@@ -12,6 +12,7 @@
 #include <cohort/ops/cuda/embedding.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
 #include <cohort/ops/cuda/position.hpp>
+#include <cohort/ops/cuda/pair_sums.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/swiglu.hpp>
 #include <cohort/ops/gelu.hpp>
@@ -211,6 +212,16 @@ TEST_CASE_TEMPLATE("elementwise: sums, products, scaling, filling", T, COHORT_GP
   t.check("add_to", into);
   t.check("scaled", scaled);
   t.check("filled", filled, {.additions = 0});
+}
+
+TEST_CASE("add_pairs: four arrays added from the last to the first") {
+  OnBoth<float> t;
+  const std::size_t n = std::size_t(size(1 << 20, 1 << 10)) + 7, stride = n + 57;
+  auto waiting = t.random(3 * stride), newest = t.random(n), sum = t.poisoned(n);
+  t.run([&](const auto& device) {
+    ops::add_pairs(device, n, waiting.on(device), stride, 3, newest.on(device), sum.on(device));
+  });
+  t.check("sum", sum, {.additions = 3});
 }
 
 TEST_CASE_TEMPLATE("column_sum: overwritten and added to", T, COHORT_GPU_TYPES) {

@@ -74,6 +74,61 @@ TEST_CASE("Reproducible: a checkpoint of four ranks goes on with one and with tw
   for (const int ranks : {1, 2, 4}) CHECK(same_bits(part(ranks, 3, 6, true), whole));
 }
 
+/// Its gradient begins the sum where the address is a multiple of 64 bytes, as vectorised loops do.
+struct SumsByAddress {
+  using Params = cohort::Params<Initialised<Param<"scale", 1>, init::Ones>>;
+  using Input = Features<7>;
+  using Output = Features<7>;
+  template <class T> static auto forward(auto& ctx, const auto&, Tensor<const T, 7> x) {
+    const auto y = ctx.like(x);
+    for (std::size_t i = 0; i < x.size(); ++i) y.data[i] = x.data[i];
+    return Out{y, keep(ctx, "x"_p = x)};
+  }
+  template <class T>
+  static auto backward(auto& ctx, const auto&, const auto& saved, Tensor<const T, 7> dy,
+                       const auto& g) {
+    const auto x = saved["x"_p];
+    const std::size_t n = x.size(),
+                      head = (64 - reinterpret_cast<std::uintptr_t>(x.data) % 64) % 64 / 4;
+    float sum = 0;
+    for (std::size_t i = 0; i < n; ++i) sum += x.data[(head + i) % n] * dy.data[(head + i) % n];
+    g["scale"_p].map()(0, 0) += sum;
+    const auto dx = ctx.like(dy);
+    for (std::size_t i = 0; i < n; ++i) dx.data[i] = dy.data[i];
+    return dx;
+  }
+};
+static_assert(Layer<SumsByAddress>);
+struct ByAddressCase
+    : zoo::Case<nn::Sequential<SumsByAddress, nn::Linear<7, 4>>, nn::CrossEntropy> {};
+
+TEST_CASE(
+    "Reproducible: a part's rows are aligned as a rank's own, wherever they lie in the batch") {
+  using Case = ByAddressCase;
+  using Run = Trainer<Case::Model, Case::Loss, Reproducible<4>>;
+  const auto trained = [](int ranks) {
+    std::vector<NamedTensor> end;
+    launch<Threads>({.ranks = ranks}, [&](Threads& world) {
+      const Setup setup{.ranks = ranks, .each = 20 / ranks};  // five rows of 28 bytes a part
+      auto run = Run::on(world, options_of<Run, Case>(setup));
+      const HostMemory own(static_cast<std::size_t>(setup.each) * 7 * sizeof(float));
+      for (int step = 0; step < 5; ++step) {
+        const auto batch = batch_of<Case>(setup, step);
+        const int first = world.rank() * setup.each;
+        const auto x = batch.x().samples(first, setup.each);
+        std::copy_n(x.data, x.size(), own.as<float>());
+        run.step({own.as<float>(), x.rows}, batch.y().samples(first, setup.each));
+      }
+      const auto gradients = run.gather_gradients();
+      if (world.rank() == 0) end = gradients;
+    });
+    return end;
+  };
+  const auto four = trained(4);
+  CHECK(same_bits(trained(1), four));
+  CHECK(same_bits(trained(2), four));
+}
+
 // ---------------------------------------------------------------- plan
 
 TEST_CASE("Reproducible: the plan knows the parts of a rank, and what waits to be added to") {
@@ -84,7 +139,7 @@ TEST_CASE("Reproducible: the plan knows the parts of a rank, and what waits to b
       two{.ranks = 2, .batch = 8, .tokens = 5}, eight{.ranks = 8, .batch = 2, .tokens = 5};
   static_assert(Plan::micro_batch(one) == 1 && Plan::micro_batch(eight) == 1);
   // Three sums wait on one rank: of four parts, of two, of one; each the gradient and a loss.
-  constexpr std::size_t each = Plan::layout.size * sizeof(float) + alignment;
+  constexpr std::size_t each = (Plan::layout.size + chunk) * sizeof(float);
   static_assert(Plan::memory(one).partial_sums == 3 * each);
   static_assert(Plan::memory(two).partial_sums == 2 * each);
   static_assert(Plan::peak_bytes(eight) == Fast::peak_bytes(eight));

@@ -114,11 +114,12 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr int sums_waiting(int ranks) {
     return std::countr_zero(static_cast<unsigned>(parts(ranks)));
   }
-  /// One of them: the gradient, the sums of averages and their number of samples, (sum, weight) of the loss.
+  /// One of them, in whole chunks, so that all gradients are aligned alike: the gradient; the sums of averages and
+  /// their number of samples; (sum, weight) of the loss.
   static constexpr std::size_t partial_sum_bytes =
       !has_parts
           ? 0
-          : (layout.size + (averages ? layout.averaged + chunk : 0)) * sizeof(gradient) + alignment;
+          : (layout.size + (averages ? layout.averaged + chunk : 0) + chunk) * sizeof(gradient);
 
   /// How many of `ranks` ranks share one copy of the model.
   static constexpr int shard_group(int ranks) {
@@ -177,9 +178,12 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   static constexpr std::size_t update_bytes =
       ((std::is_same_v<master, gradient> ? 0 : 1) + (clips_values ? 1 : 0)) * update_piece *
       sizeof(gradient);
-  /// What the input takes that is given in fp32 and computed with in another type.
+  /// The input is given in fp32 and computed with in another type, or at another address (Reproducible).
+  static constexpr bool copies_input = requires { Model::Input::extent; }
+  &&(has_parts || !std::is_same_v<compute, gradient>);
+  /// What the copy takes.
   static constexpr std::size_t input_bytes(Rows rows) {
-    if (std::is_same_v<compute, gradient>) return 0;
+    if (!copies_input) return 0;
     return detail::gradient_bytes<typename Model::Input, compute>(rows);
   }
   /// What the loss takes, less its gradient where that is written over the output.

@@ -216,13 +216,16 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
     if constexpr (!is_last(M)) driver_.finish();
   }
 
-  /// The input in the type that layers compute with.
+  /// The input in the type that layers compute with; of a part where a rank's own would be, as some kernels' sums
+  /// depend on how addresses are aligned.
   template <class Ctx, class X> static auto computed_with(const Ctx& ctx, X x) {
-    if constexpr (std::is_same_v<X, value_of<typename Model::Input, T, place_of<Device>>>) {
+    constexpr bool as_it_is =
+        std::is_same_v<X, value_of<typename Model::Input, T, place_of<Device>>>;
+    if constexpr (as_it_is && !Plan::copies_input) {
       return x;
     } else {
       const auto cast = ctx.like(x);
-      ops::convert(ctx.device(), x.size(), x.data, cast.data);
+      detail::copy_converted(ctx.device(), x.size(), x.data, cast.data);
       return cast.view();
     }
   }

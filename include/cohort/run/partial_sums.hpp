@@ -57,10 +57,9 @@ template <class Plan, bool used = Plan::has_parts> class PartialSums {
   }
 
  private:
-  static constexpr std::size_t stride = Plan::partial_sum_bytes / sizeof(D);
-  static constexpr std::size_t averages_at = Plan::layout.size,
-                               loss_at = (Plan::partial_sum_bytes - alignment) / sizeof(double);
-  static_assert(alignment % sizeof(D) == 0 && Plan::partial_sum_bytes % alignment == 0);
+  static constexpr std::size_t averages_at = Plan::layout.size;
+  static constexpr std::size_t loss_at =
+      (Plan::partial_sum_bytes - chunk * sizeof(D)) / sizeof(double);
 
   static std::size_t unit_at(int unit) {
     return Plan::layout.units[static_cast<std::size_t>(unit)].offset;
