@@ -11,8 +11,8 @@
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/embedding.hpp>
 #include <cohort/ops/cuda/layer_norm.hpp>
-#include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/pair_sums.hpp>
+#include <cohort/ops/cuda/position.hpp>
 #include <cohort/ops/cuda/rms_norm.hpp>
 #include <cohort/ops/cuda/swiglu.hpp>
 #include <cohort/ops/gelu.hpp>
