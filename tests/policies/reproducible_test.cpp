@@ -166,6 +166,23 @@ TEST_CASE("Reproducible: what is planned is what is called and taken; steps take
   check_steps_allocate_nothing<DroppingRun, DroppingNormedCase>(2);
 }
 
+template <class How> void check_r_ranks_are_as_ever() {
+  using Run = ReproducibleRun<zoo::HugeAndTinyCase, How, 4>;
+  using Plan = typename Run::plan_type;
+  using Fast = typename ShardedRun<zoo::HugeAndTinyCase, How>::plan_type;
+  constexpr Sizes four{.ranks = 4, .batch = 2}, two{.ranks = 2, .batch = 4};
+  // On four ranks no gradient waits for another part: groups leave and make room, as ever.
+  static_assert(Plan::peak_bytes(four) == Fast::peak_bytes(four));
+  static_assert(Plan::memory(two).gathered > Fast::memory(two).gathered);
+  check_reproducible<zoo::HugeAndTinyCase, How, 4, 1>(2, 3, {1, 2, 4});
+  for (const int ranks : {2, 4}) check_heap<Run, zoo::HugeAndTinyCase>(ranks);
+}
+
+TEST_CASE("Reproducible: on R ranks gradients are as sharded as without it") {
+  check_r_ranks_are_as_ever<FullShard>();
+  check_r_ranks_are_as_ever<ShardGradients>();
+}
+
 // ---------------------------------------------------------------- law 7, errors
 
 TEST_CASE("Reproducible: a delay of any call changes no bit") {

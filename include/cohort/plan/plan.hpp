@@ -127,7 +127,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   }
   /// Bytes of the strategy's arenas on every rank of `ranks`, padding included.
   static constexpr PersistentBytes persistent_bytes(int ranks) {
-    return data::template persistent_bytes<Plan>(shard_group(ranks));
+    return data::template persistent_bytes<Plan>(shard_group(ranks), micro_batches_on(ranks) > 1);
   }
   /// Bytes of every arena on one rank; `batch` is this rank's samples for one optimizer step.
   static constexpr MemoryBytes memory(Sizes s) {
@@ -254,7 +254,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
       h = detail::mix(h, static_cast<std::uint64_t>(type));
     h = detail::mix(h,
                     8 * detects_anomalies + 4 * clips_values + 2 * scales_loss + rounds_at_random);
-    const PersistentBytes p = persistent_bytes(1);
+    const PersistentBytes p = data::template persistent_bytes<Plan>(shard_group(1), accumulates);
     const auto in_order = static_cast<std::uint64_t>(order_ranks) << 32;
     return detail::mix(detail::mix(h, p.optimizer),
                        in_order + static_cast<std::uint64_t>(micro_batches));

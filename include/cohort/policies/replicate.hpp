@@ -41,7 +41,7 @@ struct Replicate {
     return p;
   }
 
-  template <class Plan> static constexpr PersistentBytes persistent_bytes(int) {
+  template <class Plan> static constexpr PersistentBytes persistent_bytes(int, bool) {
     constexpr std::size_t size = Plan::layout.size, C = sizeof(typename Plan::compute);
     constexpr std::size_t D = sizeof(typename Plan::gradient);
     return {.parameters = (size + Plan::layout.frozen) * C,
@@ -162,7 +162,9 @@ struct Replicate {
 
    private:
     static constexpr std::size_t whole = Plan::layout.size + Plan::layout.frozen;
-    static PersistentBytes bytes(const Comm& world) { return persistent_bytes<Plan>(world.size()); }
+    static PersistentBytes bytes(const Comm& world) {
+      return persistent_bytes<Plan>(world.size(), false);
+    }
     [[no_unique_address]] Device device_;
     detail::Edited<Device> params_, masters_;
     detail::ExchangedMemory<Comm, Device> grads_;

@@ -22,8 +22,10 @@ template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Pl
       typename Memory::Device;
   static constexpr bool has_frozen = Plan::layout.frozen > 0;
   static constexpr bool norm_is_partial = true;
-  /// Each micro-batch starts new gradients when they leave after every one.
-  static constexpr bool restarts_gradients = how::shards_gradients && !Memory::keeps_gradients;
+  /// Each micro-batch starts new gradients when they leave after every one, with Reproducible where it is
+  /// the only one.
+  static constexpr bool restarts_gradients =
+      !how::template keeps_gradients<Plan>(Plan::micro_batches > 1);
 
   /// `device` is where collectives and what goes with them run.
   ShardedStorage(Comm& comm, const Device& device)
@@ -68,7 +70,7 @@ template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Pl
     } else if (op.kind == OpKind::all_reduce) {
       wire_.all_reduce(comm, own_grads(g), per(g), false);
     } else {  // the first micro-batch's sum is the shard's gradient; later ones are added to it
-      wire_.reduce_scatter(comm, gradient(g), own_grads(g), per(g), !keeps_gradients && !first_);
+      wire_.reduce_scatter(comm, gradient(g), own_grads(g), per(g), !keeps_gradients() && !first_);
     }
   }
   /// Makes a group's parameters whole outside a step (evaluation). Collective.
@@ -86,6 +88,7 @@ template <class Plan, class Comm> class ShardedStorage : public ShardedMemory<Pl
   /// Padding of a slot holds what another group left there: gradients must be zero where no parameter is.
   /// Runs on the stream that computes gradients.
   void zero_padding(const Device& device, int unit) const {
+    if (keeps_gradients()) return;
     const UnitInfo& u = Plan::layout.units[unit];
     for (int i = u.first_param; i < u.first_param + u.num_params; ++i) {
       const ParamInfo& p = Plan::layout.params[i];

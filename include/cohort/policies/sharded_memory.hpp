@@ -25,7 +25,6 @@ template <class Plan, class Comm> class ShardedMemory {
   using how = typename Plan::data;
   using Device = typename Plan::device;
   static constexpr int num_groups = Plan::groups.count;
-  static constexpr bool keeps_gradients = how::template keeps_gradients<Plan>;
 
   /// `device` is where collectives and what goes with them run.
   ShardedMemory(Comm& comm, const Device& device)
@@ -111,7 +110,11 @@ template <class Plan, class Comm> class ShardedMemory {
   }
 
  protected:
-  PersistentBytes bytes() const { return how::template persistent_bytes<Plan>(ranks()); }
+  PersistentBytes bytes() const {
+    return how::template persistent_bytes<Plan>(ranks(), accumulates());
+  }
+  bool accumulates() const { return Plan::micro_batches_on(world_.count) > 1; }
+  bool keeps_gradients() const { return how::template keeps_gradients<Plan>(accumulates()); }
   int ranks() const { return axes_.shard_size(); }
   int rank() const { return axes_.shard_rank(); }
   std::size_t per(int g) const { return shard_at_[g + 1] - shard_at_[g]; }
@@ -159,7 +162,7 @@ template <class Plan, class Comm> class ShardedMemory {
     if constexpr (!how::shards_gradients) return grads_.template as<D>() + whole_at_[g];
     C* params = gathered_.template as<C>();
     D* gradients = reinterpret_cast<D*>(params + how::template gathered_params<Plan>(ranks()));
-    return among(gradients, keeps_gradients, g, Plan::shards.padded(0, ranks()),
+    return among(gradients, keeps_gradients(), g, Plan::shards.padded(0, ranks()),
                  Plan::shards.slot(ranks()));
   }
   M* own_masters(int g) const {

@@ -14,10 +14,11 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
   static constexpr bool shards_params = ShardsParams;
   static constexpr bool reshards = Reshards;  // parameters are freed between forward and backward
 
-  /// Gradients of all groups stay whole until the last micro-batch (GradAccum's default mode).
-  template <class Plan>
-  static constexpr bool keeps_gradients =
-      !ShardsGradients || (Plan::accumulates && !Plan::reduces_each);
+  /// Gradients of all groups stay whole until the last of several micro-batches (GradAccum's default mode,
+  /// Reproducible's parts).
+  template <class Plan> static constexpr bool keeps_gradients(bool accumulates) {
+    return !ShardsGradients || (accumulates && !Plan::reduces_each);
+  }
 
   template <class Plan, MicroBatch M> static constexpr auto program() {
     using P = Program<6 * static_cast<std::size_t>(Plan::groups.count) + 4>;
@@ -34,7 +35,8 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
     return p;
   }
 
-  template <class Plan> static constexpr PersistentBytes persistent_bytes(int ranks) {
+  template <class Plan>
+  static constexpr PersistentBytes persistent_bytes(int ranks, bool accumulates) {
     const auto& s = Plan::shards;
     const std::size_t shard = s.shard(ranks), whole = shard * static_cast<std::size_t>(ranks);
     constexpr std::size_t C = sizeof(typename Plan::compute), M = sizeof(typename Plan::master);
@@ -45,7 +47,8 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
             .gradients = (shards_gradients ? shard : whole) * D,
             .optimizer = shard * D * Plan::slots::optimizer::moments,
             .tables = Plan::table_bytes(shard),
-            .gathered = gathered_params<Plan>(ranks) * C + gathered_gradients<Plan>(ranks) * D,
+            .gathered =
+                gathered_params<Plan>(ranks) * C + gathered_gradients<Plan>(ranks, accumulates) * D,
             .frozen = frozen * C,
             .masters = Plan::has_masters ? shard * M : 0,
             .wire = WireSize<Plan>::bytes(s.largest(ranks))};
@@ -58,10 +61,11 @@ template <bool ShardsGradients, bool ShardsParams, bool Reshards = ShardsParams>
     if (reshards) return s.whole(0, ranks) + 2 * s.whole_slot(ranks);
     return (s.shard(ranks) + s.frozen.shard(ranks)) * static_cast<std::size_t>(ranks);
   }
-  template <class Plan> static constexpr std::size_t gathered_gradients(int ranks) {
+  template <class Plan>
+  static constexpr std::size_t gathered_gradients(int ranks, bool accumulates) {
     const auto& s = Plan::shards;
     if (!shards_gradients) return 0;
-    if (keeps_gradients<Plan>) return s.shard(ranks) * static_cast<std::size_t>(ranks);
+    if (keeps_gradients<Plan>(accumulates)) return s.shard(ranks) * static_cast<std::size_t>(ranks);
     return s.padded(0, ranks) + 2 * s.slot(ranks);
   }
 
