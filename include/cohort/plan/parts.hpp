@@ -25,7 +25,9 @@ inline std::string counts_for(int R) {
   }
   return text;
 }
-[[noreturn]] inline void throw_no_parts(int R, int ranks, int rank) {
+/// Its name is what a compiler says of a constant.
+[[noreturn]] inline void throw_ranks_cannot_share_parts_of_Reproducible(int R, int ranks,
+                                                                        int rank) {
   throw InvalidInput(rank, "Run::on",
                      "Reproducible<" + std::to_string(R) + "> trains on " + counts_for(R) +
                          " ranks, and there are " + std::to_string(ranks) +
@@ -36,7 +38,7 @@ inline std::string counts_for(int R) {
 /// Errors   InvalidInput where ranks cannot share the parts; a constant is none then.
 constexpr int parts_on(int ranks, int R) {
   const int parts = parts_of(R, ranks);
-  if (parts == 0) throw_no_parts(R, ranks, -1);
+  if (parts == 0) throw_ranks_cannot_share_parts_of_Reproducible(R, ranks, -1);
   return parts;
 }
 

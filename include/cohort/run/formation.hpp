@@ -31,7 +31,7 @@ template <class Plan, class O> const O& checked(const O& options, int rank, int 
   int parts = 1;
   if constexpr (Plan::has_parts) {
     parts = parts_of(Plan::order_ranks, ranks);
-    if (parts == 0) throw_no_parts(Plan::order_ranks, ranks, rank);
+    if (parts == 0) throw_ranks_cannot_share_parts_of_Reproducible(Plan::order_ranks, ranks, rank);
   }
   if (options.batch % (Plan::micro_batches * parts) != 0) {
     throw InvalidInput(
