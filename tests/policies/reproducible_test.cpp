@@ -134,6 +134,7 @@ TEST_CASE(
 TEST_CASE("Reproducible: the plan knows the parts of a rank, and what waits to be added to") {
   using Plan = TiedRun::plan_type;
   using Fast = ShardedRun<zoo::TiedGptCase, FullShard, 2>::plan_type;
+  static_assert(Plan::order_ranks == 8 && Fast::order_ranks == 0);  // data::epochs' as_ranks
   static_assert(Plan::parts(8) == 1 && Plan::parts(2) == 4 && Plan::micro_batches_on(2) == 8);
   constexpr Sizes one{.ranks = 1, .batch = 16, .tokens = 5},
       two{.ranks = 2, .batch = 8, .tokens = 5}, eight{.ranks = 8, .batch = 2, .tokens = 5};

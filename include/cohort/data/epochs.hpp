@@ -8,7 +8,9 @@
 namespace cohort::data {
 
 /// Units    rows: this rank's rows of one step. epochs: how often every window of the text is dealt
-///          out in all. from: where a resumed run goes on: position() of the run that ended.
+///          out in all. from: where a resumed run goes on: position() of the run that ended. as_ranks:
+///          deal out to so many ranks, of which each of the world takes neighbours, as Reproducible
+///          needs it: Run::plan.order_ranks. 0: to the world's.
 struct EpochOptions {
   int rows = 1;
   int block = 1;  // tokens of a row
@@ -18,8 +20,7 @@ struct EpochOptions {
   bool shuffle = true;
   int workers = 0;
   int depth = 2;
-  int as_ranks =
-      0;  // deal out to so many ranks, of which each of the world takes neighbours: Reproducible's
+  int as_ranks = 0;
 };
 
 /// `for (auto& batch : data::epochs(world, corpus.train(), {.rows = 12, .block = 64})) run.step(batch);`
@@ -31,8 +32,9 @@ struct EpochOptions {
 /// Errors   InvalidInput: a text too short for one batch a rank, epochs below 0, a position that the
 ///          text does not have, and what Windows, DistributedSampler and Loader refuse.
 /// Laws     the windows of epoch e are those of DistributedSampler after set_epoch(e), for any
-///          workers; with as_ranks = R those of R ranks of rows * world / R each, one after the other; a run that goes on from position() sees what the uninterrupted one would have
-///          seen (tests/data/epochs_test.cpp).
+///          workers; with as_ranks = R those of R ranks of rows * world / R each, one after the other; a
+///          run that goes on from position() sees what the uninterrupted one would have seen
+///          (tests/data/epochs_test.cpp).
 class Epochs {
  public:
   Epochs(int rank, int world, Split split, EpochOptions options)

@@ -86,6 +86,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
 
   /// Of a rank, or of each part that it does of Reproducible's ranks.
   static constexpr int micro_batches = Slots::accumulation::micro_batches;
+  /// R of Reproducible<R>, 0 without it: also what data::epochs wants to know.
   static constexpr int order_ranks = Slots::order::ranks;
   static constexpr bool has_parts = order_ranks > 0;
   /// One step may have several micro-batches.
