@@ -107,7 +107,10 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
 
   /// How many of Reproducible's ranks each of `ranks` ranks stands for; 1 without it. Errors as parts_on.
   static constexpr int parts(int ranks) {
-    return has_parts ? detail::parts_on(ranks, order_ranks) : 1;
+    if constexpr (!has_parts)
+      return 1;
+    else
+      return detail::parts_on(ranks, order_ranks);
   }
   /// In a step of one of `ranks` ranks.
   static constexpr int micro_batches_on(int ranks) { return micro_batches * parts(ranks); }

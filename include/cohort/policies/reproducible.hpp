@@ -44,7 +44,8 @@ template <int R> struct Reproducible {
 ///          ranks has. data::epochs deals them out so with .as_ranks = R; data::RandomWindows always does.
 /// Comm     what DataParallel does, once a step.
 /// Cost     log2(R / N) times the whole gradient (plan.memory(...).partial_sums), and reading it again;
-///          strategies that shard gradients keep them whole, as under GradAccum. On R ranks nothing.
+///          strategies that shard gradients keep them whole, as under GradAccum. On R ranks only a copy of
+///          inputs that are features.
 /// Errors   compile time: R < 1; ReduceEach; reductions in another type than gradients have; HybridShard<S>
 ///          for S no power of two; NCCL, whose order of sums is its own. Before step 0: InvalidInput when R / N
 ///          is no power of two, or batch no multiple of it.
