@@ -16,6 +16,7 @@ using OddGroups = Groups<Each<nn::Linear<7, 13>, nn::Linear<5, 3>>>;
 TEST_CASE("GPU, law 2: named groups, accumulation, bf16, and fp16 under a loss scale [full]") {
   strategies_agree<zoo::OddMlpCase, OddGroups>(3, 2, 4);
   strategies_agree<zoo::GptCase, GradAccum<2>>(2, 2, 4);
+  strategies_agree<zoo::GptCase, GradAccum<2>, MixedPrecision<bf16, fp32>>(2, 2, 4);
   strategies_agree<zoo::TiedGptCase, MixedPrecision<bf16, fp32>>(2, 2, 2);
   strategies_agree<zoo::GptCase, MixedPrecision<fp16, fp32, fp32>, DynamicLossScale<>>(2, 2, 2);
 }
