@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/plan/hash.hpp: numbers that plans of other models, in other words, do not share.
+// cohort/plan/hash.hpp: a model's types, names and extents as one number, for plans that ranks compare.
 #pragma once
 #include <bit>
 #include <cohort/core/units.hpp>
