@@ -186,6 +186,13 @@ template <class Model, class Loss, class Slots, class Device> consteval auto pla
     return std::type_identity<Plan<Model, Loss, Slots, Device>>{};
   }
 }
+/// Runs of the world on the device can add up in tree order; what has no header yet says so itself.
+template <class World, class Device> consteval bool in_order() {
+  if constexpr (runs_on<Device>)
+    return adds_in_tree_order<World, Device>;
+  else
+    return true;
+}
 }  // namespace detail
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
@@ -279,14 +286,14 @@ struct Trainer<Model, Loss, Ps...> {
         "cohort: this strategy's program leaves out the sums of averaged parameters. End it "
         "with add_sums<Plan>(program) instead of adding OpKind::loss. "
         "[cohort/plan/schedule.hpp]");
-    constexpr bool adds_in_order = slots::order::ranks == 0 || SumsInTreeOrder<World>;
+    constexpr bool has_device = detail::runs_on<D>;
+    constexpr bool adds_in_order = !slots::order::in_tree_order || detail::in_order<World, D>();
     static_assert(adds_in_order,
-                  "cohort: Reproducible fixes the order of sums over ranks, and this communicator "
-                  "has its own. Use launch<Threads> or launch<Mpi>; on one GPU, "
-                  "Run::on<Cuda>(threads, ...). [cohort/policies/reproducible.hpp]");
+                  "cohort: TreeOrder and Reproducible fix the order of sums over ranks, and this "
+                  "communicator has its own. Use launch<Threads>, launch<Mpi> or launch<Nccl>, or "
+                  "give it exchange_slices. [cohort/policies/tree_order.hpp]");
     constexpr bool may_run = sees_the_work && is_told && looks_at_the_host && has_bodies &&
                              sums_averages && updates && adds_in_order;
-    constexpr bool has_device = detail::runs_on<D>;
     static_assert(!may_run || has_device,
                   "cohort: a run on a GPU takes a header of its own. Add #include "
                   "<cohort/cuda.hpp> and compile the file with nvcc. [docs/gpu.md]");

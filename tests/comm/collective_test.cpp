@@ -21,6 +21,7 @@ TEST_CASE("Collective: the text names kind, count, type and root") {
         "reduce_scatter(1 i64)");
   CHECK(text(Collective{CollectiveKind::all_gather, DType::f64, 3, 0}) == "all_gather(3 f64)");
   CHECK(text(Collective{CollectiveKind::broadcast, DType::u8, 8, 2}) == "broadcast(8 u8, root 2)");
+  CHECK(text(Collective{CollectiveKind::all_to_all, DType::bf16, 8, 0}) == "all_to_all(8 bf16)");
   CHECK(text(Collective{}) == "barrier()");
   CHECK(text(Collective{CollectiveKind::split, DType::u8, 0, 0}) == "split()");
 }

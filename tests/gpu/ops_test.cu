@@ -3,6 +3,7 @@
 // tests/gpu/ops_test.cu: ops that are bound by memory, on the GPU against float64, at GPT-2's sizes.
 //
 // To add an op: its arrays, one call for both devices, one check for each result.
+#include <cohort/comm/cuda/tree_sum.hpp>
 #include <cohort/ops/cuda/activation.hpp>
 #include <cohort/ops/cuda/batch_norm.hpp>
 #include <cohort/ops/cuda/column_sum.hpp>
@@ -222,6 +223,27 @@ TEST_CASE("add_pairs: four arrays added from the last to the first") {
     ops::add_pairs(device, n, waiting.on(device), stride, 3, newest.on(device), sum.on(device));
   });
   t.check("sum", sum, {.additions = 3});
+}
+
+TEST_CASE_TEMPLATE("sums over ranks: the tree's bits, from slices", T, COHORT_GPU_TYPES) {
+  OnBoth<T> t;
+  for (const int ranks : {2, 7, 8, 13}) {
+    const std::size_t n = std::size_t(size(1 << 18, 1 << 9)) + 7, stride = (n + 15) / 16 * 16;
+    const int rank = ranks / 2;
+    const auto others = t.random(std::size_t(ranks) * stride), own = t.random(n);
+    const auto sum = t.poisoned(n);
+    const auto& device = gpu_test::gpu().device;
+    const cuda::SumSlices<T, 4> kernel{
+        own.on(device), others.on(device), sum.on(device), stride, n, rank, ranks, true};
+    cuda::launch(device, kernel.blocks(), kernel);
+    const std::vector<T> got = sum.download(), mine = own.download(), theirs = others.download();
+    std::vector<T> expected(n);
+    cohort::detail::sum_into(
+        [&](int r) { return r == rank ? mine.data() : theirs.data() + std::size_t(r) * stride; },
+        ranks, n, expected.data());
+    CAPTURE(ranks);
+    CHECK(std::memcmp(got.data(), expected.data(), n * sizeof(T)) == 0);
+  }
 }
 
 TEST_CASE_TEMPLATE("column_sum: overwritten and added to", T, COHORT_GPU_TYPES) {

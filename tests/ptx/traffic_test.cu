@@ -452,6 +452,19 @@ TEST_CASE_TEMPLATE("traffic: sums of ranks on one GPU", T, bf16, float) {
   }
 }
 
+TEST_CASE_TEMPLATE("traffic: this rank's slice of ranks with a GPU each", T, bf16, float) {
+  using R = Rows<T>;
+  const R r;
+  for (const int ranks : {2, 8}) {
+    const auto others = random<T>(static_cast<std::size_t>(ranks) * R::n);
+    const cuda::SumSlices<T, 4> kernel{r.x.data(), others.data(), r.y.data(), R::n, R::n,
+                                       1,          ranks,         true};
+    Ran([&] { cuda::launch(gpu(), kernel.blocks(), kernel); })
+        .check(ranks == 2 ? "slices of 2 ranks" : "slices of 8 ranks", {"SumSlices<"},
+               {ranks * R::bytes, R::bytes});
+  }
+}
+
 /// p of T, gradient and moments of fp32; copies of bf16 where p is wide.
 template <class T, class Rounding> void updates(const char* (&names)[3], Rounding rounding) {
   constexpr std::size_t n = 1 << 15;

@@ -49,6 +49,7 @@ enum class CollectiveKind : std::uint8_t {
   reduce_scatter,
   all_gather,
   broadcast,
+  all_to_all,
   barrier,
   split,
   duplicate
@@ -57,14 +58,14 @@ enum class CollectiveKind : std::uint8_t {
 /// As the function that a communicator has for it.
 constexpr std::string_view name(CollectiveKind kind) {
   constexpr std::string_view names[] = {"all_reduce", "reduce_scatter", "all_gather", "broadcast",
-                                        "barrier",    "split",          "duplicate"};
+                                        "all_to_all", "barrier",        "split",      "duplicate"};
   return names[static_cast<int>(kind)];
 }
 
 /// One collective as one rank asked for it. All ranks of a channel must ask for equal calls.
 ///
 /// Units    count: elements of dtype as the function took them (per rank for reduce_scatter and
-///          all_gather); 0 of u8 for barrier, split and duplicate. root: 0 unless broadcast.
+///          all_gather; of one rank to all others for all_to_all); 0 of u8 for barrier, split and duplicate. root: 0 unless broadcast.
 struct Collective {
   CollectiveKind kind = CollectiveKind::barrier;
   DType dtype = DType::u8;

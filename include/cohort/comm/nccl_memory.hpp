@@ -65,7 +65,7 @@ class NcclMemory {
   template <class T> T* as() const { return static_cast<T*>(memory_.get()); }
   std::size_t bytes() const { return memory_ ? bytes_ : 0; }
 
-  /// Registers it with a communicator; two at most. Collective.
+  /// Registers it with a communicator; three at most. Collective.
   template <class Comm> void share(Comm& comm) {
     if (memory_ == nullptr) return;
     Share& s = shares_[num_shares_++];
@@ -83,7 +83,7 @@ class NcclMemory {
   };
   std::unique_ptr<void, Free> memory_;
   std::size_t bytes_ = 0;
-  std::array<Share, 2> shares_;
+  std::array<Share, 3> shares_;
   std::size_t num_shares_ = 0;
 };
 

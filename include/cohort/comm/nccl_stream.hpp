@@ -7,6 +7,7 @@
 #include <cohort/comm/nccl_memory.hpp>
 #include <cohort/comm/sum.hpp>
 #include <cohort/concepts/communicator.hpp>
+#include <cohort/plan/exchange.hpp>
 
 #include <cuda_runtime_api.h>
 #include <nccl.h>
@@ -143,6 +144,13 @@ class NcclStream {
     spread(&group, inout, count, root);
   }
 
+  /// Rank r receives slice r of everybody's `in`; rank p's begins at out + p * slices.each. This rank's own stays
+  /// where it is. For sums in an order: see InTreeOrder.
+  template <class T> void exchange_slices(const T* in, T* out, const Slices& slices) {
+    channel_->issue({CollectiveKind::all_to_all, dtype_of<T>, slices.count, 0}, stream_,
+                    [&](ncclComm_t comm) { return send_slices(in, out, slices, comm); });
+  }
+
   /// What is queued after it begins when every rank's stream has come this far. The host goes on.
   void barrier() {
     const auto call = [&](ncclComm_t comm) {
@@ -221,6 +229,21 @@ class NcclStream {
     queue(group, rooted<T>(count, root), [&](ncclComm_t comm) {
       return ncclBroadcast(inout, inout, count, type_of<T>, root, comm, stream_);
     });
+  }
+  /// One group: NCCL carries out all of it at once. Each rank begins with another peer.
+  template <class T>
+  ncclResult_t send_slices(const T* in, T* out, const Slices& slices, ncclComm_t comm) const {
+    if (size() == 1) return ncclSuccess;
+    const std::size_t mine = slices.size(rank());
+    if (const ncclResult_t begun = ncclGroupStart(); begun != ncclSuccess) return begun;
+    for (int k = 1; k < size(); ++k) {
+      const int to = (rank() + k) % size(), from = (rank() + size() - k) % size();
+      T* const at = out + static_cast<std::size_t>(from) * slices.each;
+      if (const std::size_t n = slices.size(to); n > 0)
+        ncclSend(in + slices.begin(to), n, type_of<T>, to, comm, stream_);
+      if (mine > 0) ncclRecv(at, mine, type_of<T>, from, comm, stream_);
+    }
+    return ncclGroupEnd();  // with the first error of those above
   }
   template <class Call>
   void queue(NcclGroup* group, const Collective& collective, const Call& call) {

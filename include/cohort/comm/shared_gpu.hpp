@@ -40,6 +40,7 @@ namespace cohort {
 class SharedGpu {
  public:
   static constexpr int max_ranks = 64;
+  static constexpr bool sums_in_tree_order = true;
 
   /// The ranks of the world, each with the stream of its device. Collective.
   SharedGpu(Threads& world, const Cuda& device) : SharedGpu(world.duplicate(), device) {}

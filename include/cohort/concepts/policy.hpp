@@ -11,7 +11,7 @@ namespace cohort {
 namespace slots {
 struct data {};          // how parameters, gradients and optimizer state lie on the ranks
 struct accumulation {};  // how many micro-batches make one update
-struct order {};         // in which order the parts of a gradient are added
+struct order {};         // in which order gradients are added up
 struct precision {};     // the types of compute, masters and reductions
 struct scaling {};       // what fp16 gradients are multiplied with on their way
 struct rounding {};      // how parameters without masters are rounded

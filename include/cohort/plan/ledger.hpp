@@ -37,12 +37,14 @@ struct MemoryBytes {
   std::size_t wire = 0;      // gradients in the type they are reduced in, where that is another one
   std::size_t averages = 0;  // averaged parameters, their sums and rates
   std::size_t partial_sums = 0;  // gradients of Reproducible's parts that wait to be added to
+  std::size_t exchange = 0;      // what peers send for sums in tree order; NCCL alone takes it
   std::size_t inputs = 0;        // two steps' rows, on devices that the host cannot write to
   std::size_t workspace = 0;     // of such a device's ops, and what it remembers between steps
   std::size_t trace = 0;         // spans that Traced keeps
   constexpr std::size_t total() const {
     return parameters + gradients + optimizer + tables + activations + backward + scratch +
-           gathered + masters + wire + averages + partial_sums + inputs + workspace + trace;
+           gathered + masters + wire + averages + partial_sums + exchange + inputs + workspace +
+           trace;
   }
 };
 

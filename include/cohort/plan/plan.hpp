@@ -11,6 +11,7 @@
 #include <cohort/core/footprint.hpp>
 #include <cohort/device/traits.hpp>
 #include <cohort/plan/buckets.hpp>
+#include <cohort/plan/exchange.hpp>
 #include <cohort/plan/groups.hpp>
 #include <cohort/plan/hash.hpp>
 #include <cohort/plan/ledger.hpp>
@@ -89,6 +90,8 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
   /// R of Reproducible<R>, 0 without it: also what data::epochs wants to know.
   static constexpr int order_ranks = Slots::order::ranks;
   static constexpr bool has_parts = order_ranks > 0;
+  /// Sums over ranks are the tree of comm/sum.hpp whatever the communicator.
+  static constexpr bool in_tree_order = Slots::order::in_tree_order;
   /// One step may have several micro-batches.
   static constexpr bool accumulates = micro_batches > 1 || has_parts;
   static constexpr bool reduces_each = Slots::accumulation::reduces_each;
@@ -150,9 +153,14 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
             .wire = p.wire,
             .averages = average_bytes,
             .partial_sums = static_cast<std::size_t>(sums_waiting(s.ranks)) * partial_sum_bytes,
+            .exchange = exchange_bytes(s.ranks),
             .inputs = 2 * staged_bytes({s.batch, s.tokens}),
             .workspace = workspace_bytes<Device> + state_bytes<Device>,
             .trace = Slots::profiling::trace_bytes};
+  }
+  /// What NCCL's ranks receive of each other to add it up in tree order.
+  static constexpr std::size_t exchange_bytes(int ranks) {
+    return detail::most_exchanged<Plan>(ranks);
   }
   /// What a step's inputs and targets take on a device that the host cannot write to.
   static constexpr std::size_t staged_bytes([[maybe_unused]] Rows rows) {
@@ -259,7 +267,7 @@ template <class Model, class Loss, class Slots, class Device> struct Plan {
     h = detail::mix(h,
                     8 * detects_anomalies + 4 * clips_values + 2 * scales_loss + rounds_at_random);
     const PersistentBytes p = data::template persistent_bytes<Plan>(shard_group(1), accumulates);
-    const auto in_order = static_cast<std::uint64_t>(order_ranks) << 32;
+    const auto in_order = static_cast<std::uint64_t>(2 * order_ranks + in_tree_order) << 32;
     return detail::mix(detail::mix(h, p.optimizer),
                        in_order + static_cast<std::uint64_t>(micro_batches));
   }

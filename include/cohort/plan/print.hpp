@@ -109,6 +109,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
     out << "order: the bits of " << P::order_ranks << " ranks, " << P::parts(s.ranks)
         << " of them on each\n";
   }
+  if constexpr (P::in_tree_order && !P::has_parts) out << "order: sums over ranks are a tree\n";
   detail::print_units<P>(out);
   if constexpr (P::micro_batches == 1)
     if (count == 1) detail::print_program<P, MicroBatch::only>(out, "only", s.ranks);
@@ -133,6 +134,7 @@ void print(const Plan<Model, Loss, Slots, Device>&, Sizes s, std::ostream& out =
   if (m.wire > 0) row("reduced type", m.wire);
   if (m.averages > 0) row("averages", m.averages);
   if (m.partial_sums > 0) row("partial sums", m.partial_sums);
+  if (m.exchange > 0) row("exchange", m.exchange);
   if (m.inputs > 0) row("inputs", m.inputs);
   if (m.workspace > 0) row("workspace", m.workspace);
   if (m.trace > 0) row("trace", m.trace);

@@ -20,6 +20,7 @@
 #include <cohort/policies/shard_gradients.hpp>
 #include <cohort/policies/shard_optimizer.hpp>
 #include <cohort/policies/stochastic_rounding.hpp>
+#include <cohort/policies/tree_order.hpp>
 
 namespace cohort::detail {
 

@@ -42,6 +42,11 @@ concept KnowsAccumulation = requires {
   typename std::bool_constant<P::reduces_each>;
 };
 template <class P>
+concept KnowsOrder = requires {
+  typename std::integral_constant<int, P::ranks>;
+  typename std::bool_constant<P::in_tree_order>;
+};
+template <class P>
 concept KnowsTypes = requires {
   typename P::compute;
   typename P::master;
@@ -71,7 +76,7 @@ template <class P> consteval bool has_hooks() {
   else if constexpr (std::is_same_v<S, slots::accumulation>)
     return KnowsAccumulation<P>;
   else if constexpr (std::is_same_v<S, slots::order>)
-    return requires { typename std::integral_constant<int, P::ranks>; };
+    return KnowsOrder<P>;
   else if constexpr (std::is_same_v<S, slots::precision>)
     return KnowsTypes<P>;
   else if constexpr (std::is_same_v<S, slots::buckets>)

@@ -11,13 +11,6 @@ namespace cohort {
 template <int R>
 concept AtLeastOneRank = (R >= 1);
 
-/// The default of the slot: a rank adds the gradients of its micro-batches up one after the other, where
-/// they arise. The bits depend on the number of ranks.
-struct Fastest {
-  using slot = slots::order;
-  static constexpr int ranks = 0;
-};
-
 namespace detail {
 template <int R> struct NoRank {
   static void say() {
@@ -34,6 +27,7 @@ template <int R> struct Reproducible {
   static_assert(detail::said<detail::NoRank<R>>());
   using slot = slots::order;
   static constexpr int ranks = 0;
+  static constexpr bool in_tree_order = true;
 };
 
 /// Trains with the bits of R ranks on R, R / 2, R / 4, ... of them. Each of N ranks does the parts of R / N
@@ -47,18 +41,19 @@ template <int R> struct Reproducible {
 ///          strategies that shard gradients keep them whole, as under GradAccum. On R ranks only a copy of
 ///          inputs that are features.
 /// Errors   compile time: R < 1; ReduceEach; reductions in another type than gradients have; HybridShard<S>
-///          for S no power of two; NCCL, whose order of sums is its own. Before step 0: InvalidInput when R / N
+///          for S no power of two; a communicator that has an order of its own. Before step 0: InvalidInput when R / N
 ///          is no power of two, or batch no multiple of it.
 /// Laws     parameters, loss, norm and averages are bit for bit those of R ranks, under every strategy, for
-///          Threads and Mpi, also when a checkpoint goes on with another N (tests/policies/reproducible_test.cpp).
+///          Threads, Mpi and (as under TreeOrder) Nccl, also when a checkpoint goes on with another N (tests/policies/reproducible_test.cpp).
 ///          evaluate() adds up in an order that depends on N.
 template <int R>
 requires AtLeastOneRank<R>
 struct Reproducible<R> {
   using slot = slots::order;
   static constexpr int ranks = R;
+  static constexpr bool in_tree_order = true;
 };
 
-static_assert(Policy<Reproducible<8>> && Policy<Fastest>);
+static_assert(Policy<Reproducible<8>>);
 
 }  // namespace cohort

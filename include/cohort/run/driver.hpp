@@ -24,7 +24,7 @@ template <class Plan, class World> class Driver {
   using T = typename Plan::compute;
   using D = typename Plan::gradient;
   using Device = typename Plan::device;
-  using Machine = detail::Machine<World, Device>;
+  using Machine = detail::Machine<World, Device, Plan::in_tree_order>;
   using Comm = typename Machine::Comm;
   using Storage = RunStorage<Plan, Comm>;
   using Totals = detail::Totals<Plan, Device>;
@@ -37,7 +37,7 @@ template <class Plan, class World> class Driver {
   static constexpr bool tf32 = Plan::slots::precision::tf32_products;
 
   Driver(World& world, const Options<typename Plan::slots>& options)
-      : machine_(world, options, tf32),
+      : machine_(world, options, tf32, Plan::exchange_bytes(world.size())),
         totals_(machine_),
         storage_(machine_.comm(), machine_.communication()),
         partial_sums_(world.size()),

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/run/machine.hpp: what one rank computes and communicates with: devices, communicator, streams.
 #pragma once
+#include <cohort/concepts/communicator.hpp>
 #include <cohort/core/device_view.hpp>
 #include <cohort/device/cpu.hpp>
 #include <cohort/device/cpu_stream.hpp>
@@ -22,14 +23,18 @@ struct device_of_world<World> {
   using type = typename World::device;
 };
 
+/// Steps of the world's ranks can add up over ranks in the tree of comm/sum.hpp; of GPUs run/cuda/machine.hpp says it.
+template <class World, class Device>
+inline constexpr bool adds_in_tree_order = SumsInTreeOrder<World>;
+
 /// Owns a rank's places to compute: here the CPU, whose collectives are the world's own.
-/// run/cuda/machine.hpp has the GPU's.
-template <class World, class Device> class Machine {
+/// run/cuda/machine.hpp has the GPU's. in_tree_order: see adds_in_tree_order.
+template <class World, class Device, bool in_tree_order = false> class Machine {
  public:
   using Comm = World;
   template <class Plan, class Executor> using Stream = CpuStream<Plan, Executor>;
 
-  Machine(World& world, const auto&, bool) : world_(world) {}
+  Machine(World& world, const auto&, bool, std::size_t = 0) : world_(world) {}
 
   /// Where layers compute, and where collectives and what goes with them run.
   const Device& compute() const { return device_; }

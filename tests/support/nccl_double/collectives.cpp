@@ -10,12 +10,12 @@
 
 namespace cohort::nccl_double {
 
-namespace {
-
 std::size_t bytes_of(ncclDataType_t type) {
   constexpr std::size_t sizes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
   return sizes[type];
 }
+
+namespace {
 
 template <class T> T sum(T a, T b) {
   if constexpr (Float16<T>)
@@ -63,11 +63,43 @@ void copy(void* to, const void* from, std::size_t bytes) {
   if (bytes > 0 && to != from) std::memmove(to, from, bytes);
 }
 
+/// The transfers of one rank with one peer in one direction, in order.
+std::vector<const Transfer*> between(const Meeting& meeting, std::size_t rank, std::size_t peer,
+                                     bool sends) {
+  std::vector<const Transfer*> found;
+  for (const Transfer& t : meeting.parts[rank].transfers)
+    if (t.sends == sends && t.peer == static_cast<int>(peer)) found.push_back(&t);
+  return found;
+}
+/// Each send meets the receive of the same number between the two ranks.
+void transfer(const Meeting& meeting) {
+  std::vector<std::pair<std::vector<std::byte>, void*>> copies;
+  const std::size_t ranks = meeting.parts.size();
+  for (std::size_t from = 0; from < ranks; ++from) {
+    for (std::size_t to = 0; to < ranks; ++to) {
+      const auto sent = between(meeting, from, to, true);
+      const auto received = between(meeting, to, from, false);
+      bool fit = sent.size() == received.size();
+      for (std::size_t i = 0; fit && i < sent.size(); ++i) {
+        const auto* bytes = static_cast<const std::byte*>(sent[i]->from);
+        fit = sent[i]->bytes == received[i]->bytes;
+        if (fit) copies.push_back({{bytes, bytes + sent[i]->bytes}, received[i]->to});
+      }
+      if (!fit)
+        cuda_double::report_failure("NCCL double: rank " + std::to_string(from) +
+                                    " sends what rank " + std::to_string(to) + " does not receive");
+    }
+  }
+  for (const auto& [bytes, to] : copies) copy(to, bytes.data(), bytes.size());
+}
+
 /// What the collective does, by the last stream that came. Inputs are read before anything is written.
 void execute(Meeting& meeting) {
   const Call& call = meeting.call;
   const std::size_t ranks = meeting.parts.size(), part = call.count * bytes_of(call.type);
-  if (call.function == "ncclAllReduce") {
+  if (call.function == transfers) {
+    transfer(meeting);
+  } else if (call.function == "ncclAllReduce") {
     const auto result = sums_of_type(meeting, call.count);
     for (const auto& p : meeting.parts) copy(p.out, result.data(), part);
   } else if (call.function == "ncclReduceScatter") {
@@ -108,7 +140,7 @@ std::string words(const Call& call) {
 }
 
 /// This rank's stream comes to the meeting of this number.
-void attend(ncclComm& comm, const Call& call, const void* in, void* out, std::uint64_t number) {
+void attend(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::uint64_t number) {
   Clique& clique = *comm.clique;
   {
     const std::lock_guard lock(clique.mutex);
@@ -120,7 +152,7 @@ void attend(ncclComm& comm, const Call& call, const void* in, void* out, std::ui
       cuda_double::report_failure("NCCL double: calls differ: " + words(meeting.call) + ", " +
                                   words(call));
     }
-    meeting.parts[static_cast<std::size_t>(call.rank)] = {in, out, true};
+    meeting.parts[static_cast<std::size_t>(call.rank)] = arrays;
     if (++meeting.arrived == clique.size && !meeting.broken) {
       if (cuda_double::executes()) execute(meeting);
       meeting.done = true;
@@ -141,7 +173,7 @@ void attend(ncclComm& comm, const Call& call, const void* in, void* out, std::ui
 
 }  // namespace
 
-void work(ncclComm& comm, const Call& call, const void* in, void* out, std::uint64_t issued,
+void work(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::uint64_t issued,
           ncclResult_t fault, bool hangs) {
   const auto aborted = [&] { return comm.aborted.load(std::memory_order_relaxed); };
   // A communicator runs its collectives in the order of the calls, whatever their streams.
@@ -151,7 +183,7 @@ void work(ncclComm& comm, const Call& call, const void* in, void* out, std::uint
   const std::uint64_t number = comm.executed.fetch_add(1, std::memory_order_relaxed) + 1;
   if (fault != ncclSuccess) comm.async_error.store(fault, std::memory_order_relaxed);
   if (hangs || fault != ncclSuccess) wait_until(aborted);
-  if (!aborted()) attend(comm, call, in, out, number);
+  if (!aborted()) attend(comm, call, arrays, number);
   if (issued == 0) return;
   comm.done.store(issued, std::memory_order_relaxed);
   comm.in_flight.fetch_sub(1, std::memory_order_relaxed);

@@ -7,7 +7,11 @@
 namespace cohort::nccl_double {
 
 /// issued: the number of the call on this communicator, 0 in a graph (which may run any number of times).
-void work(ncclComm& comm, const Call& call, const void* in, void* out, std::uint64_t issued,
+void work(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::uint64_t issued,
           ncclResult_t fault, bool hangs);
+
+std::size_t bytes_of(ncclDataType_t type);
+/// The name of a group's sends and receives on one communicator, which all its ranks come to.
+inline constexpr const char* transfers = "ncclSend and ncclRecv";
 
 }  // namespace cohort::nccl_double

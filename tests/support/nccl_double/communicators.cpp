@@ -21,6 +21,9 @@ namespace {
 thread_local int group_depth = 0;
 thread_local std::vector<std::pair<ncclComm*, std::function<ncclResult_t()>>> group;
 thread_local std::vector<std::shared_ptr<ncclComm>> aborts;  // of the group
+/// What each communicator sends and receives in the group.
+thread_local std::vector<std::pair<ncclComm*, std::shared_ptr<Meeting::Part>>> exchanges;
+thread_local ncclResult_t refused = ncclSuccess;  // a send or receive: the group ends with it
 
 ncclResult_t misuse(const std::string& what) {
   cuda_double::report_failure("NCCL double: " + what);
@@ -169,8 +172,8 @@ bool captures(cudaStream_t stream) {
   return capture != cudaStreamCaptureStatusNone;
 }
 
-ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call, const void* in,
-                     void* out) {
+ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call,
+                     const Meeting::Part& arrays) {
   const bool captured = captures(call.stream);
   const std::uint64_t number = comm->issued + 1;
   if (!captured) comm->issued = number;
@@ -185,8 +188,8 @@ ncclResult_t enqueue(const std::shared_ptr<ncclComm>& comm, const Call& call, co
   }
   const auto in_graph = captured ? std::make_shared<const InGraph>(comm) : nullptr;
   if (!captured) comm->in_flight.fetch_add(1, std::memory_order_relaxed);
-  const auto task = [comm, call, in, out, issued = captured ? 0 : number, fault, hangs, in_graph] {
-    work(*comm, call, in, out, issued, fault, hangs);
+  const auto task = [comm, call, arrays, issued = captured ? 0 : number, fault, hangs, in_graph] {
+    work(*comm, call, arrays, issued, fault, hangs);
   };
   if (cuda_double::enqueue(call.stream, task) == cudaSuccess) return ncclSuccess;
   if (!captured) comm->in_flight.fetch_sub(1, std::memory_order_relaxed);
@@ -201,13 +204,7 @@ ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t 
   if (use.result() != ncclSuccess) return use.result();
   const auto& comm = use.comm();
   if (root < 0 || root >= comm->clique->size || op != ncclSum) return ncclInvalidArgument;
-  const auto type_bytes = [&]() -> std::size_t {
-    return type == ncclFloat64 || type == ncclInt64   ? 8
-           : type == ncclFloat32 || type == ncclInt32 ? 4
-           : type == ncclUint8                        ? 1
-                                                      : 2;
-  };
-  const std::size_t once = count * type_bytes();
+  const std::size_t once = count * bytes_of(type);
   const std::size_t all = once * static_cast<std::size_t>(comm->clique->size);
   const std::string name(function);
   const bool registered = comm->in_windows(in, name == "ncclReduceScatter" ? all : once) &&
@@ -219,10 +216,40 @@ ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t 
     state().log.push_back(call);
   }
   if (count == 0) return ncclSuccess;
-  const auto effect = [comm, call, in, out] { return enqueue(comm, call, in, out); };
+  const auto effect = [comm, call, in, out] { return enqueue(comm, call, {in, out}); };
   comm->captured = captures(stream) ? stream : nullptr;
   if (group_depth == 0) return begin(*comm, effect);
   group.emplace_back(handle, effect);
+  return state().polls.load() > 0 ? ncclInProgress : ncclSuccess;
+}
+
+/// ncclSend or ncclRecv: all of a group on one communicator are one operation of its stream.
+ncclResult_t transfer(const char* function, const Transfer& t, std::size_t count,
+                      ncclDataType_t type, ncclComm_t handle, cudaStream_t stream) {
+  if (const ncclResult_t error = asked_to_fail(function); error != ncclSuccess)
+    return refused = error;
+  if (group_depth == 0) return misuse(std::string(function) + " is offered in groups only");
+  const Use use(handle, function, false);
+  if (use.result() != ncclSuccess) return use.result();
+  const auto& comm = use.comm();
+  const int size = comm->clique->size;
+  if (t.peer < 0 || t.peer >= size) return ncclInvalidArgument;
+  {
+    const bool registered = comm->in_windows(t.sends ? t.from : t.to, t.bytes);
+    const std::lock_guard lock(state().hosts);
+    state().log.push_back(
+        {function, count, type, ncclSum, t.peer, comm->rank, size, stream, true, registered});
+  }
+  auto at = std::find_if(exchanges.begin(), exchanges.end(),
+                         [&](const auto& e) { return e.first == handle; });
+  if (at == exchanges.end()) {
+    const auto part = std::make_shared<Meeting::Part>();
+    const Call all{transfers, 0, ncclUint8, ncclSum, 0, comm->rank, size, stream, true};
+    group.emplace_back(handle, [comm, all, part] { return enqueue(comm, all, *part); });
+    at = exchanges.insert(exchanges.end(), {handle, part});
+    comm->captured = captures(stream) ? stream : nullptr;
+  }
+  at->second->transfers.push_back(t);
   return state().polls.load() > 0 ? ncclInProgress : ncclSuccess;
 }
 
@@ -525,6 +552,17 @@ ncclResult_t ncclBroadcast(const void* in, void* out, size_t count, ncclDataType
   return collective(__func__, count, type, ncclSum, root, in, out, comm, stream);
 }
 
+ncclResult_t ncclSend(const void* from, size_t count, ncclDataType_t type, int peer,
+                      ncclComm_t comm, cudaStream_t stream) {
+  const Transfer t{true, peer, count * bytes_of(type), from, nullptr};
+  return transfer(__func__, t, count, type, comm, stream);
+}
+ncclResult_t ncclRecv(void* to, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                      cudaStream_t stream) {
+  const Transfer t{false, peer, count * bytes_of(type), nullptr, to};
+  return transfer(__func__, t, count, type, comm, stream);
+}
+
 ncclResult_t ncclGroupStart() {
   ++group_depth;
   return ncclSuccess;
@@ -535,11 +573,14 @@ ncclResult_t ncclGroupEnd() {
   if (const auto ended = std::exchange(aborts, {}); !ended.empty()) {
     if (!group.empty()) misuse("aborts and collectives in one group");
     group.clear();
+    exchanges.clear();
     for (const auto& comm : ended) finish_abort(*comm);
     return ncclSuccess;
   }
-  const auto error = asked_to_fail(__func__);
+  auto error = std::exchange(refused, ncclSuccess);
+  if (error == ncclSuccess) error = asked_to_fail(__func__);
   const auto calls = std::exchange(group, {});
+  exchanges.clear();
   if (error != ncclSuccess) return error;
   std::vector<ncclComm*> comms;
   for (const auto& call : calls) {

@@ -13,7 +13,8 @@
 /// A link-time double of NCCL over the double of CUDA (support/cuda_double): ranks are threads of this
 /// process, a collective is a task on each rank's stream that meets the others' tasks. Only communicators
 /// that do not block are offered. Sums add rank after rank from the last to the first and round each
-/// time: neither the order nor the rounding of cohort's own sums.
+/// time: neither the order nor the rounding of cohort's own sums. ncclSend and ncclRecv are offered in groups to
+/// which every rank of the communicator comes with something.
 ///
 /// Hosts and streams share relaxed atomics only, so that ThreadSanitizer sees a missing wait. A program
 /// that NCCL would leave undefined (calls that differ between ranks, a dead handle, a communicator used
@@ -61,7 +62,7 @@ struct Call {
   std::size_t count;
   ncclDataType_t type;
   ncclRedOp_t op;  // ncclSum where there is none
-  int root;        // 0 where there is none
+  int root;        // 0 where there is none; the peer of ncclSend and ncclRecv
   int rank, size;  // of the communicator
   cudaStream_t stream;
   bool grouped;

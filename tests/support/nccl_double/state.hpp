@@ -13,12 +13,21 @@
 
 namespace cohort::nccl_double {
 
+/// What a group sends one peer, or receives from it.
+struct Transfer {
+  bool sends = false;
+  int peer = 0;
+  std::size_t bytes = 0;
+  const void* from = nullptr;
+  void* to = nullptr;
+};
+
 /// One collective under way: who has come, with which arrays.
 struct Meeting {
   struct Part {
     const void* in = nullptr;
     void* out = nullptr;
-    bool here = false;
+    std::vector<Transfer> transfers = {};  // of a group of ncclSend and ncclRecv, in order
   };
   std::vector<Part> parts;
   Call call;

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <chrono>
+#include <cohort/comm/cuda/in_tree_order.hpp>
 #include <cohort/comm/recorder.hpp>
 #include <cohort/comm/shared_gpu.hpp>
 #include <cohort/comm/threads.hpp>
@@ -23,15 +24,24 @@ namespace cohort::detail {
 template <> inline constexpr bool runs_on<Cuda> = true;
 
 /// How steps of a world communicate on a GPU: by the world's own collectives bound to a stream, or, for
-/// ranks that are threads, by kernels on the GPU that they share.
-template <class World> auto bound_to(World& world, const Cuda& device) {
-  if constexpr (requires { world.on(device.stream); })
-    return world.on(device.stream);
-  else
+/// ranks that are threads, by kernels on the GPU that they share. in_tree_order: sums are, where that can be;
+/// exchange: bytes for it.
+template <bool in_tree_order, class World>
+auto bound_to(World& world, const Cuda& device, [[maybe_unused]] std::size_t exchange) {
+  if constexpr (requires { world.on(device.stream); }) {
+    auto comm = world.on(device.stream);
+    using C = decltype(comm);
+    if constexpr (in_tree_order && !SumsInTreeOrder<C> && ExchangesSlices<C>)
+      return InTreeOrder<C>(std::move(comm), device, exchange);
+    else
+      return comm;
+  } else {
     return SharedGpu(world, device);
+  }
 }
-template <class C> auto bound_to(Recorder<C>& world, const Cuda& device) {
-  auto comm = bound_to(world.wrapped(), device);
+template <bool in_tree_order, class C>
+auto bound_to(Recorder<C>& world, const Cuda& device, std::size_t exchange) {
+  auto comm = bound_to<in_tree_order>(world.wrapped(), device, exchange);
   return Recorder<decltype(comm)>(std::move(comm), world.capacity());
 }
 template <class World> int gpu_of(const World& world) {
@@ -43,12 +53,13 @@ template <class World> int gpu_of(const World& world) {
 
 /// Owns a rank's streams on its GPU: compute; communication with the highest priority, so that a collective's
 /// few blocks do not wait behind compute's many; copies from the host.
-template <class World> class Machine<World, Cuda> {
+template <class World, bool in_tree_order> class Machine<World, Cuda, in_tree_order> {
  public:
-  using Comm = decltype(bound_to(std::declval<World&>(), std::declval<const Cuda&>()));
+  using Comm = decltype(bound_to<in_tree_order>(std::declval<World&>(), std::declval<const Cuda&>(),
+                                                std::size_t{}));
   template <class Plan, class Executor> using Stream = CudaStream<Plan, Executor>;
 
-  Machine(World& world, const auto&, bool tf32)
+  Machine(World& world, const auto&, bool tf32, std::size_t exchange = 0)
       : context_(gpu_of(world)),
         compute_stream_(cuda::Priority::normal),
         communication_stream_(cuda::Priority::high),
@@ -59,7 +70,7 @@ template <class World> class Machine<World, Cuda> {
                  workspace_.bytes()},
         communication_{communication_stream_.native(), &context_, workspace_.as<std::byte>(),
                        workspace_.bytes()},
-        comm_(bound_to(world, communication_)) {
+        comm_(bound_to<in_tree_order>(world, communication_, exchange)) {
     compute_.tf32 = tf32;
   }
 
@@ -122,5 +133,9 @@ template <class World> class Machine<World, Cuda> {
   Cuda communication_;
   mutable Comm comm_;
 };
+
+template <class World>
+inline constexpr bool adds_in_tree_order<World, Cuda> =
+    SumsInTreeOrder<typename Machine<World, Cuda, true>::Comm>;
 
 }  // namespace cohort::detail

@@ -1,4 +1,4 @@
-// expect-error: cohort: Reproducible fixes the order of sums over ranks, and this communicator has its own.
+// expect-error: cohort: TreeOrder and Reproducible fix the order of sums over ranks, and this communicator has its own.
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // tests/compile_fail/policies/reproducible/order_of_its_own.cpp: a communicator that says nothing of its order, as NCCL.
