@@ -144,9 +144,15 @@ bool unused(const ncclComm& comm) {
   return comm.in_flight.load(std::memory_order_relaxed) <= 0 &&
          comm.in_graphs.load(std::memory_order_relaxed) == 0;
 }
+/// How long kernels that stand in the way may take; ThreadSanitizer's take milliseconds each to begin.
+#if defined(__SANITIZE_THREAD__)
+constexpr std::chrono::seconds patience(60);
+#else
+constexpr std::chrono::seconds patience(3);
+#endif
 /// Waits for what NCCL waits for before it frees a communicator: reports what would hold it for ever.
 void await_unused(const ncclComm& comm, const char* function) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  const auto limit = std::chrono::steady_clock::now() + patience;
   while (!unused(comm)) {
     if (std::chrono::steady_clock::now() > limit) {
       misuse(std::string(function) +
