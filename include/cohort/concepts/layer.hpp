@@ -6,6 +6,7 @@
 #include <cohort/core/call.hpp>
 #include <cohort/core/device_view.hpp>
 #include <cohort/core/footprint.hpp>
+#include <cohort/core/work.hpp>
 #include <cohort/device/cpu.hpp>
 
 namespace cohort {

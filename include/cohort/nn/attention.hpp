@@ -103,6 +103,12 @@ struct ScaledDotProduct<C, Heads, Mask, KvHeads> {
                                               s["lse"_p].data, dqkv.data, scratch);
     return dqkv;
   }
+  /// Scores and their product with v, once in forward; backward forms scores again, and four products more.
+  static constexpr Work work(Rows rows) {
+    const double keys = causal ? (rows.tokens + 1) / 2.0 : rows.tokens;
+    const double product = 2.0 * rows.count() * keys * C;
+    return {2 * product, 5 * product};
+  }
   template <class T, class Device> static constexpr std::size_t scratch_bytes(Rows rows) {
     return scratch_elements<T, Device>(rows) * sizeof(accumulator_t<T>);
   }

@@ -49,6 +49,7 @@ template <int MaxTokens, int C, class Init = init::Normal<1, 1>> struct AddPosit
   using Params = cohort::Params<Initialised<Param<"weight", MaxTokens, C>, Init>>;
   using Input = Features<C>;
   using Output = Features<C>;
+  static constexpr Work work(Rows) { return {}; }  // no product
 
   template <class Ctx, class P, class T, class Where>
   static auto forward(Ctx& ctx, const P& p, Tensor<const T, C, Where> x) {
@@ -110,6 +111,10 @@ struct TiedEmbedding<V, C, Body, Init> {
   using Children = cohort::Children<Child<"body", Body>>;
   using Input = Tokens;
   using Output = Features<V>;
+  static constexpr Work work(Rows rows) {  // the head's
+    const double product = 2.0 * rows.count() * V * C;
+    return {product, 2 * product};
+  }
 
   template <class Ctx, class P, class Where>
   static auto forward(Ctx& ctx, const P& p, TokensIn<Where> x) {

@@ -3,7 +3,7 @@
 // cohort/plan/cluster.hpp: what ranks run on, in a few numbers, and how long a collective takes there.
 #pragma once
 #include <bit>
-#include <cohort/plan/ledger.hpp>
+#include <cohort/plan/exchange.hpp>
 
 namespace cohort {
 
@@ -85,8 +85,7 @@ constexpr double exchange_seconds(double bytes, int ranks, const Placement& p, c
   const double away = ranks > 1 ? bytes * (ranks - p.here) / (ranks - 1) : 0;
   const double out = away * p.here * p.groups_here / c.across.bandwidth,
                in = (bytes - away) / c.inside.bandwidth;
-  return (p.machines > 1 ? c.across.start + c.across.latency
-                         : c.inside.start + c.inside.latency) +
+  return (p.machines > 1 ? c.across.start + c.across.latency : c.inside.start + c.inside.latency) +
          (in > out ? in : out);
 }
 
@@ -113,6 +112,8 @@ constexpr double collective_seconds(const IssuedOp& op, int stride, const Cluste
   const double sent = payload * (n - 1) / n;
   const double ring = detail::ring_seconds(2 * sent, 2 * (n - 1), 2 * out, p, c),
                tree = detail::tree_seconds(payload, p, c);
+  if (ordered && exchanged_whole(op.count, bytes(op.dtype), n))
+    return detail::ring_seconds(payload * (n - 1), n - 1, out, p, c);
   if (ordered)
     return detail::exchange_seconds(sent, n, p, c) + detail::ring_seconds(sent, n - 1, out, p, c);
   return ring < tree ? ring : tree;

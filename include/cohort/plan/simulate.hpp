@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The cohort authors
+// cohort/plan/simulate.hpp: a step of a plan on a cluster that is not there: the very tables, with times instead of work.
+#pragma once
+#include <cohort/plan/cluster.hpp>
+#include <cohort/plan/plan.hpp>
+#include <cohort/plan/unit_work.hpp>
+#include <cstdio>
+#include <iostream>
+
+namespace cohort {
+
+/// What one rank's step took.
+///
+/// Units    seconds. seconds = forward_backward + update + waits. communication: all collectives, beside compute or
+///          not; waits: what compute waited for them. work: operations of matrix products, those done again included.
+struct SimulatedStep {
+  double seconds = 0, forward_backward = 0, update = 0, waits = 0, communication = 0;
+  double work = 0;
+  Sizes sizes{};
+
+  /// Of one rank.
+  constexpr double tokens_per_second() const {
+    return static_cast<double>(sizes.batch) * sizes.tokens / seconds;
+  }
+};
+
+namespace detail {
+
+/// Compute and communication as the run has them (device/cpu_stream.hpp): operations one after the other, each from
+/// its marker on; compute waits for counts of them.
+template <class Plan> class Simulation {
+ public:
+  constexpr Simulation(Sizes sizes, const Cluster& cluster)
+      : sizes_(sizes), cluster_(cluster), work_(Rows{Plan::micro_batch(sizes), sizes.tokens}) {}
+
+  constexpr SimulatedStep operator()() {
+    Plan::for_each_micro_batch([&]<MicroBatch M>() { micro_batch<M>(); }, sizes_.ranks);
+    step_.seconds = now_;
+    step_.sizes = sizes_;
+    return step_;
+  }
+
+ private:
+  using markers = typename Plan::markers;
+
+  template <MicroBatch M> constexpr void micro_batch() {
+    constexpr const auto& waits = Plan::template waits<M>;
+    ops_ = Plan::template program<M>.begin();
+    done_ = 0;
+    reached(markers::begin);
+    for (int u = 0; u < Plan::num_units; ++u) {
+      reached(markers::forward(u));
+      wait(waits.forward[u]);
+      compute(work_.forward[u]);
+    }
+    reached(markers::forward_ended);
+    for (int u = Plan::num_units - 1; u >= 0; --u) {
+      compute(work_.before_backward[u]);
+      reached(markers::backward(u));
+      wait(waits.backward[u]);
+      compute(work_.backward[u]);
+      reached(markers::backward_ended(u));
+    }
+    if constexpr (is_last(M)) {
+      wait(waits.reduced);
+      if constexpr (Plan::needs_norm) pass(shard() * sizeof(typename Plan::gradient));
+      reached(markers::squared);
+      if constexpr (Plan::needs_norm) wait(waits.normed);
+      pass(shard() * update_bytes);
+      reached(markers::updated);
+    }
+    wait(Plan::template program<M>.count);  // the next micro-batch begins behind all of this one's
+  }
+
+  constexpr void reached(int marker) { reached_[marker] = now_; }
+  constexpr void compute(double operations) {
+    const double seconds = operations / cluster_.flops;
+    step_.work += operations;
+    step_.forward_backward += seconds;
+    now_ += seconds;
+  }
+  /// Over so many bytes of memory.
+  constexpr void pass(double bytes) {
+    step_.update += bytes / cluster_.memory;
+    now_ += bytes / cluster_.memory;
+  }
+  /// Until the first `count` operations are done; what they wait for has been reached.
+  constexpr void wait(int count) {
+    for (; done_ < count; ++done_) {
+      const Op& op = ops_[done_];
+      const int stride = op.axis == Axis::replicate ? Plan::shard_group(sizes_.ranks) : 1;
+      const double seconds =
+          collective_seconds(Plan::issued(op, sizes_.ranks), stride, cluster_, exchanges);
+      ends_[done_] = free_ = std::max(reached_[op.after], free_) + seconds;
+      step_.communication += seconds;
+    }
+    if (count == 0 || ends_[count - 1] <= now_) return;
+    step_.waits += ends_[count - 1] - now_;
+    now_ = ends_[count - 1];
+  }
+  /// Elements that this rank updates.
+  constexpr double shard() const {
+    if constexpr (requires { Plan::data::reshards; }) {
+      double sum = 0;
+      for (int g = 0; g < Plan::groups.count; ++g)
+        sum += static_cast<double>(Plan::shards.per_rank(g, Plan::shard_group(sizes_.ranks)));
+      return sum;
+    } else {
+      return static_cast<double>(Plan::layout.size);
+    }
+  }
+  static constexpr std::size_t most_operations() {
+    std::size_t most = 1;
+    Plan::for_each_kind([&]<MicroBatch M>() {
+      most = std::max(most, static_cast<std::size_t>(Plan::template program<M>.count));
+    });
+    return most;
+  }
+  static constexpr bool exchanges = Plan::in_tree_order && !on_host<typename Plan::device>;
+  /// Gradients are read, moments and masters read and written, copies written.
+  static constexpr double update_bytes =
+      (2 * Plan::slots::optimizer::moments + 1) * sizeof(typename Plan::gradient) +
+      2 * sizeof(typename Plan::master) + (Plan::has_masters ? sizeof(typename Plan::compute) : 0);
+
+  Sizes sizes_;
+  Cluster cluster_;
+  UnitWork<typename Plan::model, typename Plan::cut> work_;
+  SimulatedStep step_;
+  std::array<double, markers::count> reached_{};
+  std::array<double, most_operations()> ends_{};
+  const Op* ops_ = nullptr;
+  int done_ = 0;
+  double now_ = 0, free_ = 0;
+};
+
+}  // namespace detail
+
+/// A step of one of s.ranks ranks, all of which are alike. What compute takes follows from the model's matrix products
+/// and the cluster's attained rate, collectives from their bytes, messages and ranks; when each of them begins and what waits
+/// for what is the plan's: the step executes these very tables.
+///
+///   constexpr auto step = simulate(Run::plan_on<Cuda>{}, {.ranks = 512, .batch = 8, .tokens = 2048}, h100_cluster);
+///   static_assert(step.waits < 0.1 * step.seconds);
+///
+/// Errors   as plan.memory(s).
+/// Laws     a run whose layers and collectives take the times that they take here takes this long
+///          (tests/plan/simulate_test.cpp); published tables: docs/decisions/0021-simulation.md.
+template <class Model, class Loss, class Slots, class Device>
+constexpr SimulatedStep simulate(const Plan<Model, Loss, Slots, Device>&, Sizes s,
+                                 const Cluster& cluster) {
+  return detail::Simulation<Plan<Model, Loss, Slots, Device>>(s, cluster)();
+}
+
+/// In a few lines, for people.
+inline void print(const SimulatedStep& step, std::ostream& out = std::cout) {
+  char text[512];
+  const auto share = [&](double part) { return 100 * part / step.seconds; };
+  std::snprintf(text, sizeof text,
+                "simulated step of %d ranks: %.4g ms, %.4g tokens/s a rank\n"
+                "   forward and backward %10.4g ms  %5.1f %%  (%.4g TFLOP)\n"
+                "   norm and update      %10.4g ms  %5.1f %%\n"
+                "   waits                %10.4g ms  %5.1f %%  for collectives of %.4g ms\n",
+                step.sizes.ranks, 1e3 * step.seconds, step.tokens_per_second(),
+                1e3 * step.forward_backward, share(step.forward_backward), 1e-12 * step.work,
+                1e3 * step.update, share(step.update), 1e3 * step.waits, share(step.waits),
+                1e3 * step.communication);
+  out << text;
+}
+
+}  // namespace cohort
