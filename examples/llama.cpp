@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
 // examples/llama.cpp: Llama 3 as a type: what its 8B would take on hundreds of ranks, and a small one that trains here.
+#include <cohort/plan/simulate.hpp>
 #include <cstdio>
 #include <vector>
 
@@ -20,6 +21,10 @@ static_assert(Qwen::plan.layout.num_elements() == 494'032'768);  // Qwen2.5-0.5B
 constexpr Sizes one_text(int ranks) { return {.ranks = ranks, .batch = 1, .tokens = 8192}; }
 static_assert(Large::plan.peak_bytes(one_text(64)) < 16_GiB &&
               Large::plan.peak_bytes(one_text(512)) < 14_GiB);
+
+// And a step is, too: of 512 ranks on H100s, 8 in a machine, less than 5 % would be waiting for others.
+constexpr SimulatedStep on_512 = simulate(Large::plan, one_text(512), h100_cluster);
+static_assert(on_512.waits < 0.05 * on_512.seconds);
 
 constexpr int vocabulary = 32, period = 8, tokens = 32, batch = 8;
 using Small = Run<example::Llama<vocabulary, 2, 64, 4, 2, 128>>;
@@ -47,6 +52,13 @@ int main(int argc, char** argv) {
                 readable_bytes(m.masters + m.gradients + m.optimizer).c_str(),
                 readable_bytes(m.activations).c_str(), readable_bytes(m.total()).c_str(),
                 readable_bytes(Large::plan.wire_bytes(one_text(ranks))).c_str());
+  }
+  std::printf("simulated on H100s that attain 45 %% of their peak, 8 in a machine\n");
+  std::printf("%5s  %9s  %13s  %6s\n", "ranks", "a step", "tokens/s", "waits");
+  for (const int ranks : {8, 64, 512}) {
+    const SimulatedStep step = simulate(Large::plan, one_text(ranks), h100_cluster);
+    std::printf("%5d  %6.0f ms  %13.0f  %4.1f %%\n", ranks, 1e3 * step.seconds,
+                ranks * step.tokens_per_second(), 100 * step.waits / step.seconds);
   }
   return launch<Threads>(
       argc, argv,
