@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/products.hpp"
+
 namespace cohort::gpu_test {
 
 /// The element types of every op.
