@@ -75,19 +75,14 @@ TEST_CASE("run_facts: what a run needs to go on, and what a reader wants") {
   options.learning_rate = 1e-3;
   const SaveOptions save{.data = {3, 1200}, .notes = {{"best", "1.5"}}};
   const auto facts = detail::run_facts<Plan>(options, 4, 77, {1024, 9}, save);
-  const std::map<std::string, std::string> expected{{"step", "77"},
-                                                    {"ranks", "4"},
-                                                    {"batch", "6"},
-                                                    {"tokens", "5"},
-                                                    {"seed", "18446744073709551615"},
-                                                    {"loss_scale", "1024"},
-                                                    {"loss_scale_good_steps", "9"},
-                                                    {"data_epoch", "3"},
-                                                    {"data_samples", "1200"},
-                                                    {"compute", "bf16"},
-                                                    {"master", "f32"},
-                                                    {"parameters", "26"},
-                                                    {"note.best", "1.5"}};
+  const std::map<std::string, std::string> expected{
+      {"step", "77"},         {"ranks", "4"},
+      {"order_ranks", "0"},   {"batch", "6"},
+      {"tokens", "5"},        {"seed", "18446744073709551615"},
+      {"loss_scale", "1024"}, {"loss_scale_good_steps", "9"},
+      {"data_epoch", "3"},    {"data_samples", "1200"},
+      {"compute", "bf16"},    {"master", "f32"},
+      {"parameters", "26"},   {"note.best", "1.5"}};
   for (const auto& [key, value] : expected) {
     CAPTURE(key);
     REQUIRE(facts.contains(key));

@@ -44,6 +44,8 @@ class Facts {
     out.data = {number<std::int64_t>("data_epoch"), number<std::int64_t>("data_samples")};
     out.ranks = number<int>("ranks");
     out.batch = number<int>("batch");
+    if (index_.manifest().facts.contains("order_ranks"))  // older ones do not say it
+      out.order_ranks = number<int>("order_ranks");
     for (const auto& [key, value] : index_.manifest().facts)
       if (key.starts_with("note.")) out.notes[key.substr(5)] = value;
     return out;

@@ -36,6 +36,7 @@ struct Loaded {
   std::map<std::string, std::string> notes;  // of SaveOptions
   int ranks = 0;                             // of the run that saved it
   int batch = 0;                             // of each of them
+  int order_ranks = 0;                       // R of its Reproducible<R>, 0: it had none
   bool same_options =
       true;  // learning rate, optimizer, schedule and clipping are those of the save
   std::vector<std::string> unused;  // tensors of the file that this model has no place for

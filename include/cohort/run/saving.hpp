@@ -52,6 +52,7 @@ std::map<std::string, std::string> run_facts(const O& options, int ranks, std::i
        "piece's name; parameters/NAME are values (masters), optimizer/MOMENT/NAME moments"},
       {"step", std::to_string(step)},
       {"ranks", std::to_string(ranks)},
+      {"order_ranks", std::to_string(Plan::order_ranks)},
       {"batch", std::to_string(options.batch)},
       {"tokens", std::to_string(options.tokens)},
       {"seed", std::to_string(options.seed)},
