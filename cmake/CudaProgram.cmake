@@ -3,7 +3,7 @@
 # cmake/CudaProgram.cmake: a program with .cu files as part of the target cuda_compile.
 
 # At -O3 the host's compiler takes a quarter of nvcc's time, for code that nothing waits for without a GPU. What is
-# made for GPUs is the same. tools/test asks for it; presets say OFF, so what people build after it is optimised.
+# made for GPUs is the same. tools/test asks for it; examples stay optimised: people run them afterwards.
 option(COHORT_QUICK_CUDA "Compile what .cu files run on the CPU at -Og: for tests without a GPU" OFF)
 
 # For the .cu files of the calling folder. (nvcc's own -O3 would come last on the host compiler's command line.)
