@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/plan/simulate.hpp: a step of a plan on a cluster that is not there: the very tables, with times instead of work.
 #pragma once
+#include <cohort/core/error.hpp>
 #include <cohort/plan/cluster.hpp>
 #include <cohort/plan/plan.hpp>
+#include <cohort/plan/step_span.hpp>
 #include <cohort/plan/unit_work.hpp>
 #include <cstdio>
 #include <iostream>
@@ -27,12 +29,21 @@ struct SimulatedStep {
 
 namespace detail {
 
+/// Hears of nothing.
+struct Unseen {
+  constexpr void operator()(Activity, int, int, double, double) const {}
+};
+
 /// Compute and communication as the run has them (device/cpu_stream.hpp): operations one after the other, each from
-/// its marker on; compute waits for counts of them.
-template <class Plan> class Simulation {
+/// its marker on; compute waits for counts of them. seen(activity, number, micro_batch, begin, end) hears of each
+/// stretch of time, its number as a StepSpan's, in seconds from the step's begin.
+template <class Plan, class Seen = Unseen> class Simulation {
  public:
-  constexpr Simulation(Sizes sizes, const Cluster& cluster)
-      : sizes_(sizes), cluster_(cluster), work_(Rows{Plan::micro_batch(sizes), sizes.tokens}) {}
+  constexpr Simulation(Sizes sizes, const Cluster& cluster, Seen seen = {})
+      : sizes_(sizes),
+        cluster_(checked(cluster)),
+        seen_(seen),
+        work_(Rows{Plan::micro_batch(sizes), sizes.tokens}) {}
 
   constexpr SimulatedStep operator()() {
     Plan::for_each_micro_batch([&]<MicroBatch M>() { micro_batch<M>(); }, sizes_.ranks);
@@ -44,7 +55,19 @@ template <class Plan> class Simulation {
  private:
   using markers = typename Plan::markers;
 
+  static constexpr const Cluster& checked(const Cluster& c) {
+    if (!(c.flops > 0 && c.memory > 0 && c.ranks_per_machine > 0 && c.inside.bandwidth > 0 &&
+          c.across.bandwidth > 0)) {
+      throw InvalidInput(
+          -1, "simulate",
+          "a cluster's rates, bandwidths and ranks a machine must be above zero. Begin "
+          "with h100_cluster and change what differs.");
+    }
+    return c;
+  }
+
   template <MicroBatch M> constexpr void micro_batch() {
+    const double begin = now_;
     constexpr const auto& waits = Plan::template waits<M>;
     ops_ = Plan::template program<M>.begin();
     done_ = 0;
@@ -52,38 +75,43 @@ template <class Plan> class Simulation {
     for (int u = 0; u < Plan::num_units; ++u) {
       reached(markers::forward(u));
       wait(waits.forward[u]);
-      compute(work_.forward[u]);
+      compute(Activity::forward, u, work_.forward[u]);
     }
     reached(markers::forward_ended);
     for (int u = Plan::num_units - 1; u >= 0; --u) {
-      compute(work_.before_backward[u]);
+      compute(Activity::backward, u, work_.before_backward[u]);
       reached(markers::backward(u));
       wait(waits.backward[u]);
-      compute(work_.backward[u]);
+      compute(Activity::backward, u, work_.backward[u]);
       reached(markers::backward_ended(u));
     }
     if constexpr (is_last(M)) {
       wait(waits.reduced);
-      if constexpr (Plan::needs_norm) pass(shard() * sizeof(typename Plan::gradient));
+      if constexpr (Plan::needs_norm)
+        pass(Activity::norm, shard() * sizeof(typename Plan::gradient));
       reached(markers::squared);
       if constexpr (Plan::needs_norm) wait(waits.normed);
-      pass(shard() * update_bytes);
+      pass(Activity::update, shard() * update_bytes);
       reached(markers::updated);
     }
     wait(Plan::template program<M>.count);  // the next micro-batch begins behind all of this one's
+    seen_(Activity::micro_batch, -1, micro_batch_++, begin, now_);
   }
 
   constexpr void reached(int marker) { reached_[marker] = now_; }
-  constexpr void compute(double operations) {
-    const double seconds = operations / cluster_.flops;
-    step_.work += operations;
-    step_.forward_backward += seconds;
+  constexpr void take(Activity what, int number, double seconds, double& of) {
+    if (seconds <= 0) return;
+    seen_(what, number, micro_batch_, now_, now_ + seconds);
+    of += seconds;
     now_ += seconds;
   }
+  constexpr void compute(Activity what, int unit, double operations) {
+    step_.work += operations;
+    take(what, unit, operations / cluster_.flops, step_.forward_backward);
+  }
   /// Over so many bytes of memory.
-  constexpr void pass(double bytes) {
-    step_.update += bytes / cluster_.memory;
-    now_ += bytes / cluster_.memory;
+  constexpr void pass(Activity what, double bytes) {
+    take(what, -1, bytes / cluster_.memory, step_.update);
   }
   /// Until the first `count` operations are done; what they wait for has been reached.
   constexpr void wait(int count) {
@@ -92,12 +120,12 @@ template <class Plan> class Simulation {
       const int stride = op.axis == Axis::replicate ? Plan::shard_group(sizes_.ranks) : 1;
       const double seconds =
           collective_seconds(Plan::issued(op, sizes_.ranks), stride, cluster_, exchanges);
-      ends_[done_] = free_ = std::max(reached_[op.after], free_) + seconds;
+      const double begin = std::max(reached_[op.after], free_);
+      ends_[done_] = free_ = begin + seconds;
       step_.communication += seconds;
+      if (seconds > 0) seen_(Activity::operation, done_, micro_batch_, begin, free_);
     }
-    if (count == 0 || ends_[count - 1] <= now_) return;
-    step_.waits += ends_[count - 1] - now_;
-    now_ = ends_[count - 1];
+    if (count > 0) take(Activity::wait, count - 1, ends_[count - 1] - now_, step_.waits);
   }
   /// Elements that this rank updates.
   constexpr double shard() const {
@@ -125,12 +153,13 @@ template <class Plan> class Simulation {
 
   Sizes sizes_;
   Cluster cluster_;
+  [[no_unique_address]] Seen seen_;
   UnitWork<typename Plan::model, typename Plan::cut> work_;
   SimulatedStep step_;
   std::array<double, markers::count> reached_{};
   std::array<double, most_operations()> ends_{};
   const Op* ops_ = nullptr;
-  int done_ = 0;
+  int done_ = 0, micro_batch_ = 0;
   double now_ = 0, free_ = 0;
 };
 
@@ -138,12 +167,12 @@ template <class Plan> class Simulation {
 
 /// A step of one of s.ranks ranks, all of which are alike. What compute takes follows from the model's matrix products
 /// and the cluster's attained rate, collectives from their bytes, messages and ranks; when each of them begins and what waits
-/// for what is the plan's: the step executes these very tables.
+/// for what is the plan's: the step executes these very tables. On a CPU as with a worker (StreamMode::worker).
 ///
 ///   constexpr auto step = simulate(Run::plan_on<Cuda>{}, {.ranks = 512, .batch = 8, .tokens = 2048}, h100_cluster);
 ///   static_assert(step.waits < 0.1 * step.seconds);
 ///
-/// Errors   as plan.memory(s).
+/// Errors   InvalidInput (in a constant: no constant) for rates of the cluster that are not above zero; as plan.memory(s).
 /// Laws     a run whose layers and collectives take the times that they take here takes this long
 ///          (tests/plan/simulate_test.cpp); published tables: docs/decisions/0021-simulation.md.
 template <class Model, class Loss, class Slots, class Device>
