@@ -21,22 +21,28 @@ template <class Run, class F> void on_gpu(int ranks, const typename Run::options
   });
 }
 
+/// What a rank sees of a training.
+template <class Case, class Run> Trace trace_of(Run& run, int rank, const Setup& setup) {
+  Trace trace;
+  trace.start = run.gather_parameters();
+  run.communicator().clear();
+  for (int step = 0; step < setup.steps; ++step) {
+    const auto batch = batch_of<Case>(setup, step);
+    const int first = rank * setup.each;
+    trace.reports.push_back(
+        run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each)));
+  }
+  trace.calls = copy_of(run.communicator().log());
+  trace.parameters = run.gather_parameters();
+  trace.gradients = run.gather_gradients();
+  return trace;
+}
+
 /// train() of run/support.hpp on a GPU.
 template <class Run, class Case> std::vector<Trace> train_on_gpu(const Setup& setup) {
   std::vector<Trace> traces(static_cast<std::size_t>(setup.ranks));
   on_gpu<Run>(setup.ranks, options_of<Run, Case>(setup), [&](auto& run, GpuWorld& world) {
-    Trace& trace = traces[static_cast<std::size_t>(world.rank())];
-    trace.start = run.gather_parameters();
-    run.communicator().clear();
-    for (int step = 0; step < setup.steps; ++step) {
-      const auto batch = batch_of<Case>(setup, step);
-      const int first = world.rank() * setup.each;
-      trace.reports.push_back(
-          run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each)));
-    }
-    trace.calls = copy_of(run.communicator().log());
-    trace.parameters = run.gather_parameters();
-    trace.gradients = run.gather_gradients();
+    traces[static_cast<std::size_t>(world.rank())] = trace_of<Case>(run, world.rank(), setup);
   });
   return traces;
 }

@@ -40,18 +40,7 @@ template <class Run, class Case> std::vector<Trace> train_on_nccl(const Setup& s
   on_gpus(setup.ranks, [&](Nccl& gpus) {
     Recorder<Nccl> world(gpus.duplicate(), 8192);
     auto run = Run::template on<Cuda>(world, options_of<Run, Case>(setup));
-    Trace& trace = traces[static_cast<std::size_t>(world.rank())];
-    trace.start = run.gather_parameters();
-    run.communicator().clear();
-    for (int step = 0; step < setup.steps; ++step) {
-      const auto batch = batch_of<Case>(setup, step);
-      const int first = world.rank() * setup.each;
-      trace.reports.push_back(
-          run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each)));
-    }
-    trace.calls = copy_of(run.communicator().log());
-    trace.parameters = run.gather_parameters();
-    trace.gradients = run.gather_gradients();
+    traces[static_cast<std::size_t>(world.rank())] = trace_of<Case>(run, world.rank(), setup);
   });
   return traces;
 }
