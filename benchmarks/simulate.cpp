@@ -16,7 +16,7 @@ using namespace cohort;
 
 namespace {
 
-/// MPT: GPT-2's layers with biases and heads of 128. Recomputes: whole blocks, as their activation checkpointing does.
+/// MPT: GPT-2's layers with biases and heads of 128. Recomputes: blocks, but for their last products.
 template <int C, int Layers, bool Recomputes> struct Mpt {
   using Plain =
       nn::Sequential<nn::Residual<nn::Sequential<nn::LayerNorm<C>, nn::Attention<C, C / 128>>>,
@@ -75,14 +75,13 @@ void compare(const char* model, int tokens, const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     const SimulatedStep step = step_of<RunOf>(row, tokens, c);
     std::printf(
-        "{\"bench\": \"simulate\", \"model\": \"%s\", \"gpus\": %d, \"micro_batch\": %d, "
-        "\"micro_batches\": %d, \"attained_tflops\": %.0f, \"given\": %s, "
-        "\"published_tokens_per_s\": %.0f, \"simulated_tokens_per_s\": %.0f, "
-        "\"error_percent\": %.1f, \"waits_percent\": %.1f, "
+        "{\"bench\": \"simulate\", \"metric\": \"%s_%d_gpus_%dx%d\", \"value\": %.0f, "
+        "\"unit\": \"tokens/s\", \"peer\": \"published\", \"peer_value\": %.0f, \"ratio\": %.4f, "
+        "\"gives_the_rate\": %s, \"attained_tflops\": %.0f, \"waits_percent\": %.1f, "
         "\"communication_percent\": %.0f}\n",
-        model, row.gpus, row.micro_batch, row.micro_batches, 1e-12 * c.flops,
-        &row == &rows[0] ? "true" : "false", row.published, step.tokens_per_second(),
-        100 * (step.tokens_per_second() / row.published - 1), 100 * step.waits / step.seconds,
+        model, row.gpus, row.micro_batch, row.micro_batches, step.tokens_per_second(),
+        row.published, step.tokens_per_second() / row.published,
+        &row == &rows[0] ? "true" : "false", 1e-12 * c.flops, 100 * step.waits / step.seconds,
         100 * step.communication / step.seconds);
   }
 }
@@ -97,13 +96,24 @@ struct Titan {
   using run = Run<example::Llama<128256, 32, 4096, 32, 8, 14336>, FullShard, Accum<N>>;
 };
 
-template <class R> void tree_order(const char* name, const char* order) {
+/// A step with TreeOrder beside one without, by what hides collectives and what leaves a machine.
+template <class Fast, class Tree> void tree_order(const char* name) {
   for (const int gpus : {8, 64, 512}) {
-    const auto step = simulate(typename R::template plan_on<Cuda>{}, {gpus, 6, 2048}, h100_cluster);
-    std::printf(
-        "{\"bench\": \"simulate\", \"model\": \"%s\", \"order\": \"%s\", \"gpus\": %d, "
-        "\"step_ms\": %.0f, \"waits_ms\": %.1f, \"communication_ms\": %.0f}\n",
-        name, order, gpus, 1e3 * step.seconds, 1e3 * step.waits, 1e3 * step.communication);
+    for (const double across : {100e9, 200e9, 400e9}) {
+      if (gpus == 8 && across != 200e9) continue;
+      for (const int micro_batch : {1, 2, 6}) {
+        Cluster c = h100_cluster;
+        c.across.bandwidth = across;
+        const Sizes sizes{gpus, micro_batch, 2048};
+        const double fastest = simulate(typename Fast::template plan_on<Cuda>{}, sizes, c).seconds;
+        const double tree = simulate(typename Tree::template plan_on<Cuda>{}, sizes, c).seconds;
+        std::printf(
+            "{\"bench\": \"simulate\", \"metric\": \"%s_tree_order_%d_gpus_%dx2048_%.0fGBs\", "
+            "\"value\": %.1f, \"unit\": \"ms\", \"peer\": \"Fastest\", \"peer_value\": %.1f, "
+            "\"ratio\": %.4f}\n",
+            name, gpus, micro_batch, 1e-9 * across, 1e3 * tree, 1e3 * fastest, tree / fastest);
+      }
+    }
   }
 }
 
@@ -134,19 +144,19 @@ int main() {
   compare<Thirteen::run>("mpt-13b", 2048,
                          {{8, 2, 1, 4792}, {16, 2, 1, 4767}, {32, 2, 1, 4811}, {64, 2, 1, 4800}});
   using ThirteenAgain = Of<5120, 40, true, FullShard>;
-  compare<ThirteenAgain::run>("mpt-13b, recomputed", 2048,
+  compare<ThirteenAgain::run>("mpt-13b_recomputed", 2048,
                               {{128, 16, 1, 5080}, {256, 16, 1, 4989}, {512, 16, 1, 4952}});
   using Thirty = Of<7168, 48, true, FullShard>;
-  compare<Thirty::run>("mpt-30b, recomputed", 2048, {{8, 3, 21, 2002}});
-  compare<Thirty::run>("mpt-30b, recomputed", 2048, {{16, 10, 3, 2263}});
-  compare<Thirty::run>("mpt-30b, recomputed", 2048, {{32, 14, 3, 2308}});
-  compare<Thirty::run>("mpt-30b, recomputed", 2048,
+  compare<Thirty::run>("mpt-30b_recomputed", 2048, {{8, 3, 21, 2002}});
+  compare<Thirty::run>("mpt-30b_recomputed", 2048, {{16, 10, 3, 2263}});
+  compare<Thirty::run>("mpt-30b_recomputed", 2048, {{32, 14, 3, 2308}});
+  compare<Thirty::run>("mpt-30b_recomputed", 2048,
                        {{128, 8, 1, 2199}, {256, 8, 1, 2148}, {512, 8, 1, 2115}});
   using Seventy = Of<8192, 80, true, FullShard>;
   static_assert(Seventy::run<1>::plan.layout.num_elements() == 64'862'437'376);
-  compare<Seventy::run>("mpt-70b, recomputed", 2048, {{32, 2, 16, 882}});
+  compare<Seventy::run>("mpt-70b_recomputed", 2048, {{32, 2, 16, 882}});
   compare<Seventy::run>(
-      "mpt-70b, recomputed", 2048,
+      "mpt-70b_recomputed", 2048,
       {{64, 8, 4, 1039}, {128, 8, 1, 1058}, {256, 8, 1, 1035}, {512, 8, 1, 1007}});
   compare<Titan::run>("llama-3.1-8b", 8192, {{8, 2, 1, 5762}, {128, 2, 1, 5605}});
 
@@ -157,8 +167,6 @@ int main() {
   using Hybrid7 = Trainer<Model, nn::CrossEntropy, DataParallel<HybridShard<8>>, Bf16>;
   using HybridTree7 =
       Trainer<Model, nn::CrossEntropy, DataParallel<HybridShard<8>>, Bf16, TreeOrder>;
-  tree_order<Fastest7>("mpt-7b, FullShard, bf16 reductions", "Fastest");
-  tree_order<Tree7>("mpt-7b, FullShard, bf16 reductions", "TreeOrder");
-  tree_order<Hybrid7>("mpt-7b, HybridShard<8>, bf16 reductions", "Fastest");
-  tree_order<HybridTree7>("mpt-7b, HybridShard<8>, bf16 reductions", "TreeOrder");
+  tree_order<Fastest7, Tree7>("mpt-7b_full_shard");
+  tree_order<Hybrid7, HybridTree7>("mpt-7b_hybrid_shard_8");
 }

@@ -23,7 +23,7 @@ static_assert(Large::plan.peak_bytes(one_text(64)) < 16_GiB &&
               Large::plan.peak_bytes(one_text(512)) < 14_GiB);
 
 // And a step is, too: of 512 ranks on H100s, 8 in a machine, less than 5 % would be waiting for others.
-constexpr SimulatedStep on_512 = simulate(Large::plan, one_text(512), h100_cluster);
+constexpr SimulatedStep on_512 = simulate(Large::plan_on<Cuda>{}, one_text(512), h100_cluster);
 static_assert(on_512.waits < 0.05 * on_512.seconds);
 
 constexpr int vocabulary = 32, period = 8, tokens = 32, batch = 8;
@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   std::printf("simulated on H100s that attain 45 %% of their peak, 8 in a machine\n");
   std::printf("%5s  %9s  %13s  %6s\n", "ranks", "a step", "tokens/s", "waits");
   for (const int ranks : {8, 64, 512}) {
-    const SimulatedStep step = simulate(Large::plan, one_text(ranks), h100_cluster);
+    const SimulatedStep step = simulate(Large::plan_on<Cuda>{}, one_text(ranks), h100_cluster);
     std::printf("%5d  %6.0f ms  %13.0f  %4.1f %%\n", ranks, 1e3 * step.seconds,
                 ranks * step.tokens_per_second(), 100 * step.waits / step.seconds);
   }

@@ -32,7 +32,13 @@ static_assert(takes<nn::Linear<3, 5>>(2 * 16 * 15, 4 * 16 * 15));
 static_assert(takes<nn::Frozen<nn::Linear<3, 5>>>(2 * 16 * 15, 2 * 16 * 15));  // dx alone
 static_assert(takes<nn::Sequential<nn::Linear<3, 5>, nn::Gelu<5>, nn::LayerNorm<5>>>(480, 960));
 static_assert(takes<nn::Repeat<3, nn::Residual<nn::Linear<4, 4>>>>(3 * 512, 3 * 1024));
-static_assert(takes<nn::Checkpointed<nn::Linear<3, 5>>>(480, 960 + 480));
+// Again, but for the product at the end, whose result nobody needs twice.
+static_assert(takes<nn::Checkpointed<nn::Linear<3, 5>>>(480, 960));
+static_assert(takes<nn::Checkpointed<nn::Sequential<nn::Linear<4, 4>, nn::Linear<4, 4>>>>(2 * 512,
+                                                                                          2 * 1024 +
+                                                                                              512));
+static_assert(
+    takes<nn::Checkpointed<nn::Sequential<nn::Linear<4, 4>, nn::LayerNorm<4>>>>(512, 1024 + 512));
 // Tables are looked up; a tied one is a head, too.
 static_assert(takes<nn::Embedding<11, 6>>(0, 0) && takes<nn::AddPosition<8, 6>>(0, 0));
 static_assert(takes<nn::TiedEmbedding<11, 6, nn::Linear<6, 6>>>(2. * 16 * (66 + 36),
@@ -48,6 +54,22 @@ struct Cubic : nn::Linear<3, 3> {
   static constexpr Work work(Rows r) { return {27.0 * r.count(), 54.0 * r.count()}; }
 };
 static_assert(takes<Cubic>(27 * 16, 54 * 16));
+
+// What is frozen or computed again keeps what it says; frozen, dx alone is left of two products.
+static_assert(takes<nn::Frozen<Cubic>>(27 * 16, 27 * 16));
+static_assert(takes<nn::Frozen<nn::AddPosition<8, 6>>>(0, 0));
+static_assert(takes<nn::Frozen<nn::TiedEmbedding<11, 6, nn::Linear<6, 6>>>>(2. * 16 * (66 + 36),
+                                                                            2. * 16 * (66 + 36)));
+constexpr Work attention = work_of<nn::Attention<6, 2>>(rows);
+constexpr double projections = 2. * 16 * 4 * 36, scores = 2 * 2 * 16 * 4.5 * 6;
+static_assert(attention.forward == projections + scores);
+static_assert(takes<nn::Frozen<nn::Attention<6, 2>>>(projections + scores,
+                                                     projections + 2.5 * scores));
+static_assert(takes<nn::Checkpointed<nn::Attention<6, 2>>>(
+    projections + scores, 2.75 * projections + 3.5 * scores));  // qkv again, the last not
+static_assert(
+    takes<nn::Frozen<nn::Checkpointed<nn::Sequential<nn::Linear<4, 4>, nn::LayerNorm<4>>>>>(
+        512, 512 + 512));
 
 TEST_CASE("work: GPT-2 124M, three times 2 N a token and attention's, as published budgets count") {
   constexpr int C = 768;

@@ -17,8 +17,10 @@ namespace {
 
 constexpr double wire_ms = 5;
 /// One operation takes a second, a collective wire_ms, whatever it moves.
-constexpr Cluster sleepers{
-    .flops = 1, .memory = 1e18, .ranks_per_machine = 64, .inside = {1e18, 0, 1e-3 * wire_ms}};
+constexpr Cluster sleepers{.flops = 1,
+                           .memory_bandwidth = 1e18,
+                           .ranks_per_machine = 64,
+                           .inside = {1e18, 0, 1e-3 * wire_ms}};
 
 inline void sleep_ms(double ms) {
   std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
@@ -131,12 +133,31 @@ TEST_CASE("simulate: what is exposed under Replicate is what comes behind the la
 
 TEST_CASE("simulate: memory takes the time of the update's bytes, less on more ranks that shard") {
   Cluster c = sleepers;
-  c.memory = 1e6;
+  c.memory_bandwidth = 1e6;
   const double all = simulate(RunOf<Replicate>::plan, {.ranks = 4, .batch = 2}, c).update;
   const double part = simulate(RunOf<ShardOptimizer>::plan, {.ranks = 4, .batch = 2}, c).update;
   // 6 chunks of 64: the norm reads gradients; SGD reads them again, and reads and writes parameters.
   CHECK(all == doctest::Approx(6 * 64 * (4 + 4 + 8 + 8 * optim::Sgd::moments) / 1e6).epsilon(1e-9));
   CHECK(part < all);
+}
+
+TEST_CASE("simulate: what cannot be is refused, with what to do") {
+  const auto refuses = [](auto plan, Sizes sizes, const Cluster& c, const char* says) {
+    CHECK_THROWS_WITH_AS(simulate(plan, sizes, c), doctest::Contains(says), InvalidInput);
+  };
+  Cluster none = sleepers;
+  none.across.bandwidth = 0;
+  refuses(Alone::plan, {.ranks = 2, .batch = 2}, none, "Begin with h100_cluster");
+  none = sleepers;
+  none.inside.latency = -1;
+  refuses(Alone::plan, {.ranks = 2, .batch = 2}, none, "Begin with h100_cluster");
+  refuses(Alone::plan, {.ranks = 0, .batch = 2}, sleepers, "at least one rank");
+  refuses(RunOf<FullShard, GradAccum<2>>::plan, {.ranks = 2, .batch = 3}, sleepers, "no multiple");
+  refuses(RunOf<HybridShard<2>>::plan, {.ranks = 3, .batch = 2}, sleepers, "do not fill");
+  Cluster threes = sleepers;
+  threes.ranks_per_machine = 3;
+  refuses(RunOf<HybridShard<2>>::plan, {.ranks = 12, .batch = 2}, threes,
+          "across machines' borders");
 }
 
 TEST_CASE("print: of a simulated step") {

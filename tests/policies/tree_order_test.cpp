@@ -6,12 +6,12 @@
 #include <doctest/doctest.h>
 
 #include <cohort/plan/print.hpp>
+#include <cohort/trainer.hpp>
 #include <sstream>
 
-#include "../run/support.hpp"
+#include "../support/models.hpp"
 
 using namespace cohort;
-using namespace cohort::test;
 
 static_assert(Policy<Fastest> && Policy<TreeOrder>);
 
@@ -36,15 +36,6 @@ static_assert(Ordered::plan.peak_bytes({.ranks = 3, .batch = 6}) ==
 static_assert(Ordered::plan.hash() != Plain::plan.hash());
 static_assert(Plain::plan.hash() == RunOf<Fastest>::plan.hash());
 static_assert(Ordered::plan.hash() != RunOf<Reproducible<1>>::plan.hash());
-
-TEST_CASE("TreeOrder: on Threads the same bits and collectives as without it") {
-  const Setup setup{.ranks = 3, .steps = 3};
-  const auto plain = train<Plain, OddMlpCase>(setup);
-  const auto ordered = train<Ordered, OddMlpCase>(setup);
-  CHECK_FALSE(same_bits(plain[0].start, plain[0].parameters));
-  CHECK(all_same(ordered, plain[0]));
-  CHECK(ordered[1].calls == plain[1].calls);
-}
 
 TEST_CASE("TreeOrder: the printed plan says it") {
   std::ostringstream with, without;

@@ -61,7 +61,6 @@ TEST_CASE(
 TEST_CASE("averages: the same bits in shards, on a worker or not") {
   for (const int ranks : {1, 2, 3, 5})
     check_like_replicate<Case, FullShard, 2>(ranks, {both_streams[0], both_streams[1]});
-  check_like_replicate<Case, HybridShard<2>, 2>(4, {StreamMode::worker});
 }
 
 TEST_CASE("averages: any cut into micro-batches and ranks gives the same within rounding") {
@@ -194,23 +193,6 @@ TEST_CASE("averages: saved by any strategy and world, continued by any other, bi
   CHECK(!saved.tensors.contains("optimizer/exp_avg/0.mean"));
 }
 
-TEST_CASE("averages: weights in one file, also in bf16 runs, where they stay fp32") {
-  using Run = RunOf<FullShard, 1, MixedPrecision<bf16, fp32>>;
-  TemporaryDirectory dir;
-  const std::string file = (dir / "model.safetensors").string();
-  on_ranks<Run>(2, options_of<Run, Case>({}), [&](auto& run, World&) {
-    std::vector<float> values{0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 1.0f / 3};
-    run.set_parameter("0.mean", values);
-    run.save_full(file);
-    const auto before = run.gather_parameters();
-    CHECK(before[0].values == values);
-    run.set_parameter("0.mean", std::vector<float>(6, 7.0f));
-    CHECK_FALSE(same_bits(run.gather_parameters(), before));
-    CHECK(run.load_full(file).unused.empty());
-    CHECK(same_bits(run.gather_parameters(), before));
-  });
-}
-
 TEST_CASE(
     "averages: check_sync finds what one rank changed, also where nothing else is held twice") {
   const auto report = []<class Run>(std::type_identity<Run>, bool damage) {
@@ -237,7 +219,6 @@ TEST_CASE(
   };
   check(std::type_identity<RunOf<FullShard>>{}, 6);
   check(std::type_identity<RunOf<Replicate>>{}, 0);
-  check(std::type_identity<RunOf<ShardOptimizer>>{}, 0);
 }
 
 TEST_CASE("averages: evaluation reads them and changes nothing") {

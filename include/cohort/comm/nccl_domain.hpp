@@ -235,13 +235,16 @@ class NcclDomain {
   }
 
   /// A rank of this process that has returned though a collective that needs it is under way here.
-  /// (A broadcast's root may be done before others begin: it proves nothing.)
+  /// (A broadcast's root may be done before others begin, as may a rank that only sends: it proves nothing.)
   int missing_member() const {
     int r = 0;
     while (r < size_ && !fate_->has_left(r)) ++r;
     if (r == size_) return -1;
     const auto stuck = pending_call();
-    if (!stuck || stuck->entry.call.kind == CollectiveKind::broadcast) return -1;
+    const auto may_end_early = [](CollectiveKind kind) {
+      return kind == CollectiveKind::broadcast || kind == CollectiveKind::all_to_all;
+    };
+    if (!stuck || may_end_early(stuck->entry.call.kind)) return -1;
     const auto left = [&](int member) { return fate_->has_left(member); };
     const std::vector<int>& members = stuck->live->members;
     const auto found = std::find_if(members.begin(), members.end(), left);

@@ -9,10 +9,10 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
-#include <array>
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <vector>
 
 static_assert(
     NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0),
@@ -65,10 +65,10 @@ class NcclMemory {
   template <class T> T* as() const { return static_cast<T*>(memory_.get()); }
   std::size_t bytes() const { return memory_ ? bytes_ : 0; }
 
-  /// Registers it with a communicator; three at most. Collective.
+  /// Registers it with a communicator. Collective.
   template <class Comm> void share(Comm& comm) {
     if (memory_ == nullptr) return;
-    Share& s = shares_[num_shares_++];
+    Share& s = shares_.emplace_back();
     s.window = comm.channel()->enter(memory_.get(), bytes_);
     s.channel = comm.channel();
   }
@@ -83,8 +83,7 @@ class NcclMemory {
   };
   std::unique_ptr<void, Free> memory_;
   std::size_t bytes_ = 0;
-  std::array<Share, 3> shares_;
-  std::size_t num_shares_ = 0;
+  std::vector<Share> shares_;
 };
 
 }  // namespace cohort

@@ -26,7 +26,8 @@ template <Summable T, int Levels> struct SumRanks {
   std::size_t count;
   bool packed;
 
-  int blocks() const { return detail::blocks_for(count, threads, packed ? pack : 1); }
+  /// Not more than a GPU holds at once by far.
+  int blocks() const { return detail::blocks_for(count, threads, packed ? pack : 1, 2048); }
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
     detail::for_each_piece<threads, pack>(block, count, packed, [&](std::size_t i, auto n) {

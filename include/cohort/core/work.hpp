@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/core/params.hpp>
 #include <cohort/core/tensor.hpp>
+#include <type_traits>
 
 namespace cohort {
 
@@ -32,10 +33,41 @@ template <class L> constexpr Work work_of_matrices(Rows rows) {
   return sum;
 }
 template <class L> constexpr Work own_work(Rows rows) {
-  if constexpr (requires { L::work(rows); })
+  if constexpr (requires { L::work(rows); }) {
     return L::work(rows);
-  else
+  } else if constexpr (requires { typename L::Recomputed; }) {
+    return own_work<typename L::Recomputed>(rows);
+  } else if constexpr (requires { typename L::Thawed; }) {
+    Work w = own_work<typename L::Thawed>(rows);
+    if constexpr (params_of<L>::count > 0) w.backward /= 2;  // dx alone, of two products
+    return w;
+  } else {
     return work_of_matrices<L>(rows);
+  }
+}
+
+/// What nn::Checkpointed makes again: L, or what was frozen around it; else nothing.
+template <class L> struct recomputed { using type = void; };
+template <class L>
+requires requires { typename L::Recomputed; }
+struct recomputed<L> {
+  using type = typename L::Recomputed;
+};
+template <class L>
+requires requires { typename L::Thawed::Recomputed; }
+struct recomputed<L> {
+  using type = typename L::Thawed::Recomputed;
+};
+
+/// The product at the end of L whose result nobody needs a second time.
+template <class L> constexpr double skipped_forward(Rows rows) {
+  constexpr int last = children_of<L>::count - 1;
+  if constexpr (!requires { requires L::skips_forward; })
+    return 0;
+  else if constexpr (last < 0)
+    return own_work<L>(rows).forward;
+  else
+    return skipped_forward<child_of<L, last>>(rows);
 }
 }  // namespace detail
 
@@ -49,7 +81,9 @@ template <class L> constexpr Work work_of(Rows rows) {
   } else {
     Work sum = detail::own_work<L>(rows);
     for_each_index<children_of<L>::count>([&](auto i) { sum += work_of<child_of<L, i>>(rows); });
-    if constexpr (requires { typename L::Recomputed; }) sum.backward += sum.forward;
+    using Again = typename detail::recomputed<L>::type;
+    if constexpr (!std::is_void_v<Again>)
+      sum.backward += sum.forward - detail::skipped_forward<Again>(rows);
     return sum;
   }
 }

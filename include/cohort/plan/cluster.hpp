@@ -16,28 +16,30 @@ struct Link {
 
 /// Ranks in machines of equally many, neighbours first.
 ///
-/// Units    flops: operations a second that a rank attains in forward and backward as a whole (peak times the share
-///          that one measured rank has). memory: bytes a second that a rank reads and writes. inside.bandwidth: what a
+/// Units    flops: operations a second that a rank attains in forward and backward as a whole, in the type that it
+///          computes in: simulate(plan, {.ranks = 1, ...}, c).work by the seconds that these take, measured. (An MFU counts
+///          other operations.) memory_bandwidth: bytes a second that a rank reads and writes. inside.bandwidth: what a
 ///          rank sends in a ring; across.bandwidth: what all of a machine's ranks together send out of it.
 struct Cluster {
-  double flops = 1e12, memory = 1e11;
+  double flops = 1e12, memory_bandwidth = 1e11;
   int ranks_per_machine = 8;
   Link inside{}, across{};
 };
 
 /// 8 GPUs a machine on NVLink and eight network interfaces of 400 Gbit/s. The rate is 45 % of the sheet's 989 TFLOP/s in
-/// bf16: give what you measured.
+/// bf16, for products in bf16: give what you measured. Out of a machine go 200 GB/s, what an all-gather over 32 machines
+/// was seen to have, which is half of what the interfaces' sheets add up to.
 ///
-/// Source   bandwidths: nccl-tests issue 212 (inside, ring), nccl issue 1218 (all-gather over 32 machines); latencies:
-///          NCCL 2.28's own table for LL128 (src/graph/tuning.cc).
+/// Source   bandwidths: nccl-tests issue 212 (inside, ring), nccl issue 1218 (across); latencies: NCCL 2.28's own table
+///          for rings in LL128 (src/graph/tuning.cc), which trees are given too.
 inline constexpr Cluster h100_cluster{.flops = 0.45 * 989e12,
-                                      .memory = 3.0e12,
+                                      .memory_bandwidth = 3.0e12,
                                       .ranks_per_machine = 8,
                                       .inside = {370e9, 1.9e-6, 14e-6},
                                       .across = {200e9, 4.0e-6, 14e-6}};
 /// The same with the memory of an H200, of which a copy was measured at 90 % of the sheet.
 inline constexpr Cluster h200_cluster{.flops = 0.45 * 989e12,
-                                      .memory = 4.3e12,
+                                      .memory_bandwidth = 4.3e12,
                                       .ranks_per_machine = 8,
                                       .inside = {370e9, 1.9e-6, 14e-6},
                                       .across = {200e9, 4.0e-6, 14e-6}};
@@ -80,13 +82,14 @@ constexpr double tree_seconds(double bytes, const Placement& p, const Cluster& c
          2 * ((p.here - 1) * c.inside.latency + levels * c.across.latency) +
          2 * (in > out ? in : out);
 }
-/// Every rank sends each other one its part straight.
+/// Every rank sends each other one its part straight, one message after the other, and adds up what came.
 constexpr double exchange_seconds(double bytes, int ranks, const Placement& p, const Cluster& c) {
-  const double away = ranks > 1 ? bytes * (ranks - p.here) / (ranks - 1) : 0;
+  const double away = bytes * (ranks - p.here) / (ranks - 1);
   const double out = away * p.here * p.groups_here / c.across.bandwidth,
                in = (bytes - away) / c.inside.bandwidth;
-  return (p.machines > 1 ? c.across.start + c.across.latency : c.inside.start + c.inside.latency) +
-         (in > out ? in : out);
+  return (p.machines > 1 ? c.across.start : c.inside.start) + (p.here - 1) * c.inside.latency +
+         (ranks - p.here) * c.across.latency + (in > out ? in : out) +
+         bytes * (ranks + 1) / (ranks - 1) / c.memory_bandwidth;
 }
 
 }  // namespace detail

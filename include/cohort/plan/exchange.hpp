@@ -33,6 +33,7 @@ constexpr Slices slices(std::size_t count, std::size_t element_bytes, int ranks)
 /// everything: one collective where slices take two. (An estimate: no step's time depends on it but by one
 /// latency.)
 inline constexpr std::size_t whole_exchange_bytes = 64_KiB;
+/// Is an array of so many elements one of these?
 constexpr bool exchanged_whole(std::size_t count, std::size_t element_bytes, int ranks) {
   return count * element_bytes * static_cast<std::size_t>(ranks) <= whole_exchange_bytes;
 }

@@ -41,7 +41,7 @@ template <class Plan, class Seen = Unseen> class Simulation {
  public:
   constexpr Simulation(Sizes sizes, const Cluster& cluster, Seen seen = {})
       : sizes_(sizes),
-        cluster_(checked(cluster)),
+        cluster_(checked(sizes, cluster)),
         seen_(seen),
         work_(Rows{Plan::micro_batch(sizes), sizes.tokens}) {}
 
@@ -55,14 +55,31 @@ template <class Plan, class Seen = Unseen> class Simulation {
  private:
   using markers = typename Plan::markers;
 
-  static constexpr const Cluster& checked(const Cluster& c) {
-    if (!(c.flops > 0 && c.memory > 0 && c.ranks_per_machine > 0 && c.inside.bandwidth > 0 &&
-          c.across.bandwidth > 0)) {
-      throw InvalidInput(
-          -1, "simulate",
-          "a cluster's rates, bandwidths and ranks a machine must be above zero. Begin "
-          "with h100_cluster and change what differs.");
-    }
+  static constexpr const Cluster& checked(Sizes s, const Cluster& c) {
+    const auto refuse = [](const char* why) { throw InvalidInput(-1, "simulate", why); };
+    if (!(c.flops > 0 && c.memory_bandwidth > 0 && c.ranks_per_machine > 0 &&
+          c.inside.bandwidth > 0 && c.across.bandwidth > 0 && c.inside.latency >= 0 &&
+          c.across.latency >= 0 && c.inside.start >= 0 && c.across.start >= 0))
+      refuse(
+          "a cluster's rates, bandwidths and ranks a machine must be above zero, and its times not "
+          "below. Begin with h100_cluster and change what differs.");
+    if (s.ranks < 1 || s.batch < 1 || s.tokens < 1)
+      refuse(
+          "there must be at least one rank, sample and token: {.ranks = 8, .batch = 4, .tokens = "
+          "1024}.");
+    const int group = Plan::shard_group(s.ranks), here = c.ranks_per_machine;
+    if (s.batch % Plan::micro_batches_on(s.ranks) != 0)
+      refuse(
+          "the batch is no multiple of the micro-batches of GradAccum (and Reproducible): a run "
+          "refuses it too.");
+    if (s.ranks % group != 0)
+      refuse(
+          "HybridShard's groups do not fill the ranks: a run refuses them too. Give a multiple of "
+          "S ranks.");
+    if (s.ranks > here && group < s.ranks && group % here != 0 && here % group != 0)
+      refuse(
+          "HybridShard's groups would lie across machines' borders in several ways, which is not "
+          "simulated. Choose S as a divisor or a multiple of the ranks a machine.");
     return c;
   }
 
@@ -111,7 +128,7 @@ template <class Plan, class Seen = Unseen> class Simulation {
   }
   /// Over so many bytes of memory.
   constexpr void pass(Activity what, double bytes) {
-    take(what, -1, bytes / cluster_.memory, step_.update);
+    take(what, -1, bytes / cluster_.memory_bandwidth, step_.update);
   }
   /// Until the first `count` operations are done; what they wait for has been reached.
   constexpr void wait(int count) {
@@ -149,7 +166,8 @@ template <class Plan, class Seen = Unseen> class Simulation {
   /// Gradients are read, moments and masters read and written, copies written.
   static constexpr double update_bytes =
       (2 * Plan::slots::optimizer::moments + 1) * sizeof(typename Plan::gradient) +
-      2 * sizeof(typename Plan::master) + (Plan::has_masters ? sizeof(typename Plan::compute) : 0);
+      2 * sizeof(typename Plan::master) +
+      (Plan::has_masters && !Plan::data::shards_params ? sizeof(typename Plan::compute) : 0);
 
   Sizes sizes_;
   Cluster cluster_;
@@ -172,7 +190,9 @@ template <class Plan, class Seen = Unseen> class Simulation {
 ///   constexpr auto step = simulate(Run::plan_on<Cuda>{}, {.ranks = 512, .batch = 8, .tokens = 2048}, h100_cluster);
 ///   static_assert(step.waits < 0.1 * step.seconds);
 ///
-/// Errors   InvalidInput (in a constant: no constant) for rates of the cluster that are not above zero; as plan.memory(s).
+/// Where NCCL will carry it, give plan_on<Cuda>: the CPU's plan knows of no exchange for TreeOrder.
+///
+/// Errors   InvalidInput (in a constant: no constant) for sizes that a run refuses and clusters that cannot be.
 /// Laws     a run whose layers and collectives take the times that they take here takes this long
 ///          (tests/plan/simulate_test.cpp); published tables: docs/decisions/0021-simulation.md.
 template <class Model, class Loss, class Slots, class Device>

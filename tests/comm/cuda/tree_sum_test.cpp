@@ -82,7 +82,7 @@ TEST_CASE("blocks: enough for one pass over short arrays, bounded for long ones"
   kernel.packed = true;
   CHECK(kernel.blocks() == 1);
   kernel.count = std::size_t{1} << 40;
-  CHECK(kernel.blocks() == 2048);
+  CHECK(kernel.blocks() == 256);
 }
 
 }  // namespace

@@ -47,4 +47,20 @@ TEST_CASE("GPU, law 2: HybridShard over a power of two agrees too [full]") {
                  expected[0]));
 }
 
+TEST_CASE(
+    "GPU, law 8: what is computed again has the bits and the collectives of what was kept [full]") {
+  const Setup setup{.ranks = 2, .each = 4, .steps = 2};
+  const auto kept = train_on_gpu<RunOf<zoo::GptCase, FullShard, GradAccum<2>>, zoo::GptCase>(setup);
+  using Case = zoo::CheckpointedGptCase;
+  const auto again = train_on_gpu<RunOf<Case, FullShard, GradAccum<2>>, Case>(setup);
+  CHECK(all_same(again, kept[0]));
+  CHECK(again[0].calls == kept[0].calls);
+}
+
+TEST_CASE("GPU, law 5: recorded collectives are the planned ones, reduced in bf16 [full]") {
+  using Run = RunOf<zoo::GptCase, ShardOptimizer, GradAccum<2>, MixedPrecision<bf16, fp32>>;
+  const auto traces = train_on_gpu<Run, zoo::GptCase>({.ranks = 1, .each = 4, .steps = 1});
+  CHECK(traces[0].calls == planned_calls<Run>());
+}
+
 }  // namespace

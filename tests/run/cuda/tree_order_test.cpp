@@ -55,13 +55,9 @@ TEST_CASE(
   CHECK_FALSE(same_bits(expected[0].start, expected[0].parameters));
   const auto replicated = ordered<TiedGptCase, Replicate>(setup);
   CHECK(all_same(replicated, expected[0]));
-  CHECK(all_same(ordered<TiedGptCase, ShardOptimizer>(setup), expected[0]));
   const auto sharded = ordered<TiedGptCase, FullShard>(setup);
   CHECK(all_same(sharded, expected[0]));
   CHECK(sharded[0].calls == expected[0].calls);
-  // Without it the order is NCCL's: this test can fail.
-  const auto fastest = train_on_nccl<RunOf<TiedGptCase, FullShard>, TiedGptCase>(setup);
-  CHECK_FALSE(all_same(fastest, expected[0]));
 }
 
 TEST_CASE("NCCL, law 2: in bf16, reduced in bf16 and summed in fp32; groups of two, twice") {
@@ -90,8 +86,9 @@ TEST_CASE("NCCL: a replayed graph has the tree's bits; a rank that is gone ends 
   CHECK(all_same(train_on_nccl<Run, TiedGptCase>(setup), expected[0]));
   const test::Machine machine;
   Outcome seen;
-  observe(seen, 2, [&](Nccl& world) {
-    auto run = Run::on(world, options_of<Run, TiedGptCase>(setup));
+  observe(seen, 2, [&](Nccl& gpus) {
+    Recorder<Nccl> world(gpus.duplicate(), 8192);  // one type of run less to compile
+    auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
     for (int step = 0; step < setup.steps; ++step) {
       const auto batch = batch_of<TiedGptCase>(setup, step);
       if (step == 2 && world.rank() == 1) throw Boom("gone");
@@ -110,13 +107,14 @@ TEST_CASE("NCCL, law 5: the GPUs' peak is the plan's with what is exchanged, to 
     CHECK(plan.exchange_bytes(1) == 0);
     const test::Machine machine;
     Wrong wrong;
-    on_gpus(ranks, [&](Nccl& world) {
+    on_gpus(ranks, [&](Nccl& gpus) {
+      Recorder<Nccl> world(gpus.duplicate(), 8192);
       world.barrier();
       const std::size_t before = cuda_double::device_memory().live_bytes;
       if (world.rank() == 0) cuda_double::reset_peaks();
       world.barrier();
       const Setup setup{.ranks = ranks, .each = 2};
-      auto run = Run::on(world, options_of<Run, TiedGptCase>(setup));
+      auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
       const auto batch = batch_of<TiedGptCase>(setup, 0);
       const int first = 2 * world.rank();
       for (int s = 0; s < 2; ++s)

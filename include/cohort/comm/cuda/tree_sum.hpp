@@ -15,10 +15,10 @@ namespace cohort::cuda {
 
 namespace detail {
 
-/// Blocks of so many threads that keep every thread busy, without more than a GPU holds at once by far.
-constexpr int blocks_for(std::size_t count, int threads, int pack) {
+/// Blocks of so many threads that keep every thread busy, and no more than `most`.
+constexpr int blocks_for(std::size_t count, int threads, int pack, std::size_t most) {
   const std::size_t per_block = static_cast<std::size_t>(threads * pack);
-  return static_cast<int>(std::min<std::size_t>((count + per_block - 1) / per_block, 2048));
+  return static_cast<int>(std::min<std::size_t>((count + per_block - 1) / per_block, most));
 }
 
 /// f(i, N) for each piece of N elements, from i on, that is this thread's: packs, then single elements.
@@ -105,7 +105,8 @@ template <Summable T, int Levels> struct SumSlices {
   int rank, ranks;
   bool packed;
 
-  int blocks() const { return detail::blocks_for(count, threads, packed ? pack : 1); }
+  /// Few: it runs beside compute, on a stream that goes first. (How many are best was measured on no GPU.)
+  int blocks() const { return detail::blocks_for(count, threads, packed ? pack : 1, 256); }
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
     detail::for_each_piece<threads, pack>(block, count, packed, [&](std::size_t i, auto n) {
