@@ -22,12 +22,15 @@ TEST_CASE_TEMPLATE("elementwise: add, add_to, multiply, scale and fill touch n e
     ops::multiply(cpu, n, a.data(), b.data(), product.data());
     ops::scale(cpu, n, scaled.data(), T(0.3));
     ops::fill(cpu, n, filled.data(), T(2));
+    std::vector<T> copied(n);
+    ops::copy(cpu, n, static_cast<const T*>(a.data()), copied.data());
     for (std::size_t i = 0; i < n; ++i) {
       REQUIRE(sum[i] == a[i] + b[i]);
       REQUIRE(in_place[i] == sum[i]);
       REQUIRE(product[i] == a[i] * b[i]);
       REQUIRE(scaled[i] == a[i] * T(0.3));
       REQUIRE(filled[i] == T(2));
+      REQUIRE(copied[i] == a[i]);
     }
     CHECK(filled[n] == T(9));
   }

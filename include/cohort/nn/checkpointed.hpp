@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/concepts/fused.hpp>
 #include <cohort/concepts/layer.hpp>
+#include <cohort/ops/elementwise.hpp>
 
 namespace cohort::nn {
 
@@ -77,7 +78,8 @@ template <OnePiece L> struct Checkpointed<L> : detail::SameShape<L> {
     const Random random = ctx.upcoming() == nullptr ? Random{} : *ctx.upcoming();
     aside<Ctx::phase>(ctx, ctx.upcoming(), [&](auto& there) {
       const auto r = cohort::detail::run_forward<L>(there, p, x, fused...);
-      ctx.device().copy(y.data, r.y.data, y.size() * sizeof *y.data);
+      const auto* from = r.y.data;
+      ops::copy(ctx.device(), y.size(), from, y.data);
       return Nothing{};
     });
     return Out{y, keep(ctx, "x"_p = x, "random"_p = random)};

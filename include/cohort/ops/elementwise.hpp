@@ -46,11 +46,17 @@ template <class G, class T> void fill(const Cpu<G>&, std::size_t n, T* a, T valu
   for (std::size_t i = 0; i < n; ++i) a[i] = value;
 }
 
+/// y = a, bit by bit; they do not overlap.
+template <class G, class T> void copy(const Cpu<G>& device, std::size_t n, const T* a, T* y) {
+  device.copy(y, a, n * sizeof(T));
+}
+
 // The same on a GPU, without clamp: ops/cuda/elementwise.hpp.
 template <class T> void add(const Cuda&, std::size_t n, const T* a, const T* b, T* y);
 template <class D, class T> void add_to(const Cuda&, std::size_t n, D* a, const T* b);
 template <class T> void multiply(const Cuda&, std::size_t n, const T* a, const T* b, T* y);
 template <class T> void scale(const Cuda&, std::size_t n, T* a, accumulator_t<T> factor);
 template <class T> void fill(const Cuda&, std::size_t n, T* a, T value);
+template <class T> void copy(const Cuda&, std::size_t n, const T* a, T* y);
 
 }  // namespace cohort::ops

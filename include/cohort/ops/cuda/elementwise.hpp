@@ -156,4 +156,9 @@ template <class T> void fill(const Cuda& device, std::size_t n, T* a, T value) {
     kernels::launch_tiles(device, kernels::Fill<1, T>{n, a, value});
 }
 
+/// y becomes a.
+template <class T> void copy(const Cuda& device, std::size_t n, const T* a, T* y) {
+  device.copy(y, a, n * sizeof(T));
+}
+
 }  // namespace cohort::ops
