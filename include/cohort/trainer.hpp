@@ -186,13 +186,6 @@ template <class Model, class Loss, class Slots, class Device> consteval auto pla
     return std::type_identity<Plan<Model, Loss, Slots, Device>>{};
   }
 }
-/// Runs of the world on the device can add up in tree order; what has no header yet says so itself.
-template <class World, class Device> consteval bool in_order() {
-  if constexpr (runs_on<Device>)
-    return adds_in_tree_order<World, Device>;
-  else
-    return true;
-}
 }  // namespace detail
 
 /// Chosen only when Trainable fails: says why in one sentence, then stops.
@@ -287,7 +280,7 @@ struct Trainer<Model, Loss, Ps...> {
         "with add_sums<Plan>(program) instead of adding OpKind::loss. "
         "[cohort/plan/schedule.hpp]");
     constexpr bool has_device = detail::runs_on<D>;
-    constexpr bool adds_in_order = !slots::order::in_tree_order || detail::in_order<World, D>();
+    constexpr bool adds_in_order = detail::keeps_order<slots::order::in_tree_order, World, D>();
     static_assert(adds_in_order,
                   "cohort: TreeOrder and Reproducible fix the order of sums over ranks, and this "
                   "communicator has its own. Use launch<Threads>, launch<Mpi> or launch<Nccl>, or "

@@ -65,7 +65,8 @@ constexpr std::string_view name(CollectiveKind kind) {
 /// One collective as one rank asked for it. All ranks of a channel must ask for equal calls.
 ///
 /// Units    count: elements of dtype as the function took them (per rank for reduce_scatter and
-///          all_gather; of one rank to all others for all_to_all); 0 of u8 for barrier, split and duplicate. root: 0 unless broadcast.
+///          all_gather; of one rank to all others for all_to_all); 0 of u8 for barrier, split and duplicate.
+///          root: 0 unless broadcast.
 struct Collective {
   CollectiveKind kind = CollectiveKind::barrier;
   DType dtype = DType::u8;

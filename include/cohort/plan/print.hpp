@@ -39,6 +39,9 @@ inline std::string subject(const Op& op) {
          (op.axis == Axis::replicate ? " copies" : "") + (op.frozen ? " frozen" : "");
 }
 
+/// An operation as traces call it: "all_gather group 2".
+inline std::string op_title(const Op& op) { return std::string(name(op.kind)) + " " + subject(op); }
+
 template <class P> void print_units(std::ostream& out) {
   constexpr int most = 12;  // rows shown at each end of a long table
   out << "units (hooks fire here; group 0 is the root)\n   unit  group  parameters        "

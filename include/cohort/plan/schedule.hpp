@@ -80,6 +80,21 @@ template <class Plan> consteval bool reduces_averages() {
 }
 }  // namespace detail
 
+namespace detail {
+/// The number-th operation of a micro-batch (from 0) of a step of one of `ranks` ranks.
+template <class Plan> constexpr Op planned_op(int micro_batch, int number, int ranks) {
+  Op found;
+  int index = 0;
+  Plan::for_each_micro_batch(
+      [&]<MicroBatch M>() {
+        if (index++ == micro_batch)
+          found = Plan::template program<M>.op[static_cast<std::size_t>(number)];
+      },
+      ranks);
+  return found;
+}
+}  // namespace detail
+
 /// Adds what every strategy ends a step's backward with: sums over all ranks of averaged parameters, where
 /// there are any, and of the loss.
 template <class Plan, class P> constexpr void add_sums(P& program) {

@@ -27,6 +27,14 @@ struct device_of_world<World> {
 template <class World, class Device>
 inline constexpr bool adds_in_tree_order = SumsInTreeOrder<World>;
 
+/// The same, where it is wanted; a device whose header is missing says that itself.
+template <bool wanted, class World, class Device> consteval bool keeps_order() {
+  if constexpr (wanted && runs_on<Device>)
+    return adds_in_tree_order<World, Device>;
+  else
+    return true;
+}
+
 /// Owns a rank's places to compute: here the CPU, whose collectives are the world's own.
 /// run/cuda/machine.hpp has the GPU's. in_tree_order: see adds_in_tree_order.
 template <class World, class Device, bool in_tree_order = false> class Machine {

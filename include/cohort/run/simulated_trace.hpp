@@ -33,11 +33,10 @@ template <class Plan> class SimulatedText {
   std::string title(Activity what, int number, int micro_batch) const {
     const std::string word(name(what));
     if (what == Activity::micro_batch) return word + " " + std::to_string(micro_batch);
-    if (what == Activity::wait) return "wait for " + title(op_of(number, micro_batch));
-    if (what == Activity::operation) return title(op_of(number, micro_batch));
+    if (what == Activity::wait) return "wait for " + op_title(op_of(number, micro_batch));
+    if (what == Activity::operation) return op_title(op_of(number, micro_batch));
     return number < 0 ? word : word + " " + names_[static_cast<std::size_t>(number)];
   }
-  static std::string title(const Op& op) { return std::string(name(op.kind)) + " " + subject(op); }
   std::string facts(Activity what, int number, int micro_batch) const {
     if (what != Activity::operation) return io::json({{"micro_batch", micro_batch}});
     const IssuedOp issued = Plan::issued(op_of(number, micro_batch), sizes_.ranks);
@@ -48,15 +47,7 @@ template <class Plan> class SimulatedText {
                      {"sent_bytes", wire_bytes(issued)}});
   }
   Op op_of(int number, int micro_batch) const {
-    Op found;
-    int index = 0;
-    Plan::for_each_micro_batch(
-        [&]<MicroBatch M>() {
-          if (index++ == micro_batch)
-            found = Plan::template program<M>.op[static_cast<std::size_t>(number)];
-        },
-        sizes_.ranks);
-    return found;
+    return planned_op<Plan>(micro_batch, number, sizes_.ranks);
   }
 
   Sizes sizes_;

@@ -88,11 +88,10 @@ template <class Run> class TraceText {
     const std::string what(name(s.what));
     if (s.what == Activity::step) return what + " " + std::to_string(s.step);
     if (s.what == Activity::micro_batch) return what + " " + std::to_string(s.micro_batch);
-    if (s.what == Activity::wait) return "wait for " + title(op_of(s));
-    if (s.what == Activity::operation) return title(op_of(s));
+    if (s.what == Activity::wait) return "wait for " + op_title(op_of(s));
+    if (s.what == Activity::operation) return op_title(op_of(s));
     return s.number < 0 ? what : what + " " + names_[static_cast<std::size_t>(s.number)];
   }
-  static std::string title(const Op& op) { return std::string(name(op.kind)) + " " + subject(op); }
 
   std::string facts(const StepSpan& s) const {
     if (s.what == Activity::step) return io::json({{"step", s.step}});
@@ -123,16 +122,8 @@ template <class Run> class TraceText {
                      {"issued_count", issued.count},
                      {"sent_bytes", wire_bytes(issued)}});
   }
-  const Op& op_of(const StepSpan& s) const {
-    const Op* found = nullptr;
-    int micro_batch = 0;
-    Plan::for_each_micro_batch(
-        [&]<MicroBatch M>() {
-          if (micro_batch++ == s.micro_batch)
-            found = &Plan::template program<M>.op[static_cast<std::size_t>(s.number)];
-        },
-        run_.size());
-    return *found;
+  Op op_of(const StepSpan& s) const {
+    return planned_op<Plan>(s.micro_batch, s.number, run_.size());
   }
 
   const Run& run_;

@@ -145,7 +145,14 @@ bool unused(const ncclComm& comm) {
          comm.in_graphs.load(std::memory_order_relaxed) == 0;
 }
 /// How long kernels that stand in the way may take; ThreadSanitizer's take milliseconds each to begin.
-#if defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#define COHORT_HAS_TSAN __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define COHORT_HAS_TSAN 1
+#else
+#define COHORT_HAS_TSAN 0
+#endif
+#if COHORT_HAS_TSAN
 constexpr std::chrono::seconds patience(60);
 #else
 constexpr std::chrono::seconds patience(3);

@@ -80,16 +80,15 @@ template <ExchangesSlices C> class InTreeOrder {
   }
 
   template <Summable T> void reduce_scatter(const T* in, T* out, std::size_t count_per_rank) {
-    if constexpr (std::integral<T>) {
-      comm_.reduce_scatter(in, out, count_per_rank);
-    } else if (size() == 1 || count_per_rank == 0) {
-      comm_.reduce_scatter(in, out, count_per_rank);
-    } else {
-      const Slices s{static_cast<std::size_t>(size()) * count_per_rank, count_per_rank};
-      T* const others = room<T>("reduce_scatter", s.count);
-      comm_.exchange_slices(in, others, s);
-      add_up<T>(in + s.begin(rank()), others, s.each, s.each, out);
+    if constexpr (!std::integral<T>) {
+      if (size() > 1 && count_per_rank > 0) {
+        const Slices s{static_cast<std::size_t>(size()) * count_per_rank, count_per_rank};
+        T* const others = room<T>("reduce_scatter", s.count);
+        comm_.exchange_slices(in, others, s);
+        return add_up<T>(in + s.begin(rank()), others, s.each, s.each, out);
+      }
     }
+    comm_.reduce_scatter(in, out, count_per_rank);
   }
   template <class T> void all_gather(const T* in, T* out, std::size_t count_per_rank) {
     comm_.all_gather(in, out, count_per_rank);
