@@ -17,6 +17,7 @@ struct Pass {
   static auto backward(auto&, const auto&, const auto&, auto dy, const auto&) { return dy; }
 };
 static_assert(Layer<Pass> && Layer<Pass, DefaultCpu, double>);
+static_assert(Layer<zoo::Scale<3>> && Layer<zoo::TwoBranches<5>> && Layer<zoo::Standardize<5>>);
 
 struct NoInput {
   using Output = Features<3>;

@@ -40,10 +40,10 @@ constexpr Holds table[] = {
 };
 constexpr bool table_holds() {
   for (const Holds& row : table)
-    if (detail::holds_exactly<double>(row.stored) != row.in_double ||
-        detail::holds_exactly<float>(row.stored) != row.in_float ||
-        detail::holds_exactly<bf16>(row.stored) != row.in_bf16 ||
-        detail::holds_exactly<fp16>(row.stored) != row.in_fp16 ||
+    if (detail::holds_exactly(StoredType::F64, row.stored) != row.in_double ||
+        detail::holds_exactly(StoredType::F32, row.stored) != row.in_float ||
+        detail::holds_exactly(StoredType::BF16, row.stored) != row.in_bf16 ||
+        detail::holds_exactly(StoredType::F16, row.stored) != row.in_fp16 ||
         detail::is_real(row.stored) != row.real)
       return false;
   return true;
@@ -167,26 +167,43 @@ TEST_CASE("convert_stored: bytes at odd addresses") {
 // ---------------------------------------------------------------- names and shapes
 
 using Model = zoo::PartlyFrozen;
+template <class Optimizer, class Mixed = MixedPrecision<float, float>>
+using Listed = typename Trainer<Model, nn::CrossEntropy, Optimizer, Mixed>::plan_type;
 
-TEST_CASE("state_name: values, PyTorch's names of moments, numbers where there are none") {
-  struct Nameless {};
-  CHECK(detail::state_name<optim::AdamW>(detail::state_value, "0.weight") == "parameters/0.weight");
-  CHECK(detail::state_name<optim::AdamW>(0, "0.weight") == "optimizer/exp_avg/0.weight");
-  CHECK(detail::state_name<optim::AdamW>(1, "0.weight") == "optimizer/exp_avg_sq/0.weight");
-  CHECK(detail::state_name<optim::Sgd>(0, "0.weight") == "optimizer/momentum_buffer/0.weight");
-  CHECK(detail::state_name<Nameless>(1, "b") == "optimizer/moment1/b");
+struct Nameless {
+  static constexpr int moments = 2;
+};
+
+TEST_CASE("moment_names: PyTorch's, numbers where there are none") {
+  using Names = std::vector<std::string>;
+  CHECK(detail::moment_names<optim::AdamW>() == Names{"exp_avg", "exp_avg_sq"});
+  CHECK(detail::moment_names<optim::Sgd>() == Names{"momentum_buffer"});
+  CHECK(detail::moment_names<Nameless>() == Names{"moment0", "moment1"});
 }
 
-TEST_CASE("parameter_shapes: as many as names, with the elements of the layout") {
-  const auto shapes = detail::parameter_shapes<Model>();
-  REQUIRE(shapes.size() == parameter_names<Model>().size());
+TEST_CASE("StateList: names, shapes and types of values and moments, frozen ones without moments") {
+  const detail::StateList list =
+      detail::state_list<Listed<optim::AdamW, MixedPrecision<bf16, float>>>();
+  CHECK(list.names == parameter_names<Model>());
   constexpr Layout<Model, CutAtRepeat> layout;
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
+  bool frozen = false;
+  for (std::size_t i = 0; i < list.names.size(); ++i) {
+    const bool trains = layout.params[i].trains;
     std::uint64_t numel = 1;
-    for (const std::uint64_t extent : shapes[i]) numel *= extent;
+    for (const std::uint64_t extent : list.shape(i)) numel *= extent;
     CHECK(numel == layout.params[i].numel);
+    CHECK(list.kinds(i) == (trains ? 2 : 0));
+    CHECK(list.type(detail::state_value, i) == (trains ? StoredType::F32 : StoredType::BF16));
+    CHECK(list.type(0, i) == StoredType::F32);
+    frozen = frozen || !trains;
   }
-  CHECK(shapes[0] == std::vector<std::uint64_t>{11, 6});
+  CHECK(frozen);
+  CHECK(list.shape(0) == std::vector<std::uint64_t>{11, 6});
+  CHECK(list.name(detail::state_value, 0) == "parameters/" + list.names[0]);
+  CHECK(list.name(0, 0) == "optimizer/exp_avg/" + list.names[0]);
+  CHECK(list.name(1, 0) == "optimizer/exp_avg_sq/" + list.names[0]);
+  CHECK(detail::state_list<Listed<optim::Sgd>>().name(0, 0) ==
+        "optimizer/momentum_buffer/" + list.names[0]);
 }
 
 // ---------------------------------------------------------------- a rank's state

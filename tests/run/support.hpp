@@ -245,13 +245,9 @@ template <class Case> class ExactGradient {
                          Loss::template gradient_bytes<Model, double>(one)),
         backward_("backward", round_up(backward_bytes<Model, double>(one).peak, alignment)),
         scratch_("scratch", scratch_bytes<Model, double>(one)) {
-    std::size_t trained = 0, frozen = subtree<Model>().trained, averaged = first_average;
-    cohort::for_each_parameter<Model>([&]<class P>(int i) {
-      const auto& values = parameters[static_cast<std::size_t>(i)].values;
-      std::size_t& offset = P::trains ? trained : P::averages ? averaged : frozen;
-      std::copy(values.begin(), values.end(), params_.as<double>() + offset);
-      offset += P::padded;
-    });
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      std::copy(parameters[i].values.begin(), parameters[i].values.end(),
+                params_.as<double>() + layout.params[i].offset);
   }
 
   /// `ranks`: among how many train() deals out the batch, which says what layers draw for each sample in
@@ -259,27 +255,25 @@ template <class Case> class ExactGradient {
   Exact of(const zoo::Batch<Case>& batch, int ranks = 1) {
     const int each = batch.rows().samples / ranks;
     Exact exact;
-    cohort::for_each_parameter<Model>([&]<class P>(int) {
-      if constexpr (P::trains) exact.gradients.emplace_back(P::numel, 0.0);
-      exact.additions += P::cols;
-    });
+    for (const ParamInfo& p : layout.params) {
+      if (p.trains) exact.gradients.emplace_back(p.numel, 0.0);
+      exact.additions += p.fan_in;
+    }
     auto magnitudes = exact.gradients;
     for (int s = 0; s < batch.rows().samples; ++s) {
       const auto place = static_cast<std::uint64_t>(s % each * ranks + s / each);
       add_sample(batch.x().samples(s, 1), batch.y().samples(s, 1), place, exact);
-      std::size_t offset = 0, i = 0;
-      cohort::for_each_parameter<Model>([&]<class P>(int index) {
-        if constexpr (P::trains) {
-          const bool touched = touched_[static_cast<std::size_t>(index)];
-          for (std::size_t k = 0; k < P::numel; ++k) {
-            const double g = touched ? grads_.as<double>()[offset + k] : 0.0;
-            exact.gradients[i][k] += g;
-            magnitudes[i][k] += std::abs(g);
-          }
-          offset += P::padded;
-          ++i;
+      std::size_t i = 0;  // of those that are trained
+      for (std::size_t index = 0; index < layout.params.size(); ++index) {
+        const ParamInfo& p = layout.params[index];
+        if (!p.trains) continue;
+        for (std::size_t k = 0; k < p.numel; ++k) {
+          const double g = touched_[index] ? grads_.as<double>()[p.offset + k] : 0.0;
+          exact.gradients[i][k] += g;
+          magnitudes[i][k] += std::abs(g);
         }
-      });
+        ++i;
+      }
     }
     for (const auto& m : magnitudes)
       exact.magnitudes.push_back(*std::max_element(m.begin(), m.end()));
@@ -288,7 +282,8 @@ template <class Case> class ExactGradient {
 
  private:
   static constexpr Rows one{1, Case::tokens};
-  static constexpr std::size_t first_average = subtree<Model>().trained + subtree<Model>().frozen;
+  static constexpr Layout<Model, CutAtRepeat> layout{};
+  static constexpr std::size_t first_average = layout.first_averaged;
 
   void add_sample(value_of<typename Model::Input, float> x,
                   value_of<typename Loss::Target, float> y, std::uint64_t place, Exact& exact) {

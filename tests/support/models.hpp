@@ -189,8 +189,6 @@ using PartlyFrozenWith = nn::Sequential<
 using PartlyFrozen = PartlyFrozenWith<nn::Frozen>;
 using Thawed = PartlyFrozenWith<AsItIs>;  // the same model, all of it trained
 
-static_assert(Layer<Scale<3>> && Layer<TwoBranches<5>> && Layer<Standardize<5>>);
-
 /// A model with the loss it is trained under and the rows of a sample: what a law is tested over.
 ///   zoo::for_each_case([]<class Case>() { CAPTURE(Case::name()); ... });
 template <class M, class L, int TokensOfSample = 1> struct Case {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/support/one_layer.hpp: runs one layer alone, in memory of exactly the planned size.
 #pragma once
+#include <algorithm>
 #include <cohort/concepts/layer.hpp>
 #include <cohort/core/rng.hpp>
 #include <cohort/ops/default_gemm.hpp>
@@ -11,13 +12,38 @@
 
 namespace cohort::zoo {
 
+/// The memory of a OneLayer; compiled once for all of them.
+struct OneLayerMemory {
+  struct Bytes {
+    std::size_t activations = 0, backward = 0, scratch = 0;
+  };
+  OneLayerMemory(std::size_t params, std::size_t grads, std::size_t averages, std::size_t touched,
+                 Bytes bytes)
+      : params_(params),
+        grads_(grads),
+        averages_(averages),
+        activations_("activation", bytes.activations),
+        backward_("backward", bytes.backward),
+        scratch_("scratch", bytes.scratch),
+        touched_(touched) {}
+
+  const Arena& activations() const { return activations_; }
+  const Arena& backward() const { return backward_; }
+  const Arena& scratch() const { return scratch_; }
+
+ protected:
+  HostMemory params_, grads_, averages_;
+  Arena activations_, backward_, scratch_;
+  std::vector<std::uint8_t> touched_;
+};
+
 /// Owns what one layer of type L computes with: parameters, gradients, and arenas of the bytes that
 /// its types announce (or of others, to see what happens then).
 ///
 ///   OneLayer<nn::Linear<3, 2>, double> layer({2, 1});
 ///   layer.set("weight", values);
 ///   layer.run(x, dy);   // fills y, dx and gradients; throws what the layer throws
-template <class L, class T = float> class OneLayer {
+template <class L, class T = float> class OneLayer : public OneLayerMemory {
  public:
   using D = accumulator_t<T>;  // of gradients
   using Train = Context<DefaultCpu, T, Phase::train>;
@@ -30,34 +56,27 @@ template <class L, class T = float> class OneLayer {
                                         std::declval<value_of<typename L::Input, T>>())
                             .saved);
 
-  struct Bytes {
-    std::size_t activations = 0, backward = 0, scratch = 0;
-  };
   static constexpr Bytes planned(Rows rows) {
     return {Kept::bytes(rows), backward_bytes<L, T>(rows).peak, scratch_bytes<L, T>(rows)};
   }
 
   explicit OneLayer(Rows rows) : OneLayer(rows, planned(rows)) {}
   OneLayer(Rows rows, Bytes bytes)
-      : rows_(rows),
-        params_(flat_size<L>() * sizeof(T)),
-        grads_(flat_size<L>() * sizeof(D)),
-        averages_(std::max<std::size_t>(1, subtree<L>().averaged) * sizeof(D)),
-        activations_("activation", bytes.activations),
-        backward_("backward", bytes.backward),
-        scratch_("scratch", bytes.scratch),
-        touched_(static_cast<std::size_t>(num_params<L>()) + 1) {}
+      : OneLayerMemory(flat_size<L>() * sizeof(T), flat_size<L>() * sizeof(D),
+                       std::max<std::size_t>(1, subtree<L>().averaged) * sizeof(D),
+                       static_cast<std::size_t>(num_params<L>()) + 1, bytes),
+        rows_(rows) {}
 
   /// Normal parameters of deviation 0.3, so that deep layers stay finite; padding left at zero.
   void draw(std::uint64_t seed) {
-    each([&]<class P>(int i, std::size_t offset) {
-      for (std::size_t k = 0; !P::averages && k < P::numel; ++k)
-        params_.template as<T>()[offset + k] =
-            static_cast<T>(0.3 * normal(seed, static_cast<std::uint64_t>(i), k));
-    });
+    for (std::size_t i = 0; i < layout.params.size(); ++i) {
+      const ParamInfo& p = layout.params[i];
+      for (std::size_t k = 0; !p.averages() && k < p.numel; ++k)
+        params_.template as<T>()[p.offset + k] = static_cast<T>(0.3 * normal(seed, i, k));
+    }
   }
   template <class V> void set(const std::string& name, const std::vector<V>& values) {
-    const std::size_t at = offset_of(name);
+    const std::size_t at = find(name).offset;
     for (std::size_t k = 0; k < values.size(); ++k) {
       if (at < first_average)
         params_.template as<T>()[at + k] = static_cast<T>(values[k]);
@@ -109,47 +128,27 @@ template <class L, class T = float> class OneLayer {
     const auto out = cohort::forward(ctx, p, input(x)).y;
     return {out.data, out.data + out.size()};
   }
-  const Arena& activations() const { return activations_; }
-  const Arena& backward() const { return backward_; }
-  const Arena& scratch() const { return scratch_; }
 
  private:
-  static constexpr std::size_t first_average = subtree<L>().trained + subtree<L>().frozen;
+  static constexpr Layout<L, CutAtRepeat> layout{};
+  static constexpr std::size_t first_average = layout.first_averaged;
   ParamCursor<T> parameters() const {
     return flat_cursor<L, T>(params_.template as<T>(), averages_.template as<D>());
   }
   value_of<typename L::Input, T> input(const std::vector<X>& x) const { return {x.data(), rows_}; }
-  template <class F> static void each(F&& f) {
-    std::size_t trained = 0, frozen = subtree<L>().trained, averaged = first_average;
-    for_each_parameter<L>([&]<class P>(int i) {
-      std::size_t& offset = P::trains ? trained : P::averages ? averaged : frozen;
-      f.template operator()<P>(i, offset);
-      offset += P::padded;
-    });
-  }
-  static std::size_t offset_of(const std::string& name) {
+  static const ParamInfo& find(const std::string& name) {
     const std::vector<std::string> names = parameter_names<L>();
-    std::size_t found = flat_size<L>();
-    each([&]<class P>(int i, std::size_t offset) {
-      if (names[static_cast<std::size_t>(i)] == name) found = offset;
-    });
-    if (found == flat_size<L>()) throw InvalidInput(-1, "OneLayer", "no parameter " + name);
-    return found;
+    const auto at = std::find(names.begin(), names.end(), name);
+    if (at == names.end()) throw InvalidInput(-1, "OneLayer", "no parameter " + name);
+    return layout.params[static_cast<std::size_t>(at - names.begin())];
   }
   template <class E> static std::vector<E> range(const E* flat, const std::string& name) {
-    const std::size_t begin = offset_of(name);
-    std::vector<E> out;
-    each([&]<class P>(int, std::size_t offset) {
-      if (offset == begin) out.assign(flat + begin, flat + begin + P::numel);
-    });
-    return out;
+    const ParamInfo& p = find(name);
+    return {flat + p.offset, flat + p.offset + p.numel};
   }
 
   Rows rows_;
   DefaultCpu device_;
-  HostMemory params_, grads_, averages_;
-  Arena activations_, backward_, scratch_;
-  std::vector<std::uint8_t> touched_;
 };
 
 /// Standard normal values.

@@ -11,3 +11,4 @@
 
 #include "models.hpp"
 #include "pch.hpp"
+#include "products.hpp"

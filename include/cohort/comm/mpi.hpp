@@ -6,6 +6,7 @@
 #include <cohort/comm/launch_options.hpp>
 #include <cohort/comm/mpi_channel.hpp>
 #include <cohort/concepts/communicator.hpp>
+#include <cohort/core/function_ref.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -100,8 +101,9 @@ class Mpi {
   ///
   /// After a failure ranks have failure_grace to end by themselves before MPI_Abort ends them, and
   /// the report is given on the rank that failed, before any launcher can stop it.
-  template <class F> static void run(const LaunchOptions& options, F&& f, FailureReport& report);
-  template <class F> static void run(const LaunchOptions& options, F&& f) {
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Mpi&)> f,
+                  FailureReport& report);
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Mpi&)> f) {
     FailureReport unread;
     unread.settle();
     run(options, f, unread);
@@ -171,7 +173,8 @@ inline LaunchOptions Mpi::checked(LaunchOptions options, int size) {
   return options;
 }
 
-template <class F> void Mpi::run(const LaunchOptions& wanted, F&& f, FailureReport& report) {
+inline void Mpi::run(const LaunchOptions& wanted, detail::FunctionRef<void(Mpi&)> f,
+                     FailureReport& report) {
   detail::MpiProcess process;
   const LaunchOptions options = checked(wanted, process.size());
   const auto domain =

@@ -5,6 +5,7 @@
 #include <cohort/comm/failure_report.hpp>
 #include <cohort/comm/nccl_bootstrap.hpp>
 #include <cohort/comm/nccl_stream.hpp>
+#include <cohort/core/function_ref.hpp>
 #include <cohort/device/cuda/context.hpp>
 #include <cohort/device/traits.hpp>
 
@@ -118,8 +119,9 @@ class Nccl {
   static Nccl join(std::shared_ptr<detail::Fate> fate, const detail::NcclSeat& seat,
                    const ncclUniqueId& id);
   /// Runs f(Nccl&) on this process's rank, or on one thread per GPU. For launch(); see launch.hpp.
-  template <class F> static void run(const LaunchOptions& options, F&& f, FailureReport& report);
-  template <class F> static void run(const LaunchOptions& options, F&& f) {
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Nccl&)> f,
+                  FailureReport& report);
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Nccl&)> f) {
     FailureReport unread;
     unread.settle();
     run(options, f, unread);
@@ -154,10 +156,10 @@ class Nccl {
     return theirs;
   }
   detail::NcclStage& stage() const { return control_.stage(); }
-  template <class F> static void run_threads(const LaunchOptions& options, int visible, F& f);
-  template <class F>
+  static void run_threads(const LaunchOptions& options, int visible,
+                          detail::FunctionRef<void(Nccl&)> f);
   static void run_process(const LaunchOptions& options, const Launcher& launcher, int visible,
-                          F& f);
+                          detail::FunctionRef<void(Nccl&)> f);
 
   NcclStream control_;
   std::uint64_t number_ = 0;
@@ -232,7 +234,8 @@ inline Nccl Nccl::join(std::shared_ptr<detail::Fate> fate, const detail::NcclSea
   return Nccl(NcclStream(std::move(channel), stage->stream()));
 }
 
-template <class F> void Nccl::run_threads(const LaunchOptions& options, int visible, F& f) {
+inline void Nccl::run_threads(const LaunchOptions& options, int visible,
+                              detail::FunctionRef<void(Nccl&)> f) {
   const std::vector<int> gpus = detail::nccl_gpus(options, visible);
   const int ranks = static_cast<int>(gpus.size());
   const bool spin = 2 * ranks <= usable_cores();  // NCCL has threads of its own
@@ -264,8 +267,8 @@ template <class F> void Nccl::run_threads(const LaunchOptions& options, int visi
   if (fate->failed()) std::rethrow_exception(fate->first());
 }
 
-template <class F>
-void Nccl::run_process(const LaunchOptions& options, const Launcher& launcher, int visible, F& f) {
+inline void Nccl::run_process(const LaunchOptions& options, const Launcher& launcher, int visible,
+                              detail::FunctionRef<void(Nccl&)> f) {
   const auto lookup = [](const char* name) { return std::getenv(name); };
   const detail::NcclSeat seat = detail::nccl_seat(options, launcher, visible, lookup);
   const std::string where = seat.size == 1 ? "" : detail::nccl_meeting_point(launcher, lookup);
@@ -279,7 +282,8 @@ void Nccl::run_process(const LaunchOptions& options, const Launcher& launcher, i
   if (fate->failed()) std::rethrow_exception(fate->first());
 }
 
-template <class F> void Nccl::run(const LaunchOptions& wanted, F&& f, FailureReport& report) {
+inline void Nccl::run(const LaunchOptions& wanted, detail::FunctionRef<void(Nccl&)> f,
+                      FailureReport& report) {
   detail::checked({.ranks = 1, .timeout = wanted.timeout});
   int rank = -1, visible = 0;
   try {

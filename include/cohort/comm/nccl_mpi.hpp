@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/comm/mpi.hpp>
 #include <cohort/comm/nccl.hpp>
+#include <cohort/core/function_ref.hpp>
 
 #include <unistd.h>
 
@@ -24,7 +25,8 @@ namespace cohort {
 ///          wait for it in NCCL.
 /// Laws     tests/comm/nccl_mpi_test.cpp.
 struct NcclMpi {
-  template <class F> static void run(const LaunchOptions& options, F&& f, FailureReport& report) {
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Nccl&)> f,
+                  FailureReport& report) {
     const auto live = [&](Mpi& mpi) {
       const detail::NcclSeat seat = seat_of(mpi, options);
       ncclUniqueId id{};
@@ -41,7 +43,7 @@ struct NcclMpi {
     for_mpi.gpus.clear();
     Mpi::run(for_mpi, live, report);
   }
-  template <class F> static void run(const LaunchOptions& options, F&& f) {
+  static void run(const LaunchOptions& options, detail::FunctionRef<void(Nccl&)> f) {
     FailureReport unread;
     unread.settle();
     run(options, f, unread);

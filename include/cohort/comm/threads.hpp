@@ -6,6 +6,7 @@
 #include <cohort/comm/launch_options.hpp>
 #include <cohort/comm/sum.hpp>
 #include <cohort/concepts/communicator.hpp>
+#include <cohort/core/function_ref.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -112,7 +113,7 @@ class Threads {
 
   /// Runs f(Threads&) on every rank of a new world and joins them; rank 0 is the calling thread.
   /// Throws the first failing rank's own exception. For launch(); see launch.hpp.
-  template <class F> static void run(const LaunchOptions& wanted, F&& f);
+  static void run(const LaunchOptions& wanted, detail::FunctionRef<void(Threads&)> f);
 
  private:
   Threads(std::shared_ptr<detail::Channel> channel, int rank)
@@ -230,7 +231,7 @@ inline void Threads::refuse_other_launchers() {
   if (slurm > 1) refuse("srun", slurm);
 }
 
-template <class F> void Threads::run(const LaunchOptions& wanted, F&& f) {
+inline void Threads::run(const LaunchOptions& wanted, detail::FunctionRef<void(Threads&)> f) {
   refuse_other_launchers();
   const LaunchOptions options = detail::checked(wanted);
   const bool spin = options.ranks <= usable_cores() / options.streams_per_rank;

@@ -12,9 +12,11 @@
 namespace cohort {
 namespace detail {
 
-/// A layer's type as the compiler spells it, cut where it grows long.
-template <class L> std::string layer_name() {
-  const std::string_view all = __PRETTY_FUNCTION__;
+/// A layer's type as the compiler spells it, inside the words around it.
+template <class L> constexpr std::string_view spelled() { return __PRETTY_FUNCTION__; }
+
+/// The type alone, cut where it grows long.
+inline std::string layer_name(std::string_view all) {
   const std::size_t begin = all.find("L = ") + 4;
   std::size_t end = all.find_first_of(";]", begin);
   end = end == all.npos ? all.size() : end;
@@ -24,10 +26,10 @@ template <class L> std::string layer_name() {
 }
 
 [[noreturn]] inline void throw_uncounted(std::size_t made, std::size_t counted,
-                                         const std::string& layer) {
+                                         std::string_view spelled_layer) {
   throw ContractBroken(
       -1, "forward",
-      "layer " + layer + " made " + std::to_string(made) +
+      "layer " + layer_name(spelled_layer) + " made " + std::to_string(made) +
           " bytes of results but its types account for " + std::to_string(counted) +
           ". Return or keep each tensor from ctx.make exactly once (keep y.view() when y is also "
           "returned), keep every child's saved, and take temporaries from ctx.scratch.");
@@ -76,7 +78,7 @@ auto run_forward(Ctx& ctx, const V& p, X x, Fused... fused) {
   } else if constexpr (Ctx::train) {
     const std::size_t made = ctx.results().used() - before;
     if (made != Returned<Y, S>::bytes(x.rows))
-      throw_uncounted(made, Returned<Y, S>::bytes(x.rows), layer_name<L>());
+      throw_uncounted(made, Returned<Y, S>::bytes(x.rows), spelled<L>());
     return Out{r.y.view(), Returned<Y, S>{r.saved}};
   } else {
     return Out{r.y.view(), Nothing{}};

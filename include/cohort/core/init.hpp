@@ -5,6 +5,7 @@
 #pragma once
 #include <cmath>
 #include <cohort/core/rng.hpp>
+#include <cstddef>
 #include <cstdint>
 
 namespace cohort {
@@ -51,4 +52,9 @@ struct Default {
 };
 
 }  // namespace init
+
+/// What Init gives to `count` elements, of which `first` is one and the others follow it.
+template <class Init> void draw_values(Draw first, float* values, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i, ++first.index) values[i] = Init::value(first);
+}
 }  // namespace cohort

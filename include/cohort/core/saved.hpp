@@ -8,6 +8,7 @@
 #include <functional>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace cohort {
 
@@ -97,9 +98,27 @@ struct array_bytes<Saved<I...>>
     : std::integral_constant<std::size_t, (array_bytes_of<decltype(I::value)> + ... + 0)> {};
 }  // namespace detail
 
-/// Saved values of different types, in order (nn::Sequential).
-template <class... S> struct SavedTuple {
-  std::tuple<S...> values;
+/// Saved values of different types, in order (nn::Sequential): an aggregate, as a std::tuple that grows by a
+/// value at a time is what compilers spend most of a Sequential on.
+template <class... S> struct SavedTuple;
+namespace detail {
+template <int I, class S> struct SavedAt { [[no_unique_address]] S value; };
+template <int I, class S> constexpr const S& saved_at(const SavedAt<I, S>& s) { return s.value; }
+
+template <class Is, class... S> struct SavedInOrder;
+template <int... I, class... S>
+struct SavedInOrder<std::integer_sequence<int, I...>, S...> : SavedAt<I, S>... {
+  template <class Last> constexpr SavedTuple<S..., Last> followed_by(const Last& last) const {
+    return {{{static_cast<const SavedAt<I, S>&>(*this).value}..., {last}}};
+  }
+  template <class F> constexpr bool any(const F& f) const {
+    return (f(static_cast<const SavedAt<I, S>&>(*this).value) || ...);
+  }
+};
+}  // namespace detail
+template <class... S>
+struct SavedTuple : detail::SavedInOrder<std::make_integer_sequence<int, sizeof...(S)>, S...> {
+  template <int I> constexpr const auto& at() const { return detail::saved_at<I>(*this); }
   static constexpr std::size_t bytes([[maybe_unused]] Rows rows) {
     return (S::bytes(rows) + ... + 0);
   }
@@ -173,9 +192,7 @@ struct Within {
       if ((*this)(a[i])) return true;
     return false;
   }
-  template <class... S> bool operator()(const SavedTuple<S...>& t) const {
-    return std::apply([this](const S&... s) { return ((*this)(s) || ...); }, t.values);
-  }
+  template <class... S> bool operator()(const SavedTuple<S...>& t) const { return t.any(*this); }
   template <class T> bool operator()(const T&) const { return false; }  // tokens, nothing
 };
 

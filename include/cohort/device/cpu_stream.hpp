@@ -55,7 +55,7 @@ template <class Plan, class Executor> class CpuStream {
   /// Of one of `ranks` ranks.
   CpuStream(Executor& executor, bool worker, bool spins, int ranks)
       : executor_(&executor), ranks_(ranks), spins_(spins ? 4000 : 0), has_worker_(worker) {
-    if (worker) thread_ = std::thread([this] { work(); });
+    if (worker) thread_ = std::thread(work_of, static_cast<void*>(this));
   }
   CpuStream(const CpuStream&) = delete;
   ~CpuStream() {
@@ -105,6 +105,8 @@ template <class Plan, class Executor> class CpuStream {
     base += Plan::markers::count;
     return true;
   }
+  /// (std::thread is compiled once for all streams.)
+  static void work_of(void* stream) { static_cast<CpuStream*>(stream)->work(); }
   void work() {
     detail::wake_up_soon();  // compute threads may hold every core
     std::uint32_t base = 0, done = 0;

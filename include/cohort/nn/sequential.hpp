@@ -94,7 +94,7 @@ struct Sequential<L...> {
   /// `fused`: none, or what the last element's forward is asked for (concepts/fused.hpp).
   template <class Ctx, class P, class X, class... Fused>
   static auto forward(Ctx& ctx, const P& p, X x, Fused... fused) {
-    return forward_from<0>(ctx, p, x, std::tuple<>{}, fused...);
+    return forward_from<0>(ctx, p, x, SavedTuple<>{}, fused...);
   }
   /// `residual`: none, or the tensor that the first element adds.
   template <class Ctx, class P, class S, class D, class G, class... Residual>
@@ -114,22 +114,21 @@ struct Sequential<L...> {
   }
 
  private:
-  template <int I, class Ctx, class P, class X, class... S, class... Fused>
-  static auto forward_from(Ctx& ctx, const P& p, X x, std::tuple<S...> saved, Fused... fused) {
-    const auto with = [&](auto r) { return std::tuple_cat(saved, std::make_tuple(r.saved)); };
+  template <int I, class Ctx, class P, class X, class S, class... Fused>
+  static auto forward_from(Ctx& ctx, const P& p, X x, const S& saved, Fused... fused) {
     if constexpr (I + 1 == count) {
       const auto r = cohort::forward(ctx, p.template child<I>(), x, fused...);
-      return finish(ctx, r.y, with(r));
+      if constexpr (Ctx::train)
+        return Out{r.y, saved.followed_by(r.saved)};
+      else
+        return Out{r.y, Nothing{}};
     } else {
       const auto r = cohort::forward(ctx, p.template child<I>(), x);
-      return forward_from<I + 1>(ctx, p, r.y, with(r), fused...);
+      if constexpr (Ctx::train)
+        return forward_from<I + 1>(ctx, p, r.y, saved.followed_by(r.saved), fused...);
+      else
+        return forward_from<I + 1>(ctx, p, r.y, saved, fused...);
     }
-  }
-  template <class Ctx, class Y, class... S> static auto finish(Ctx&, Y y, std::tuple<S...> all) {
-    if constexpr (Ctx::train)
-      return Out{y, SavedTuple<S...>{all}};
-    else
-      return Out{y, Nothing{}};
   }
   /// dx of child I goes to the caller's end for even I and to the opposite for odd I, so that the
   /// dy it was made from can be released at once.
@@ -138,7 +137,7 @@ struct Sequential<L...> {
                             Arena::Mark mark, Residual... residual) {
     const Ctx here = I % 2 == 0 ? ctx : ctx.opposite();
     const auto go = [&](auto... fused) {
-      return cohort::backward(here, p.template child<I>(), std::get<I>(saved.values), dy,
+      return cohort::backward(here, p.template child<I>(), saved.template at<I>(), dy,
                               g.template child<I>(), fused...);
     };
     if constexpr (I == 0) {
@@ -150,7 +149,7 @@ struct Sequential<L...> {
       using Before = typename Children::template at<I - 1>;
       const auto dx = [&] {
         if constexpr (TakesDz<Before>)
-          return go(Before::slope(std::get<I - 1>(saved.values).saved));
+          return go(Before::slope(saved.template at<I - 1>().saved));
         else
           return go();
       }();

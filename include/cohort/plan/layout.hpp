@@ -6,20 +6,27 @@
 #include <array>
 #include <cohort/core/units.hpp>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cohort {
 
 /// One parameter in forward order. Offsets and sizes count elements; padded = rounded up to whole
-/// chunks.
+/// chunks. What happens before step 0 and between steps reads these tables, and is not compiled for each parameter.
 struct ParamInfo {
   std::size_t offset = 0, numel = 0, padded = 0;
   int unit = 0;
   int rank = 0, fan_in = 0;
   bool decays = false, trains = true;
-  double rate = 0;  // at which it follows an average; 0: it is none
+  double rate = 0;                    // at which it follows an average; 0: it is none
+  const int* first_extent = nullptr;  // of `rank`
+  void (*draw)(Draw, float*, std::size_t) = nullptr;  // draw_values by its initialiser
   constexpr bool averages() const { return rate > 0; }
+  constexpr std::span<const int> extents() const {
+    return {first_extent, static_cast<std::size_t>(rank)};
+  }
 };
 
 /// What one hook covers: a contiguous range of trained parameters in forward order, one of frozen and one
@@ -79,8 +86,17 @@ template <class Model, class Cut> struct Layout {
     for_each_index<params_of<L>::count>([&](auto i) {
       using P = typename params_of<L>::template at<i>;
       std::size_t& at = P::trains ? at_ : P::averages ? averaged_at_ : frozen_at_;
-      params[param_++] = {at,      P::numel,  P::padded, unit_ - 1, P::rank,
-                          P::cols, P::decays, P::trains, P::rate};
+      params[param_++] = {at,
+                          P::numel,
+                          P::padded,
+                          unit_ - 1,
+                          P::rank,
+                          P::cols,
+                          P::decays,
+                          P::trains,
+                          P::rate,
+                          P::extents.data(),
+                          draw_values<typename P::initialiser>};
       at += P::padded;
     });
   }
@@ -130,26 +146,50 @@ template <class Model, class F> void for_each_parameter(F&& f) {
 }
 
 namespace detail {
-template <class L> void append_names(std::vector<std::string>& out, const std::string& prefix) {
-  if constexpr (Repeated<L>) {
-    for (int i = 0; i < L::repeat; ++i)
-      append_names<typename L::Element>(out, prefix + std::to_string(i) + ".");
-  } else {
-    for_each_index<params_of<L>::count>([&](auto i) {
-      out.push_back(prefix + std::string(params_of<L>::template at<i>::name::view()));
-    });
-    for_each_index<children_of<L>::count>([&](auto i) {
-      append_names<child_of<L, i>>(
-          out, prefix + std::string(children_of<L>::template name_at<i>::view()) + ".");
-    });
-  }
+/// The names in a layer, as a tree of tables: own parameters, then children; of a Repeat its element alone.
+struct NamesOf {
+  struct Below {
+    std::string_view name;
+    const NamesOf* tree;
+  };
+  std::span<const std::string_view> params;
+  std::span<const Below> children;
+  const NamesOf* element = nullptr;
+  int repeat = 0;
+};
+template <class Params, class I> inline constexpr int own_names = 0;
+template <class Params, int... I>
+inline constexpr std::array<std::string_view, sizeof...(I)>
+    own_names<Params, std::integer_sequence<int, I...>>{Params::template at<I>::name::view()...};
+template <class L> struct Names;
+template <class Children, class I> inline constexpr int names_below = 0;
+template <class Children, int... I>
+inline constexpr std::array<NamesOf::Below, sizeof...(I)>
+    names_below<Children, std::integer_sequence<int, I...>>{NamesOf::Below{
+        Children::template name_at<I>::view(), &Names<typename Children::template at<I>>::tree}...};
+template <class L> constexpr NamesOf names_of() {
+  if constexpr (Repeated<L>)
+    return {{}, {}, &Names<typename L::Element>::tree, L::repeat};
+  else
+    return {own_names<params_of<L>, std::make_integer_sequence<int, params_of<L>::count>>,
+            names_below<children_of<L>, std::make_integer_sequence<int, children_of<L>::count>>};
+}
+template <class L> struct Names { static constexpr NamesOf tree = names_of<L>(); };
+
+inline void append_names(std::vector<std::string>& out, const std::string& prefix,
+                         const NamesOf& names) {
+  for (int i = 0; i < names.repeat; ++i)
+    append_names(out, prefix + std::to_string(i) + ".", *names.element);
+  for (const std::string_view name : names.params) out.push_back(prefix + std::string(name));
+  for (const auto& [name, tree] : names.children)
+    append_names(out, prefix + std::string(name) + ".", *tree);
 }
 }  // namespace detail
 
 /// The dotted name of every parameter, in forward order: "2.0.inner.weight".
 template <class Model> std::vector<std::string> parameter_names() {
   std::vector<std::string> names;
-  detail::append_names<Model>(names, "");
+  detail::append_names(names, "", detail::Names<Model>::tree);
   return names;
 }
 

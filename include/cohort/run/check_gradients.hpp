@@ -55,13 +55,14 @@ template <class L> void check_second_micro_batch(LayerAlone<L>& layer, GradientC
                    "every step, write g[name].map() += ..."
                  : "a second micro-batch did not add its gradient: write g[name].map() += ..., or "
                    "add where contribute().first is false.";
-    layer.for_each_parameter([&]<class P>(double*, const double* twice, const std::string& name) {
-      if (P::averages != averages || twice == nullptr) return;
-      const double* before = once.data() + (twice - layer.grads());
-      for (std::size_t k = 0; check.cause.empty() && k < P::numel; ++k)
-        if (!(std::abs(twice[k] - 2 * before[k]) <= 1e-6 * std::max(1.0, std::abs(before[k]))))
-          fail(check, name, cause);
-    });
+    layer.for_each_parameter(
+        [&](const ParamInfo& p, double*, const double* twice, const std::string& name) {
+          if (p.averages() != averages || twice == nullptr) return;
+          const double* before = once.data() + p.offset;
+          for (std::size_t k = 0; check.cause.empty() && k < p.numel; ++k)
+            if (!(std::abs(twice[k] - 2 * before[k]) <= 1e-6 * std::max(1.0, std::abs(before[k]))))
+              fail(check, name, cause);
+        });
   }
 }
 
@@ -74,16 +75,15 @@ template <class L> void check_averages(LayerAlone<L>& layer, GradientCheck& chec
   LayerAlone<L> other(options);
   other.repeat(layer);
   other.gradients();
-  layer.for_each_parameter([&]<class P>(double*, const double* one, const std::string& name) {
-    if constexpr (P::averages) {
-      const double* two = other.grads() + (one - layer.grads());
-      for (std::size_t k = 0; check.cause.empty() && k < P::numel; ++k)
-        if (std::abs(two[k] - 2 * one[k]) > 0.5 * std::abs(one[k]) + 1e-9)
-          fail(check, name,
-               "twice the samples do not add twice as much to this average: add the mean over its "
-               "rows times x.rows.samples.");
-    }
-  });
+  layer.for_each_parameter(
+      [&](const ParamInfo& p, double*, const double* one, const std::string& name) {
+        const double* two = other.grads() + p.offset;
+        for (std::size_t k = 0; p.averages() && check.cause.empty() && k < p.numel; ++k)
+          if (std::abs(two[k] - 2 * one[k]) > 0.5 * std::abs(one[k]) + 1e-9)
+            fail(check, name,
+                 "twice the samples do not add twice as much to this average: add the mean over "
+                 "its rows times x.rows.samples.");
+      });
 }
 
 template <class L> struct NotInDouble {

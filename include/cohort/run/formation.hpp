@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cohort/core/error.hpp>
+#include <cohort/core/function_ref.hpp>
 #include <cohort/core/members.hpp>
 #include <cohort/core/said.hpp>
 #include <cohort/device/cores.hpp>
@@ -14,40 +15,48 @@
 #include <cohort/run/options.hpp>
 #include <cstdio>
 #include <iterator>
+#include <span>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
 namespace cohort::detail {
 
-/// Returns the options if this plan can run with them.
-template <class Plan, class O> const O& checked(const O& options, int rank, int ranks) {
-  if (options.batch < 1 || options.tokens < 1) {
+/// How many of Reproducible's parts a rank has; 1 without it.
+inline int checked_parts(int order_ranks, int rank, int ranks) {
+  const int parts = order_ranks == 0 ? 1 : parts_of(order_ranks, ranks);
+  if (parts == 0) throw_ranks_cannot_share_parts_of_Reproducible(order_ranks, ranks, rank);
+  return parts;
+}
+inline void check_options(int rank, int ranks, int batch, int tokens, double learning_rate,
+                          int micro_batches, int parts) {
+  if (batch < 1 || tokens < 1) {
     throw InvalidInput(
         rank, "Run::on",
         "options.batch and options.tokens must say how many samples and rows a sample a step "
         "may have, e.g. {.batch = 12, .tokens = 64}: memory is taken before step 0.");
   }
-  int parts = 1;
-  if constexpr (Plan::has_parts) {
-    parts = parts_of(Plan::order_ranks, ranks);
-    if (parts == 0) throw_ranks_cannot_share_parts_of_Reproducible(Plan::order_ranks, ranks, rank);
-  }
-  if (options.batch % (Plan::micro_batches * parts) != 0) {
+  if (batch % (micro_batches * parts) != 0) {
     throw InvalidInput(
         rank, "Run::on",
-        "options.batch = " + std::to_string(options.batch) + " is no multiple of the " +
-            std::to_string(Plan::micro_batches * parts) + " micro-batches of " +
+        "options.batch = " + std::to_string(batch) + " is no multiple of the " +
+            std::to_string(micro_batches * parts) + " micro-batches of " +
             (parts > 1 ? "Reproducible on " + std::to_string(ranks) + " ranks." : "GradAccum."));
   }
-  if (!(options.learning_rate >= 0)) {
+  if (!(learning_rate >= 0)) {
     throw InvalidInput(rank, "Run::on", "options.learning_rate must be a number not below zero.");
   }
+}
+
+/// Throws unless this plan can run with the options.
+template <class Plan, class O> void check_options(const O& options, int rank, int ranks) {
+  check_options(rank, ranks, options.batch, options.tokens, options.learning_rate,
+                Plan::micro_batches, checked_parts(Plan::order_ranks, rank, ranks));
   using Schedule = typename Plan::slots::schedule;
   if constexpr (requires { Schedule::refusal(options.schedule); })
     if (const char* why = Schedule::refusal(options.schedule))
       throw InvalidInput(rank, "Run::on", why);
-  return options;
 }
 
 template <class World> bool wants_worker(StreamMode mode, const World& world) {
@@ -114,37 +123,37 @@ void mark_decaying(const Storage& storage, std::uint8_t* flags) {
   }
 }
 
-/// Calls f(begin, end) for parts of [0, n) that cover it, on up to `threads` threads.
-template <class F> void in_parts(std::size_t n, int threads, F f) {
-  constexpr std::size_t least = std::size_t{1} << 20;  // below it a thread is not worth its start
-  const std::size_t parts = std::max<std::size_t>(1, std::min<std::size_t>(n / least, threads));
+/// Calls f(begin, end) for parts of `chunks` that cover them, on up to `threads` threads.
+inline void in_parts(std::size_t chunks, int threads,
+                     FunctionRef<void(std::size_t, std::size_t)> f) {
+  constexpr std::size_t least = (1 << 20) / chunk;  // below it a thread is not worth its start
+  const std::size_t parts =
+      std::max<std::size_t>(1, std::min<std::size_t>(chunks / least, threads));
   std::vector<std::jthread> others;
   for (std::size_t i = 1; i < parts; ++i)
-    others.emplace_back([=] { f(i * n / parts, (i + 1) * n / parts); });
-  f(0, n / parts);
+    others.emplace_back([=] { f(i * chunks / parts, (i + 1) * chunks / parts); });
+  f(0, chunks / parts);
 }
 
 /// Draws the parameters that this rank holds; each element from its own random numbers, so that how many
 /// threads share the work changes nothing.
 template <class Plan, class Storage>
-void initialise(Storage& storage, std::uint64_t seed, [[maybe_unused]] int threads = 1) {
-  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
-    const ParamInfo& p = Plan::layout.params[static_cast<std::size_t>(index)];
-    const Draw drawn{seed, random_stream(RandomUse::parameters, static_cast<std::uint64_t>(index)),
-                     0, P::rank, P::cols};
-    const auto write = [&storage, &p, drawn](std::size_t begin, std::size_t end) {
-      Draw draw = drawn;
-      for (std::size_t k = begin; k < end; ++k) {
-        if (!storage.holds(p, k)) continue;
-        draw.index = k;
-        storage.write(p, k, P::initialiser::value(draw));
+void initialise(Storage& storage, std::uint64_t seed, int threads = 1) {
+  if constexpr (on_host<typename Plan::device>) threads = 1;  // every core has a rank
+  for (std::size_t i = 0; i < Plan::layout.params.size(); ++i) {
+    const ParamInfo& p = Plan::layout.params[i];
+    const std::uint64_t stream = random_stream(RandomUse::parameters, i);
+    const auto write = [&](std::size_t begin, std::size_t end) {
+      std::array<float, chunk> values;
+      for (std::size_t at = begin * chunk; at < end * chunk; at += chunk) {
+        if (!storage.holds(p, at)) continue;  // shards are whole chunks
+        const std::size_t count = std::min(chunk, p.numel - at);
+        p.draw({seed, stream, at, p.rank, p.fan_in}, values.data(), count);
+        for (std::size_t k = 0; k < count; ++k) storage.write(p, at + k, values[k]);
       }
     };
-    if constexpr (on_host<typename Plan::device>)
-      write(0, P::numel);  // every core has a rank
-    else
-      in_parts(P::numel, threads, write);
-  });
+    in_parts(p.padded / chunk, threads, write);
+  }
 }
 
 template <class V> struct NotComparable {
@@ -219,32 +228,37 @@ inline std::string different(std::size_t which, std::uint64_t a, std::uint64_t b
   return what + values + ": give all ranks the same.";
 }
 
-/// Checks the options; all ranks must have the same plan and the same hyperparameters. Comes before any
-/// memory is taken, so that what is exchanged here does not add to the peak. Returns the most rows that
-/// any rank has in a step. Collective; throws on every rank.
-template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
-  checked<Plan>(options, world.rank(), world.size());
-  constexpr std::uint64_t plan_hash = Plan::hash();
-  constexpr std::size_t words = Compared::count + 1;
-  std::int64_t mine[words];
-  const Compared own = compared(plan_hash, options);
-  for (std::size_t i = 0; i < Compared::count; ++i)
-    mine[i] = std::bit_cast<std::int64_t>(own.values[i]);
-  mine[Compared::count] = std::int64_t{options.batch} * options.tokens;
-  std::vector<std::int64_t> all(words * static_cast<std::size_t>(world.size()));
-  world.all_gather(mine, all.data(), words);
+/// What a rank sends: what is compared, then the rows that it has in a step.
+inline constexpr std::size_t formation_words = Compared::count + 1;
+/// Of what all ranks sent: throws where they differ, returns the most rows.
+inline double most_rows(int rank, std::span<const std::int64_t> all) {
   std::int64_t rows = 1;
-  for (std::size_t at = 0; at < all.size(); at += words) {
+  for (std::size_t at = 0; at < all.size(); at += formation_words) {
     for (std::size_t i = 0; i < Compared::count; ++i) {
       if (all[at + i] == all[i]) continue;
-      throw Mismatch(world.rank(), "Run::on",
-                     "ranks 0 and " + std::to_string(at / words) + " " +
+      throw Mismatch(rank, "Run::on",
+                     "ranks 0 and " + std::to_string(at / formation_words) + " " +
                          different(i, std::bit_cast<std::uint64_t>(all[i]),
                                    std::bit_cast<std::uint64_t>(all[at + i])));
     }
     rows = std::max(rows, all[at + Compared::count]);
   }
   return static_cast<double>(rows);
+}
+
+/// Checks the options; all ranks must have the same plan and the same hyperparameters. Comes before any
+/// memory is taken, so that what is exchanged here does not add to the peak. Returns the most rows that
+/// any rank has in a step. Collective; throws on every rank.
+template <class Plan, class World, class O> double agreed_rows(World& world, const O& options) {
+  check_options<Plan>(options, world.rank(), world.size());
+  constexpr std::uint64_t plan_hash = Plan::hash();
+  std::array<std::int64_t, formation_words> mine;
+  const Compared own = compared(plan_hash, options);
+  std::copy(own.values.begin(), own.values.end(), mine.begin());
+  mine.back() = std::int64_t{options.batch} * options.tokens;
+  std::vector<std::int64_t> all(mine.size() * static_cast<std::size_t>(world.size()));
+  world.all_gather(mine.data(), all.data(), mine.size());
+  return most_rows(world.rank(), all);
 }
 
 [[noreturn]] inline void throw_kept_output(int rank) {

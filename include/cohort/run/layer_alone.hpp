@@ -36,12 +36,11 @@ template <class L> class LayerAlone {
     for (std::size_t i = 0; i < subtree<L>().trained; ++i)
       params_.as<T>()[i] = 0.5 * normal(o.seed, 1, i);
     std::uint64_t stream = 4;
-    for_each_parameter(
-        [&]<class P>(T* values, auto...) {  // others as they begin: a variance is positive
-          for (std::size_t k = 0; !P::trains && k < P::numel; ++k)
-            values[k] = P::initialiser::value({o.seed, stream, k, P::rank, P::cols});
-          ++stream;
-        });
+    for (const ParamInfo& p : layout.params) {  // others as they begin: a variance is positive
+      std::vector<float> values(p.trains ? 0 : p.numel);
+      p.draw({o.seed, stream++, 0, p.rank, p.fan_in}, values.data(), values.size());
+      std::copy(values.begin(), values.end(), params_.as<T>() + p.offset);
+    }
     const auto rows = static_cast<std::size_t>(o.rows.count());
     if constexpr (takes_tokens) {
       const auto below = static_cast<float>(o.tokens_below);
@@ -97,22 +96,19 @@ template <class L> class LayerAlone {
     if constexpr (!takes_tokens) input_gradient_.assign(dx.data, dx.data + dx.size());
   }
 
-  /// f<P>(values, gradient or nullptr, name) for every parameter P; of an averaged one its sums.
+  /// f(parameter, values, gradient or nullptr, name) for every one; of an averaged one its sums.
   template <class F> void for_each_parameter(F f) {
     const std::vector<std::string> names = parameter_names<L>();
-    std::size_t trained = 0, frozen = subtree<L>().trained, average = first_average;
-    cohort::for_each_parameter<L>([&]<class P>(int index) {
-      const auto i = static_cast<std::size_t>(index);
-      std::size_t& at = P::trains ? trained : P::averages ? average : frozen;
-      const bool given = P::averages || (P::trains && touched_[i]);
-      f.template operator()<P>(params_.as<T>() + at, given ? grads() + at : nullptr, names[i]);
-      at += P::padded;
-    });
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const ParamInfo& p = layout.params[i];
+      const bool given = p.averages() || (p.trains && touched_[i]);
+      f(p, params_.as<T>() + p.offset, given ? grads() + p.offset : nullptr, names[i]);
+    }
   }
   /// f(values, gradient or nullptr, elements, name) for every trained parameter and the input.
   template <class F> void for_each_gradient(F f) {
-    for_each_parameter([&]<class P>(T* values, const T* g, const std::string& name) {
-      if constexpr (P::trains) f(values, g, P::numel, name);
+    for_each_parameter([&](const ParamInfo& p, T* values, const T* g, const std::string& name) {
+      if (p.trains) f(values, g, p.numel, name);
     });
     if constexpr (!takes_tokens)
       f(input_.data(), static_cast<const T*>(input_gradient_.data()), input_.size(), "input");
@@ -175,7 +171,8 @@ template <class L> class LayerAlone {
       return Tensor<const T, L::Input::extent>{input_.data(), options_.rows};
   }
 
-  static constexpr std::size_t first_average = subtree<L>().trained + subtree<L>().frozen;
+  static constexpr Layout<L, CutAtRepeat> layout{};
+  static constexpr std::size_t first_average = layout.first_averaged;
 
   GradientCheckOptions options_;
   const std::int64_t steps_ = 0;

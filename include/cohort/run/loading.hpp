@@ -60,29 +60,23 @@ class Facts {
   const io::CheckpointIndex& index_;
 };
 
-/// Fills a run's state from a checkpoint. Made by every rank; check() finds the same faults on all, before
+/// A checkpoint and what of it a run's state takes. Made by every rank; check() finds the same faults on all, before
 /// anything is changed.
-template <class Plan> class CheckpointLoad {
+class ChosenState {
  public:
-  using Optimizer = typename Plan::slots::optimizer;
-  using Model = typename Plan::model;
-
-  CheckpointLoad(const std::filesystem::path& path, const LoadOptions& options)
-      : index_(path), options_(options) {}
+  ChosenState(const std::filesystem::path& path, const LoadOptions& options, StateList list)
+      : index_(path), options_(options), list_(std::move(list)) {}
   const io::CheckpointIndex& index() const { return index_; }
   bool values_only() const { return options_.weights_only || !options_.only.empty(); }
 
   void check() const {
-    int matched = 0;
-    cohort::for_each_parameter<Model>([&]<class P>(int i) {
-      const std::string& name = names_[static_cast<std::size_t>(i)];
-      if (!wanted(name)) return;
-      ++matched;
-      check_tensor<stored_type_of_parameter<Plan, P>>(state_value, i);
-      if (P::trains && !values_only())
-        for (int m = 0; m < Optimizer::moments; ++m) check_tensor<typename Plan::gradient>(m, i);
-    });
-    if (matched == 0)
+    bool matched = false;
+    for (std::size_t i = 0; i < list_.names.size(); ++i) {
+      for (int kind = state_value; kind < list_.kinds(i); ++kind)
+        if (takes(kind, i)) check_tensor(kind, i);
+      matched = matched || takes(state_value, i);
+    }
+    if (!matched)
       refuse("no parameter of the model matches '" + options_.only + "'; it has " + some_names());
     if (options_.only.empty()) check_nothing_left();
   }
@@ -94,36 +88,30 @@ template <class Plan> class CheckpointLoad {
       if (!known.contains(name)) names.push_back(name);
     return names;
   }
-  /// Reads what this rank holds.
-  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
-    std::vector<std::byte> image;
-    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
-      const std::string& name = names_[static_cast<std::size_t>(run.param)];
-      if (!wanted(name) || (kind != state_value && values_only())) return;
-      const auto& tensor = *index_.find(state_name<Optimizer>(kind, name));
-      const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
-      index_.read(tensor, run.first, run.count,
-                  [&](std::uint64_t to, std::span<const std::byte> bytes) {
-                    store_elements(device, tensor.type, bytes, at + to, bytes.size() / size, image);
-                  });
-    });
+
+ protected:
+  bool takes(int kind, std::size_t param) const {
+    if (kind != state_value && values_only()) return false;
+    return options_.only.empty() ||
+           ::fnmatch(options_.only.c_str(), list_.names[param].c_str(), 0) == 0;
   }
+  io::CheckpointIndex index_;
+  LoadOptions options_;
+  StateList list_;
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
     throw InvalidInput(-1, "checkpoint '" + index_.path() + "'", why + ".");
   }
-  bool wanted(const std::string& parameter) const {
-    return options_.only.empty() || ::fnmatch(options_.only.c_str(), parameter.c_str(), 0) == 0;
-  }
   std::string some_names() const {
     std::string text;
-    for (std::size_t i = 0; i < names_.size() && i < 6; ++i) text += (i ? ", " : "") + names_[i];
-    return text + (names_.size() > 6 ? ", ..." : "");
+    const auto& names = list_.names;
+    for (std::size_t i = 0; i < names.size() && i < 6; ++i) text += (i ? ", " : "") + names[i];
+    return text + (names.size() > 6 ? ", ..." : "");
   }
-  template <class T> void check_tensor(int kind, int i) const {
-    const std::string& parameter = names_[static_cast<std::size_t>(i)];
-    const std::string name = state_name<Optimizer>(kind, parameter);
+  void check_tensor(int kind, std::size_t i) const {
+    const std::string& parameter = list_.names[i];
+    const std::string name = list_.name(kind, i);
     const auto* tensor = index_.find(name);
     if (tensor == nullptr && kind != state_value)
       refuse("it has no '" + name +
@@ -132,24 +120,22 @@ template <class Plan> class CheckpointLoad {
     if (tensor == nullptr)
       refuse("it has no parameter '" + parameter + "', which the model has: it is of another " +
              "model (it has " + stored_names() + ")");
-    const auto& want = shapes_[static_cast<std::size_t>(i)];
+    const auto want = list_.shape(i);
     if (tensor->extents != want)
       refuse("'" + parameter + "' is " + io::readable_shape(tensor->extents) + " there and " +
              io::readable_shape(want) +
              " in the model: make the model as it was when it was saved");
-    if (!holds_exactly<T>(tensor->type))
+    if (!holds_exactly(list_.type(kind, i), tensor->type))
       refuse("'" + name + "' is " + std::string(io::name(tensor->type)) + " there and " +
-             std::string(io::name(io::stored_type_of<T>)) +
+             std::string(io::name(list_.type(kind, i))) +
              " in this run, which would lose bits: use the MixedPrecision that it was saved with, "
              "or save_full() there and load_full() here, which round");
   }
   /// The names of everything that all ranks hold.
   std::set<std::string, std::less<>> places() const {
     std::set<std::string, std::less<>> all;
-    cohort::for_each_parameter<Model>([&]<class P>(int i) {
-      for (int kind = state_value; kind < (P::trains ? Optimizer::moments : 0); ++kind)
-        all.insert(state_name<Optimizer>(kind, names_[static_cast<std::size_t>(i)]));
-    });
+    for (std::size_t i = 0; i < list_.names.size(); ++i)
+      for (int kind = state_value; kind < list_.kinds(i); ++kind) all.insert(list_.name(kind, i));
     return all;
   }
   void check_nothing_left() const {
@@ -177,11 +163,28 @@ template <class Plan> class CheckpointLoad {
     }
     return text;
   }
+};
 
-  io::CheckpointIndex index_;
-  LoadOptions options_;
-  std::vector<std::string> names_ = parameter_names<Model>();
-  std::vector<std::vector<std::uint64_t>> shapes_ = parameter_shapes<Model>();
+/// Fills a run's state from it.
+template <class Plan> class CheckpointLoad : public ChosenState {
+ public:
+  CheckpointLoad(const std::filesystem::path& path, const LoadOptions& options)
+      : ChosenState(path, options, state_list<Plan>()) {}
+
+  /// Reads what this rank holds.
+  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
+    std::vector<std::byte> image;
+    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
+      const auto param = static_cast<std::size_t>(run.param);
+      if (!takes(kind, param)) return;
+      const auto& tensor = *index_.find(list_.name(kind, param));
+      const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
+      index_.read(tensor, run.first, run.count,
+                  [&](std::uint64_t to, std::span<const std::byte> bytes) {
+                    store_elements(device, tensor.type, bytes, at + to, bytes.size() / size, image);
+                  });
+    });
+  }
 };
 
 }  // namespace cohort::detail

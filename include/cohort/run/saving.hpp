@@ -20,13 +20,12 @@ struct StatePieces {
   std::vector<const std::byte*> at;
 };
 template <class Plan, class Storage> StatePieces state_pieces(const Storage& storage) {
-  const auto names = parameter_names<typename Plan::model>();
-  const auto shapes = parameter_shapes<typename Plan::model>();
+  const StateList list = state_list<Plan>();
   StatePieces all;
   for_each_state<Plan>(storage, true, [&]<class T>(int kind, const HeldRun& run, T* at) {
     const auto p = static_cast<std::size_t>(run.param);
-    all.pieces.push_back({state_name<typename Plan::slots::optimizer>(kind, names[p]),
-                          io::stored_type_of<T>, shapes[p], run.first, run.count});
+    all.pieces.push_back(
+        {list.name(kind, p), io::stored_type_of<T>, list.shape(p), run.first, run.count});
     all.at.push_back(reinterpret_cast<const std::byte*>(at));
   });
   return all;

@@ -25,16 +25,17 @@ enum class Receivers { all_ranks, rank_0 };
 namespace detail {
 /// Copies every parameter's range, or every gradient's, out of a flat buffer in the order of `layout`.
 /// Frozen parameters have no gradient.
-template <class Plan> std::vector<NamedTensor> by_name(const float* flat, bool gradients) {
-  const std::vector<std::string> names = parameter_names<typename Plan::model>();
+inline std::vector<NamedTensor> by_name(const std::vector<std::string>& names,
+                                        std::span<const ParamInfo> params, const float* flat,
+                                        bool gradients) {
   std::vector<NamedTensor> out;
   out.reserve(names.size());
-  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int index) {
-    const std::size_t i = static_cast<std::size_t>(index);
-    if (gradients && !P::trains) return;
-    const float* from = flat + Plan::layout.params[i].offset;
-    out.push_back({names[i], {P::extents.begin(), P::extents.end()}, {from, from + P::numel}});
-  });
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const ParamInfo& p = params[i];
+    if (gradients && !p.trains) continue;
+    const float* from = flat + p.offset;
+    out.push_back({names[i], {p.extents().begin(), p.extents().end()}, {from, from + p.numel}});
+  }
   return out;
 }
 
@@ -50,33 +51,41 @@ std::vector<NamedTensor> gather_by_name(Storage& storage, World& world, bool gra
   storage.collect(world, gradients, flat.data());
   if (gradients && factor != 1)
     for (float& value : flat) value *= static_cast<float>(factor);
-  return by_name<Plan>(flat.data(), gradients);
+  return by_name(parameter_names<typename Plan::model>(), Plan::layout.params, flat.data(),
+                 gradients);
 }
 
-/// Writes one named parameter into a flat buffer; says which names exist when it is not one of
-/// them.
-template <class Plan, class Storage>
-void write_by_name(int rank, Storage& storage, const std::string& name,
-                   std::span<const float> values) {
-  const std::vector<std::string> names = parameter_names<typename Plan::model>();
+/// The number of the parameter of this name and this many elements; says which names exist when it is not
+/// one of them.
+inline std::size_t parameter_number(int rank, const std::vector<std::string>& names,
+                                    std::span<const ParamInfo> params, const std::string& name,
+                                    std::size_t elements) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] != name) continue;
-    const ParamInfo& p = Plan::layout.params[i];
-    if (values.size() != p.numel) {
+    if (elements != params[i].numel) {
       throw InvalidInput(rank, "set_parameter",
-                         "'" + name + "' has " + std::to_string(p.numel) + " elements, not " +
-                             std::to_string(values.size()) + ".");
+                         "'" + name + "' has " + std::to_string(params[i].numel) +
+                             " elements, not " + std::to_string(elements) + ".");
     }
-    storage.edit([&] {
-      for (std::size_t k = 0; k < values.size(); ++k) storage.write(p, k, values[k]);
-    });
-    return;
+    return i;
   }
   std::string known;
   for (std::size_t i = 0; i < names.size() && i < 8; ++i) known += (i ? ", " : "") + names[i];
   throw InvalidInput(rank, "set_parameter",
                      "the model has no parameter '" + name + "'; it has " + known +
                          (names.size() > 8 ? ", ..." : "") + ".");
+}
+
+/// Writes one named parameter into a storage.
+template <class Plan, class Storage>
+void write_by_name(int rank, Storage& storage, const std::string& name,
+                   std::span<const float> values) {
+  const std::size_t i = parameter_number(rank, parameter_names<typename Plan::model>(),
+                                         Plan::layout.params, name, values.size());
+  storage.edit([&] {
+    for (std::size_t k = 0; k < values.size(); ++k)
+      storage.write(Plan::layout.params[i], k, values[k]);
+  });
 }
 }  // namespace detail
 

@@ -8,6 +8,7 @@
 #include <cohort/io/safetensors.hpp>
 #include <cohort/plan/held.hpp>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,23 +16,6 @@ namespace cohort::detail {
 
 /// What of a parameter a run of elements is: its value (masters where there are any), or a moment.
 inline constexpr int state_value = -1;
-
-/// "parameters/0.weight", "optimizer/exp_avg/0.weight": PyTorch's names where the optimizer has them.
-template <class Optimizer> std::string state_name(int kind, const std::string& parameter) {
-  if (kind == state_value) return "parameters/" + parameter;
-  if constexpr (requires { Optimizer::moment_names; })
-    return "optimizer/" + std::string(Optimizer::moment_names[kind]) + "/" + parameter;
-  else
-    return "optimizer/moment" + std::to_string(kind) + "/" + parameter;
-}
-
-/// Extents of every parameter, in forward order.
-template <class Model> std::vector<std::vector<std::uint64_t>> parameter_shapes() {
-  std::vector<std::vector<std::uint64_t>> shapes;
-  cohort::for_each_parameter<Model>(
-      [&]<class P>(int) { shapes.emplace_back(P::extents.begin(), P::extents.end()); });
-  return shapes;
-}
 
 /// Calls f(kind, HeldRun, T* at) for everything this rank holds: values, then each moment, of a trained
 /// parameter; values of frozen and of averaged ones. `at` is in the device's memory. With `owned` only what this rank
@@ -62,21 +46,56 @@ void for_each_state(const Storage& storage, bool owned, F f) {
   }
 }
 
-/// What a parameter's elements are stored as, in a run and in its checkpoints.
-template <class Plan, class P>
-using stored_type_of_parameter = std::conditional_t<
-    P::averages, typename Plan::gradient,
-    std::conditional_t<P::trains, typename Plan::master, typename Plan::compute>>;
+/// What the training state of a model consists of, as files know it: of each parameter its value, of a trained one
+/// its moments. Made from a plan, so that what reads and writes names, shapes and types is compiled once.
+struct StateList {
+  std::vector<std::string> names;  // of parameters, in forward order
+  std::span<const ParamInfo> params;
+  std::vector<std::string> moments;  // "exp_avg"
+  io::StoredType trained, frozen, averaged, moment;
 
-/// Is every number of the stored type a T?
-template <class T> constexpr bool holds_exactly(io::StoredType from) {
-  using S = io::StoredType;
-  if (from == io::stored_type_of<T>) return true;
-  if constexpr (sizeof(T) >= 4) {
-    if (from == S::BF16 || from == S::F16) return true;
-    return sizeof(T) == 8 && from == S::F32;
+  /// "parameters/0.weight", "optimizer/exp_avg/0.weight": PyTorch's names where the optimizer has them.
+  std::string name(int kind, std::size_t param) const {
+    if (kind == state_value) return "parameters/" + names[param];
+    return "optimizer/" + moments[static_cast<std::size_t>(kind)] + "/" + names[param];
   }
-  return false;
+  std::vector<std::uint64_t> shape(std::size_t param) const {
+    return {params[param].extents().begin(), params[param].extents().end()};
+  }
+  /// What its elements are stored as, in a run and in its checkpoints.
+  io::StoredType type(int kind, std::size_t param) const {
+    const ParamInfo& p = params[param];
+    return kind != state_value ? moment : p.averages() ? averaged : p.trains ? trained : frozen;
+  }
+  /// The kinds of a parameter are below this one, from state_value on.
+  int kinds(std::size_t param) const {
+    return params[param].trains ? static_cast<int>(moments.size()) : 0;
+  }
+};
+template <class Optimizer> std::vector<std::string> moment_names() {
+  std::vector<std::string> names;
+  for (int m = 0; m < Optimizer::moments; ++m) {
+    if constexpr (requires { Optimizer::moment_names; })
+      names.emplace_back(Optimizer::moment_names[m]);
+    else
+      names.push_back("moment" + std::to_string(m));
+  }
+  return names;
+}
+template <class Plan> StateList state_list() {
+  return {
+      parameter_names<typename Plan::model>(),         Plan::layout.params,
+      moment_names<typename Plan::slots::optimizer>(), io::stored_type_of<typename Plan::master>,
+      io::stored_type_of<typename Plan::compute>,      io::stored_type_of<typename Plan::gradient>,
+      io::stored_type_of<typename Plan::gradient>};
+}
+
+/// Is every number of type `from` one of type `to`?
+constexpr bool holds_exactly(io::StoredType to, io::StoredType from) {
+  using S = io::StoredType;
+  if (from == to) return true;
+  if (to != S::F32 && to != S::F64) return false;
+  return from == S::BF16 || from == S::F16 || (to == S::F64 && from == S::F32);
 }
 /// Can it be rounded to one?
 constexpr bool is_real(io::StoredType from) {

@@ -29,24 +29,26 @@ struct FullOptions {
 namespace detail {
 
 /// Of the model's parameters, in forward order, what the file holds: a tensor each, or several.
-template <class Model> std::vector<StoredParameter> stored_parameters(const FullOptions& options) {
-  const std::vector<std::string> names = parameter_names<Model>();
+inline std::vector<StoredParameter> stored_parameters(const StateList& list,
+                                                      const FullOptions& options) {
   std::vector<StoredParameter> all;
-  cohort::for_each_parameter<Model>([&]<class P>(int i) {
-    const std::string& own = names[static_cast<std::size_t>(i)];
+  for (std::size_t i = 0; i < list.names.size(); ++i) {
+    const std::string& own = list.names[i];
+    const ParamInfo& param = list.params[i];
     const io::StoredNames parts = options.names ? options.names(own) : io::StoredName{own};
-    parts.for_each(
-        own, P::extents, [&](const io::StoredName& name, int first, std::span<const int> extents) {
-          StoredParameter p;  // nvcc 13.0 crashes where it is given its name in braces here
-          p.name = name;
-          p.shape = io::stored_shape(name, extents);
-          p.cols = static_cast<std::uint64_t>(P::cols);
-          for (const std::uint64_t extent : p.shape) p.numel *= extent;
-          p.first = static_cast<std::uint64_t>(first) * P::numel / P::extents[0];
-          p.param = i;
-          all.push_back(std::move(p));
-        });
-  });
+    parts.for_each(own, param.extents(),
+                   [&](const io::StoredName& name, int first, std::span<const int> extents) {
+                     StoredParameter p;
+                     p.name = name;
+                     p.shape = io::stored_shape(name, extents);
+                     p.cols = static_cast<std::uint64_t>(param.extents().back());
+                     for (const std::uint64_t extent : p.shape) p.numel *= extent;
+                     p.first = static_cast<std::uint64_t>(first) * param.numel /
+                               static_cast<std::uint64_t>(param.extents().front());
+                     p.param = static_cast<int>(i);
+                     all.push_back(std::move(p));
+                   });
+  }
   return all;
 }
 /// f(part) for those of a parameter.
@@ -56,19 +58,16 @@ template <class F> void for_each_part(const std::vector<StoredParameter>& all, i
 }
 
 /// What each tensor is written as.
-template <class Plan>
-std::vector<io::StoredType> full_types(const FullOptions& options,
-                                       const std::vector<StoredParameter>& parameters) {
+inline std::vector<io::StoredType> full_types(const StateList& list, const FullOptions& options,
+                                              const std::vector<StoredParameter>& parameters) {
   if (options.type && !is_real(*options.type))
     throw InvalidInput(-1, "save_full",
                        "weights are written as F32, BF16, F16 or F64, not as " +
                            std::string(io::name(*options.type)) + ".");
   std::vector<io::StoredType> types;
-  cohort::for_each_parameter<typename Plan::model>([&]<class P>(int i) {
-    for_each_part(parameters, i, [&](const StoredParameter&) {
-      types.push_back(options.type.value_or(io::stored_type_of<stored_type_of_parameter<Plan, P>>));
-    });
-  });
+  for (const StoredParameter& p : parameters)
+    types.push_back(
+        options.type.value_or(list.type(state_value, static_cast<std::size_t>(p.param))));
   return types;
 }
 
@@ -143,8 +142,9 @@ void save_full(World& world, const Device& device, const Storage& storage,
     });
   };
   together(world, "save_full", [&] {
-    parameters = stored_parameters<typename Plan::model>(options);
-    types = full_types<Plan>(options, parameters);
+    const StateList list = state_list<Plan>();
+    parameters = stored_parameters(list, options);
+    types = full_types(list, options, parameters);
     files.emplace(parameters, types, path, options.max_file_bytes);
   });
   try {
@@ -158,11 +158,12 @@ void save_full(World& world, const Device& device, const Storage& storage,
   }
 }
 
-/// Reads values from files of whole tensors. Made by every rank.
-template <class Plan> class FullLoad {
+/// Files of whole tensors and what of them a model takes. Made by every rank.
+class ChosenFiles {
  public:
+  explicit ChosenFiles(StateList list) : list_(std::move(list)) {}
   void open(const std::filesystem::path& path, const FullOptions& options) {
-    parameters_ = stored_parameters<typename Plan::model>(options);
+    parameters_ = stored_parameters(list_, options);
     file_.emplace(path);
     loaded_.path = path.string();
     std::set<std::string> read;
@@ -174,7 +175,7 @@ template <class Plan> class FullLoad {
     std::sort(loaded_.unused.begin(), loaded_.unused.end());
     const bool mapped = options.names != nullptr;
     for (const StoredParameter& p : parameters_)
-      check(names_[static_cast<std::size_t>(p.param)], p, mapped);
+      check(list_.names[static_cast<std::size_t>(p.param)], p, mapped);
     std::vector<std::string> left;
     for (const std::string& name : loaded_.unused)
       if (!options.ignore || !options.ignore(name)) left.push_back(name);
@@ -186,30 +187,9 @@ template <class Plan> class FullLoad {
   }
   const Loaded& loaded() const { return loaded_; }
 
-  /// Elements that this rank holds; those beyond the file's rows stay.
-  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
-    std::vector<std::byte> column, block, image;
-    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
-      if (kind != state_value) return;
-      for_each_part(parameters_, run.param, [&](const StoredParameter& p) {
-        const auto [file, tensor] = *file_->find(p.name.name);
-        const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
-        for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end, std::uint64_t here) {
-          block.resize((end - first) * size);
-          for_each_stretch(
-              p, first, end,
-              [&](std::uint64_t to, std::uint64_t n, std::uint64_t from, std::uint64_t apart) {
-                column.resize(n * size);
-                file->read(tensor, from * size, column);
-                for (std::uint64_t k = 0; k < n; ++k)
-                  std::memcpy(block.data() + (to - first + k * apart) * size,
-                              column.data() + k * size, size);
-              });
-          store_elements(device, tensor.type, block, at + here, end - first, image);
-        });
-      });
-    });
-  }
+ protected:
+  std::optional<io::SafetensorsSet> file_;
+  std::vector<StoredParameter> parameters_;
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
@@ -243,10 +223,39 @@ template <class Plan> class FullLoad {
              ": F64, F32, BF16 and F16 can be read");
   }
 
-  std::optional<io::SafetensorsSet> file_;
-  std::vector<std::string> names_ = parameter_names<typename Plan::model>();
-  std::vector<StoredParameter> parameters_;
+  StateList list_;
   Loaded loaded_;
+};
+
+/// Reads values from them.
+template <class Plan> class FullLoad : public ChosenFiles {
+ public:
+  FullLoad() : ChosenFiles(state_list<Plan>()) {}
+
+  /// Elements that this rank holds; those beyond the file's rows stay.
+  template <class Device, class Storage> void read(const Device& device, const Storage& storage) {
+    std::vector<std::byte> column, block, image;
+    for_each_state<Plan>(storage, false, [&]<class T>(int kind, const HeldRun& run, T* at) {
+      if (kind != state_value) return;
+      for_each_part(parameters_, run.param, [&](const StoredParameter& p) {
+        const auto [file, tensor] = *file_->find(p.name.name);
+        const std::size_t size = static_cast<std::size_t>(io::bits(tensor.type)) / 8;
+        for_each_block(p, run, [&](std::uint64_t first, std::uint64_t end, std::uint64_t here) {
+          block.resize((end - first) * size);
+          for_each_stretch(
+              p, first, end,
+              [&](std::uint64_t to, std::uint64_t n, std::uint64_t from, std::uint64_t apart) {
+                column.resize(n * size);
+                file->read(tensor, from * size, column);
+                for (std::uint64_t k = 0; k < n; ++k)
+                  std::memcpy(block.data() + (to - first + k * apart) * size,
+                              column.data() + k * size, size);
+              });
+          store_elements(device, tensor.type, block, at + here, end - first, image);
+        });
+      });
+    });
+  }
 };
 
 }  // namespace detail
