@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "../golden/parity.hpp"
+#include "../run/mixed_parity.hpp"
 #include "support.hpp"
 
 using namespace cohort;
@@ -19,6 +20,13 @@ TEST_CASE("golden: biases, tanh GELU, a head of its own, on 1 to 3 ranks of one 
 TEST_CASE("golden: no biases, exact GELU, tied head, two micro-batches") {
   for (int ranks = 1; ranks <= gpu_test::size(3, 1); ++ranks)
     golden::check_parity<golden::Tied, 2, Cuda>({ranks});
+}
+TEST_CASE("golden: with the token table and attention frozen") {
+  golden::check_parity<golden::PartlyFrozen, 1, Cuda>({1});
+}
+TEST_CASE("golden: in bf16 with fp32 masters, as near to fp64 as PyTorch's autocast") {
+  test::mixed_parity::check_parity_on<Cuda, golden::Tied, MixedPrecision<bf16, fp32, fp32>>(
+      "mixed_bf16_tied");
 }
 
 }  // namespace

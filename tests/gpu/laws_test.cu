@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/gpu/laws_test.cu: the laws of strategies on a real GPU: ranks that share it, and NCCL with one rank.
+// tests/gpu/laws_test.cu: the laws of strategies on a real GPU, of ranks that share it.
 #include <cohort/cuda.hpp>
 
 #include <doctest/doctest.h>
-
-#include <cohort/comm/nccl.hpp>
 
 #include "../run/cuda/support.hpp"
 
@@ -100,25 +98,6 @@ TEST_CASE("laws: what is computed again has the bits of what was kept") {
   };
   check(std::type_identity<std::tuple<DataParallel<FullShard>>>{});
   check(std::type_identity<std::tuple<MixedPrecision<bf16, fp32>, GradAccum<2>>>{});
-}
-
-TEST_CASE("laws: NCCL with one rank has the bits of a thread's") {
-  using Run = RunOf<FullShard>;
-  const Setup setup{.ranks = 1, .each = 4, .steps = 3};
-  const auto expected = train_on_gpu<Run, TiedGptCase>(setup);
-  std::vector<NamedTensor> parameters;
-  std::vector<StepReport> reports;
-  launch<Nccl>({.ranks = 1}, [&](Nccl& world) {
-    auto run = Run::on(world, options_of<Run, TiedGptCase>(setup));
-    for (int step = 0; step < setup.steps; ++step) {
-      const auto batch = batch_of<TiedGptCase>(setup, step);
-      reports.push_back(run.step(batch.x(), batch.y()));
-    }
-    parameters = run.gather_parameters();
-  });
-  CHECK(same_bits(parameters, expected[0].parameters));
-  for (std::size_t i = 0; i < reports.size(); ++i)
-    CHECK(same_bits(reports[i], expected[0].reports[i]));
 }
 
 }  // namespace

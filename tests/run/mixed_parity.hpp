@@ -30,13 +30,14 @@ struct Trained {
 };
 
 /// `steps` steps of `ranks` ranks from the start that the scripts took.
-template <class Variant, class... Ps> Trained train(const Golden& notes, int ranks, int steps) {
+template <class Device, class Variant, class... Ps>
+Trained train_on(const Golden& notes, int ranks, int steps) {
   const Golden start = golden::load(std::string("gpt_") + Variant::start_file + "_start");
   const auto tokens = start.as<int>("tokens");
   Trained out;
   launch<Threads>({.ranks = ranks}, [&](Threads& world) {
     using Run = RunOf<Variant, Ps...>;
-    auto run = Run::on(world, golden::options_of<Run>(notes, ranks));
+    auto run = Run::template on<Device>(world, golden::options_of<Run>(notes, ranks));
     golden::set_start<Variant>(run, start);
     const int mine = golden::rows / ranks;
     Trained seen;
@@ -49,6 +50,9 @@ template <class Variant, class... Ps> Trained train(const Golden& notes, int ran
     if (world.rank() == 0) out = std::move(seen);
   });
   return out;
+}
+template <class Variant, class... Ps> Trained train(const Golden& notes, int ranks, int steps) {
+  return train_on<DefaultCpu, Variant, Ps...>(notes, ranks, steps);
 }
 
 /// Calls f(name, k, ours, theirs) for every element with a true gradient, theirs from `group`.name.
@@ -137,9 +141,11 @@ inline bool is_dense(const NamedTensor& t) {
   return t.extents.size() == 2 && t.name.find("inner") != std::string::npos;
 }
 
-template <class Variant, class... Ps> Trained check_parity(const std::string& name) {
+template <class Device, class Variant, class... Ps>
+Trained check_parity_on(const std::string& name) {
   const Golden file = golden::load(name);
-  const Trained ours = train<Variant, Ps...>(file, 2, static_cast<int>(file.number("steps")));
+  const Trained ours =
+      train_on<Device, Variant, Ps...>(file, 2, static_cast<int>(file.number("steps")));
   const auto& noise = file.values("noise");
   const Relative gradients = gradients_apart<Variant>(ours, file);
   CAPTURE(name);
@@ -149,6 +155,9 @@ template <class Variant, class... Ps> Trained check_parity(const std::string& na
   check_distances<Variant>(ours, file);
   CHECK(share_without(16, ours.parameters, any) < 0.01);  // masters, not bf16
   return ours;
+}
+template <class Variant, class... Ps> Trained check_parity(const std::string& name) {
+  return check_parity_on<DefaultCpu, Variant, Ps...>(name);
 }
 
 /// The first gradient of one rank alone on the rows of rank r of n.

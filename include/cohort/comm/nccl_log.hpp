@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/comm/collective.hpp>
 #include <cohort/device/cuda/event.hpp>
+#include <cohort/device/cuda/stream.hpp>
 
 #include <cuda_runtime_api.h>
 
@@ -28,9 +29,7 @@ class NcclLog {
 
   /// The collective of this number was queued on the stream just now.
   void note(const Collective& call, std::uint64_t number, cudaStream_t stream) {
-    cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-    cuda::check(cudaStreamIsCapturing(stream, &capture));
-    if (capture != cudaStreamCaptureStatusNone) return;
+    if (cuda::captures(stream)) return;
     done_[number % capacity].record(stream);
     entries_[number % capacity] = {call, number};
   }

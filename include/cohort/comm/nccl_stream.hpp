@@ -185,6 +185,11 @@ class NcclStream {
   void synchronize(cudaStream_t stream) {
     channel_->domain().await_stream(stream, [] { return std::string("synchronize"); });
   }
+  /// The same until done() says so, which asks the GPU for something that was queued.
+  template <class Done> void await(const Done& done) {
+    channel_->domain().await(
+        done, [] { return std::string("synchronize"); }, 100);
+  }
 
   /// Fails the world: ranks of this process hear of it in their next call or wait, other processes
   /// when NCCL tells them or at the timeout. Any thread may call it; on the rank's own thread all
@@ -194,6 +199,10 @@ class NcclStream {
     domain.fail(detail::Cause::aborted, error,
                 detail::phrase("rank ", domain.rank(), " failed: ", detail::what(error)));
   }
+
+  /// Aborts this rank's communicators, so that nothing queued waits for peers any more. They hear of it from
+  /// whoever knows why.
+  void abandon() { channel_->domain().abort_all(); }
 
   /// f is called before this rank's communicators are aborted, as long as what this returns is held: for
   /// whoever captures collectives into a graph, for which NCCL's abort would wait.

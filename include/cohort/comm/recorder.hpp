@@ -80,6 +80,10 @@ template <Communicator C> class Recorder {
     c.synchronize(stream);
   }
   { comm_.synchronize(stream); }
+  template <class Done> void await(const Done& done) requires requires(C& c) { c.await(done); }
+  { comm_.await(done); }
+  void abandon() requires requires(C& c) { c.abandon(); }
+  { comm_.abandon(); }
   template <class F> auto before_abort(F f) requires requires(C& c) { c.before_abort(f); }
   { return comm_.before_abort(std::move(f)); }
   int gpu() const requires requires(const C& c) { c.gpu(); }

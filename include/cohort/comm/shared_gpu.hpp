@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -107,6 +108,15 @@ class SharedGpu {
   /// for has been recorded, so this ends by itself.
   void synchronize() { synchronize(stream()); }
   void synchronize(cudaStream_t stream) { cuda::check(cudaStreamSynchronize(stream)); }
+  /// Until done() says so, which asks the GPU for something that was queued. It needs no peer any more.
+  template <class Done> void await(const Done& done) {
+    for (int looks = 0; !done(); ++looks) {
+      if (looks < 100)
+        std::this_thread::yield();
+      else
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
 
  private:
   /// What a rank's peers hear of it: its arrays are ready to be used; all that it does with theirs is

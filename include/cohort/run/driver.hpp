@@ -56,7 +56,10 @@ template <class Plan, class World> class Driver {
   auto gradients() { return top_view<typename Plan::model>(grads_); }
 
   void before_forward(int unit) {
-    if (evaluating_) return gather(unit);
+    if (evaluating_) {
+      machine_.keep_pace();
+      return gather(unit);
+    }
     reached(markers::forward(unit), unit);
     wait(waits_->forward[unit]);
   }
@@ -129,6 +132,7 @@ template <class Plan, class World> class Driver {
   void reached(int marker, int unit = -1) {
     if (marker != marker_) throw_unit_order(machine_.comm().rank(), marker_, unit);
     ++marker_;
+    machine_.keep_pace();
     stream_.reached(marker);
   }
   /// Every unit has been called, forward and backward.

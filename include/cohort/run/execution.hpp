@@ -66,7 +66,10 @@ class Execution : public RunEvaluation<Plan, Execution<Plan, World, Device>>,
   }
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
-  ~Execution() { this->end_saves(broken_); }
+  ~Execution() {
+    this->end_saves(broken_);
+    driver_.machine().end(broken_);
+  }
 
   /// One optimizer step on this rank's rows: x and y have at most options.batch samples, divisible
   /// by the number of micro-batches. Collective.

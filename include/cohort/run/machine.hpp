@@ -50,6 +50,9 @@ template <class World, class Device, bool in_tree_order = false> class Machine {
   Comm& comm() const { return world_; }
   /// Returns when everything that was queued is done.
   void settle() const {}
+  /// What a GPU's machine does at each marker of a step, and before the run's memory is freed.
+  static void keep_pace() {}
+  static void end(bool) {}
   /// How many threads of the host a rank may use before its first step.
   static int spare_threads() { return 1; }
 

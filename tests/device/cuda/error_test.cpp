@@ -60,4 +60,16 @@ TEST_CASE("check: an error that was thrown is not CUDA's last error any more") {
   CHECK(cudaPeekAtLastError() == cudaSuccess);
 }
 
+TEST_CASE("check_blocks: a count that did not fit is refused with the place of the launch") {
+  cuda::check_blocks(0);
+  cuda::check_blocks(1 << 30);
+  try {
+    cuda::check_blocks(-1);
+    FAIL("accepted");
+  } catch (const ContractBroken& e) {
+    CHECK(has(e.what(), "error_test.cpp:"));
+    CHECK(has(e.what(), "std::size_t"));
+  }
+}
+
 }  // namespace

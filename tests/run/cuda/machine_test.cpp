@@ -6,9 +6,11 @@
 #include <doctest/doctest.h>
 
 #include <cohort/launch.hpp>
+#include <stdexcept>
 #include <vector>
 
 #include "support/cuda_double/double.hpp"
+#include "support/nccl_double/ranks.hpp"
 
 using namespace cohort;
 
@@ -55,6 +57,58 @@ TEST_CASE("Machine: report_to() says where kernels add losses and leave faults")
     machine.report_to(loss, nullptr);
     CHECK(machine.compute().loss == loss);
     CHECK(machine.communication().loss == nullptr);
+  });
+}
+
+/// Rank 0 queues work of many markers behind a collective to which rank 1 does not come.
+TEST_CASE(
+    "Machine: a host far ahead of its GPU hears that a peer is gone, before a launch holds it") {
+  test::Machine machines;
+  cuda_double::limit_queues(1000);
+  int last = -1;
+  const auto rank = [&](Nccl& world) {
+    const detail::Machine<Nccl, Cuda> machine(world, 0, false);
+    world.barrier();
+    if (world.rank() == 1) throw std::runtime_error("gone");
+    cuda::Memory memory(1 << 20);
+    machine.comm().all_reduce(memory.as<float>(), std::size_t{1} << 18);
+    cuda::Event reduced;
+    reduced.record(machine.communication().stream);
+    reduced.delay(machine.compute().stream);
+    for (int marker = 0; marker < 1000; ++marker) {
+      last = marker;
+      machine.keep_pace();
+      for (int kernel = 0; kernel < 30; ++kernel)
+        cuda::check(cuda_double::enqueue(machine.compute().stream, [] {}));
+    }
+  };
+  CHECK_THROWS_WITH(launch<Nccl>({.ranks = 2, .gpus = {0, 1}}, rank), "gone");
+  CHECK(last > 16);  // 480 launches ahead
+  CHECK(last < 33);
+  cuda_double::limit_queues(0);
+}
+
+TEST_CASE("Machine: marks of pace are no part of a graph, and one rank alone needs none") {
+  test::Machine machines;
+  launch<Nccl>({.ranks = 2, .gpus = {0, 1}}, [](Nccl& world) {
+    const detail::Machine<Nccl, Cuda> machine(world, 0, false);
+    const cudaStream_t stream = machine.compute().stream;
+    cuda::check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    cuda::calls() += 1000;
+    machine.keep_pace();
+    cudaGraph_t graph = nullptr;
+    cuda::check(cudaStreamEndCapture(stream, &graph));
+    std::size_t nodes = 1;
+    cuda::check(cudaGraphGetNodes(graph, nullptr, &nodes));
+    CHECK(nodes == 0);
+    cudaGraphDestroy(graph);
+  });
+  launch<Nccl>({.ranks = 1, .gpus = {0}}, [](Nccl& world) {
+    const detail::Machine<Nccl, Cuda> machine(world, 0, false);
+    const int before = cuda_double::calls("cudaEventRecord");
+    cuda::calls() += 1000;
+    machine.keep_pace();
+    CHECK(cuda_double::calls("cudaEventRecord") == before);
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 bool busy();
 /// Every later task of the stream waits this long before it begins; nullptr: every stream's.
 void delay(cudaStream_t stream, std::chrono::microseconds time);
+/// A call that queues work where so much is not done yet waits until less is, as CUDA does with about a
+/// thousand launches; 0: never.
+void limit_queues(std::uint32_t most);
 /// Streams and events that were created and not destroyed.
 std::size_t live_streams();
 std::size_t live_events();

@@ -68,6 +68,7 @@ void reset() {
   limit_memory(static_cast<std::size_t>(-1));
   reset_peaks();
   delay(nullptr, std::chrono::microseconds(0));
+  limit_queues(0);
   last_error = cudaSuccess;
   const std::lock_guard lock(state().mutex);
   while (!state().captures.empty()) leave(*state().captures.begin());

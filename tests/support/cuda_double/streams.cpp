@@ -12,6 +12,7 @@ using cohort::cuda_double::state;
 namespace {
 thread_local bool is_worker = false;
 std::atomic<std::int64_t> common_delay_us{0};
+std::atomic<std::uint32_t> most_queued{0};
 
 void run_guarded(const std::function<void()>& work) {
   try {
@@ -59,10 +60,13 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
     run_guarded(work);
     return returned(failure());
   }
-  const std::lock_guard lock(state().mutex);
+  std::unique_lock lock(state().mutex);
   if (!is_alive(stream)) return returned(cudaErrorInvalidResourceHandle);
   if (!stream->capture) {
     stream->push(std::move(work));
+    const std::uint32_t queued = stream->queue.pushed(), most = most_queued.load();
+    lock.unlock();
+    if (most > 0) stream->queue.wait_for(queued - most);
     return cudaSuccess;
   }
   if (!stream->capture->valid) return returned(cudaErrorStreamCaptureInvalidated);
@@ -95,6 +99,7 @@ bool busy() {
 void delay(cudaStream_t stream, std::chrono::microseconds time) {
   (stream == nullptr ? common_delay_us : stream->delay_us) = time.count();
 }
+void limit_queues(std::uint32_t most) { most_queued = most; }
 std::size_t live_streams() {
   const std::lock_guard lock(state().mutex);
   return static_cast<std::size_t>(std::count_if(state().streams.begin(), state().streams.end(),

@@ -108,6 +108,9 @@ template <ExchangesSlices C> class InTreeOrder {
 
   void synchronize() { comm_.synchronize(); }
   void synchronize(cudaStream_t stream) { comm_.synchronize(stream); }
+  template <class Done> void await(const Done& done) { comm_.await(done); }
+  void abandon() requires requires(C& c) { c.abandon(); }
+  { comm_.abandon(); }
   template <class F> auto before_abort(F f) requires requires(C& c) { c.before_abort(f); }
   { return comm_.before_abort(std::move(f)); }
 

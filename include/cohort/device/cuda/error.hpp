@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cohort/core/error.hpp>
+#include <cstdint>
 #include <source_location>
 #include <string>
 
@@ -67,13 +68,30 @@ inline const char* advice(cudaError_t error) {
 }
 }  // namespace detail
 
+/// Calls that this thread has checked so far: no fewer than it has queued kernels, copies and events.
+inline std::uint64_t& calls() {
+  thread_local std::uint64_t count = 0;
+  return count;
+}
+
 /// Returns if a CUDA call succeeded. Kernels and copies run later than the call that queues them, so an
 /// error that they caused may be reported by any later call.
 ///
 /// Errors   Error with CUDA's name and text for it, the caller's file and line, and what to do.
 inline void check(cudaError_t error, std::source_location place = std::source_location::current()) {
+  ++calls();
   if (error != cudaSuccess) [[unlikely]]
     detail::raise(error, place);
+}
+
+/// Throws ContractBroken for a kernel of fewer than 0 blocks: somebody counts 2^31 elements in an int.
+inline void check_blocks(int blocks, std::source_location place = std::source_location::current()) {
+  if (blocks >= 0) return;
+  throw ContractBroken(-1, "CUDA",
+                       "the kernel launched at " + std::string(place.file_name()) + ":" +
+                           std::to_string(place.line()) + " was given " + std::to_string(blocks) +
+                           " blocks: a count of elements did not fit an int. Count them in "
+                           "std::size_t.");
 }
 
 }  // namespace cohort::cuda

@@ -79,7 +79,6 @@ inline constexpr std::size_t shared_bytes = std::is_empty_v<typename K::Shared>
           " bytes of shared memory a block, more than this GPU has. Use smaller tiles there, "
           "or a GPU with more (sm_90 has 227 KiB, sm_80 163, sm_86 and sm_89 99, sm_75 64).");
 }
-
 template <class K>
 __global__ void __launch_bounds__(K::threads, blocks_per_processor<K>())
     run(const __grid_constant__ K kernel) {
@@ -94,7 +93,8 @@ __global__ void __launch_bounds__(K::threads, blocks_per_processor<K>())
 ///          the block's shared memory, uninitialised (may be empty); optional `static constexpr int
 ///          blocks_per_processor`; `COHORT_DEVICE void operator()(const Block&, Shared&) const`, a
 ///          template over Block so that tests can run it.
-/// Errors   Error with the caller's place when the launch is refused.
+/// Errors   Error with the caller's place when the launch is refused. ContractBroken for fewer than 0 blocks, which
+///          a count of 2^31 elements in an int gives.
 template <class K>
 void launch(const Cuda& device, int blocks, const K& kernel,
             std::source_location place = std::source_location::current()) {
@@ -115,7 +115,8 @@ void launch(const Cuda& device, int blocks, const K& kernel,
       "cohort: a kernel's struct Shared is larger than any GPU's shared memory for a block, "
       "227 KiB (sm_90; sm_80 163, sm_86 and sm_89 99, sm_75 64). "
       "[cohort/device/cuda/launch.hpp]");
-  if (blocks <= 0) return;
+  check_blocks(blocks, place);
+  if (blocks == 0) return;
   constexpr std::size_t shared = detail::shared_bytes<K>;
   if constexpr (shared > 48 * 1024) {
     const cudaError_t given = cudaFuncSetAttribute(

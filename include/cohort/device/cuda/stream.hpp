@@ -11,6 +11,13 @@
 
 namespace cohort::cuda {
 
+/// Is what the stream is given now added to a graph?
+inline bool captures(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
 /// Blocks of a kernel on a stream of high priority go first when a multiprocessor becomes free.
 enum class Priority : std::uint8_t { normal, high };
 

@@ -21,7 +21,8 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   using Slots = typename Plan::slots;
   using Optimizer = typename Slots::optimizer;
   using State = CudaState<Plan>;
-  static constexpr std::int64_t most = 4;
+  static constexpr std::int64_t most =
+      Plan::slots::capture::captures ? 2 : 4;  // a replay in progress, a next one
   static_assert(!Plan::clips_values,
                 "cohort: ClipGradValue has no body for GPUs yet. Use ClipGradNorm there. "
                 "[cohort/policies/clip_grad_value.hpp]");
@@ -76,8 +77,12 @@ template <class Plan, class Driver> class Finish<Plan, Driver, Cuda> {
   /// In the GPU's memory: the updates done before the step that is queued.
   const std::int64_t* step_counter() const { return &state_->steps; }
   double unscale() const { return last_.conclusion.unscale; }
-  LossScale loss_scale() const { return scaler().state(); }
+  LossScale loss_scale() const {
+    driver_.machine().settle();
+    return scaler().state();
+  }
   void set_loss_scale(LossScale state) {
+    driver_.machine().settle();
     LossScaler<Plan> changed = scaler();
     changed.set(state);
     device().upload(&state_->scaler, &changed, sizeof changed);

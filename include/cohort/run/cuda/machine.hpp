@@ -3,7 +3,7 @@
 // cohort/run/cuda/machine.hpp: a rank's GPU: its streams, its memory for ops, its communicator.
 #pragma once
 #include <algorithm>
-#include <chrono>
+#include <array>
 #include <cohort/comm/cuda/in_tree_order.hpp>
 #include <cohort/comm/recorder.hpp>
 #include <cohort/comm/shared_gpu.hpp>
@@ -16,7 +16,8 @@
 #include <cohort/device/cuda/stream.hpp>
 #include <cohort/ops/cuda/tune.hpp>
 #include <cohort/run/machine.hpp>
-#include <thread>
+#include <cstdint>
+#include <exception>
 #include <vector>
 
 namespace cohort::detail {
@@ -89,15 +90,26 @@ template <class World, bool in_tree_order> class Machine<World, Cuda, in_tree_or
   /// Returns when the event is passed; looks after the communicator when that takes long, so that a peer
   /// that is gone ends the wait.
   void wait(const cuda::Event& event) const {
-    using clock = std::chrono::steady_clock;
-    const auto patience = clock::now() + std::chrono::seconds(2);
-    for (int looks = 0; !event.done(); ++looks) {
-      if (looks < 100)
-        std::this_thread::yield();
-      else if (clock::now() < patience)
-        std::this_thread::sleep_for(std::chrono::microseconds(20));
-      else
-        settle();
+    comm_.await([&] { return event.done(); });
+  }
+  /// At each marker of a step: the host is some hundred launches ahead of the GPU and no more. CUDA queues about
+  /// a thousand; a host in the next one would not see that peers, for whom the GPU waits, are gone, and nothing
+  /// would end that launch.
+  void keep_pace() const {
+    if (comm_.size() == 1 || cuda::calls() - marked_ < apart || cuda::captures(compute_.stream))
+      return;
+    cuda::Event& mark = marks_[next_mark_++ % marks];
+    wait(mark);
+    mark.record(compute_.stream);
+    marked_ = cuda::calls();
+  }
+  /// Before the run's memory is freed, which waits for the GPU without a limit: everything that was queued is done, or,
+  /// where the run has failed or an exception passes, waits for no peer any more.
+  void end(bool failed) const noexcept {
+    try {
+      if (!failed && std::uncaught_exceptions() == 0) return settle();
+      if constexpr (requires { comm_.abandon(); }) comm_.abandon();
+    } catch (...) {  // a peer has failed, and every communicator of this rank was aborted
     }
   }
   /// Measures products on the compute stream, in an arena that nobody needs now (ops/cuda/tune.hpp).
@@ -132,6 +144,11 @@ template <class World, bool in_tree_order> class Machine<World, Cuda, in_tree_or
   mutable Cuda compute_;
   Cuda communication_;
   mutable Comm comm_;
+  static constexpr std::size_t marks = 8;
+  static constexpr std::uint64_t apart = 64;  // and what one marker adds
+  mutable std::array<cuda::Event, marks> marks_;
+  mutable std::size_t next_mark_ = 0;
+  mutable std::uint64_t marked_ = 0;
 };
 
 template <class World>

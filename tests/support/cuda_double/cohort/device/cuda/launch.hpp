@@ -79,7 +79,8 @@ void launch(const Cuda& device, int blocks, const K& kernel,
   static_assert(std::is_trivially_copyable_v<K> && sizeof(K) <= 32764);
   static_assert(std::is_trivially_default_constructible_v<typename K::Shared>);
   static_assert(sizeof(typename K::Shared) <= 227 * 1024);
-  if (blocks <= 0) return;
+  check_blocks(blocks, place);
+  if (blocks == 0) return;
   static constexpr std::size_t shared =
       std::is_empty_v<typename K::Shared> ? 0 : sizeof(typename K::Shared);
   static const cuda_double::KernelType type{
