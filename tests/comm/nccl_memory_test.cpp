@@ -59,7 +59,7 @@ TEST_CASE("NcclMemory: collectives of a communicator that it was shared with fin
       wrong.unless(adds_up(comm, other));
       const auto calls = nccl_double::calls(ranks, world.rank());
       const std::size_t n = calls.size();
-      wrong.unless(n >= 2 && calls[n - 2].in_windows && !calls[n - 1].in_windows);
+      wrong.unless(n >= 2 && calls[n - 2].registered && !calls[n - 1].registered);
     });
     CHECK(wrong.ranks == 0);
     nccl_double::reset();
@@ -81,7 +81,7 @@ TEST_CASE("NcclMemory: shared with the two communicators of a grid") {
   });
   CHECK(wrong.ranks == 0);
   int registered = 0;
-  for (const auto& call : nccl_double::calls(2, 0)) registered += call.in_windows;
+  for (const auto& call : nccl_double::calls(2, 0)) registered += call.registered;
   CHECK(registered == 2 * 2);  // the first of each pair, of two rows and two columns
 }
 
@@ -90,6 +90,7 @@ TEST_CASE("NcclMemory: several in a row; each registration is done when share() 
   for (int polls : {0, 1, 7, 40}) {
     Wrong wrong;
     nccl_double::set_polls(polls);
+    nccl_double::set_version(polls % 2 == 0 ? 22809 : 22907);
     on_gpus(2, [&](Nccl& world) {
       cuda::Stream stream;
       NcclStream comm = world.on(stream.native());
@@ -98,7 +99,7 @@ TEST_CASE("NcclMemory: several in a row; each registration is done when share() 
       for (NcclMemory* memory : {&first, &second, &third}) wrong.unless(adds_up(comm, *memory));
       const auto calls = nccl_double::calls(2, world.rank());
       for (std::size_t i = calls.size() - 3; i < calls.size(); ++i)
-        wrong.unless(calls[i].in_windows);
+        wrong.unless(calls[i].registered);
     });  // the double reports windows that are left when a communicator is destroyed
     CHECK(wrong.ranks == 0);
     CHECK(cuda_double::take_failure() == "");
@@ -120,27 +121,32 @@ TEST_CASE("NcclMemory: work under way ends before it is given back") {
 
 TEST_CASE("NcclMemory: a registration that NCCL refuses is an error on every rank") {
   Machine machine;
-  nccl_double::fail("ncclCommWindowRegister", ncclInternalError);
-  Outcome seen;
-  observe(seen, 3, [&](Nccl& world) {
-    cuda::Stream stream;
-    NcclStream comm = world.on(stream.native());
-    NcclMemory memory(4096);
-    seen.mark();
-    memory.share(comm);
-    comm.barrier();
-    comm.synchronize();
-  });
-  CHECK(contains(seen.rethrown, "registration of 4096 bytes"));
-  CHECK(contains(seen.rethrown, "internal error"));
-  for (int r = 0; r < 3; ++r) {
-    CHECK(seen.kinds[std::size_t(r)] != '-');
-    CHECK(seen.ms[std::size_t(r)] < 1000);
+  for (const char* function : {"ncclCommWindowRegister", "ncclCommRegister"}) {
+    nccl_double::reset();
+    nccl_double::set_version(function[8] == 'W' ? 22907 : 22809);
+    nccl_double::fail(function, ncclInternalError);
+    Outcome seen;
+    observe(seen, 3, [&](Nccl& world) {
+      cuda::Stream stream;
+      NcclStream comm = world.on(stream.native());
+      NcclMemory memory(4096);
+      seen.mark();
+      memory.share(comm);
+      comm.barrier();
+      comm.synchronize();
+    });
+    CHECK(contains(seen.rethrown, "registration of 4096 bytes"));
+    CHECK(contains(seen.rethrown, "internal error"));
+    for (int r = 0; r < 3; ++r) {
+      CHECK(seen.kinds[std::size_t(r)] != '-');
+      CHECK(seen.ms[std::size_t(r)] < 1000);
+    }
   }
 }
 
-TEST_CASE("NcclMemory: a rank that does not share it is waited for until the limit") {
+TEST_CASE("NcclMemory: a rank that does not share a window is waited for until the limit") {
   Machine machine;
+  nccl_double::set_version(22907);
   Outcome seen;
   observe(
       seen, 2,
@@ -174,6 +180,57 @@ TEST_CASE("NcclMemory: an exception lets go of memory that a collective without 
   });
   CHECK(seen.rethrown == "the roof is on fire");
   CHECK(seen.kinds == std::vector<char>{'o', 'p'});
+}
+
+TEST_CASE("NcclMemory: symmetric from the version on whose kernels look at aborts, else a buffer") {
+  Machine machine;
+  for (const int version : {22703, 22809, 22903, 22907, 23007}) {
+    for (const auto most : {nccl_double::Registration::none, nccl_double::Registration::buffers,
+                            nccl_double::Registration::windows}) {
+      Wrong wrong;
+      nccl_double::reset();
+      nccl_double::set_version(version);
+      nccl_double::set_registration(most);
+      on_gpus(2, [&](Nccl& world) {
+        cuda::Stream stream;
+        NcclStream comm = world.on(stream.native());
+        NcclMemory memory(4096);
+        memory.share(comm);
+        wrong.unless(adds_up(comm, memory));
+      });
+      CHECK(wrong.ranks == 0);
+      const auto call = nccl_double::calls(2, 1).back();
+      CAPTURE(version);
+      CHECK(call.registered == (most != nccl_double::Registration::none));
+      CHECK(call.in_windows == (most == nccl_double::Registration::windows && version >= 22907));
+    }
+  }
+}
+
+TEST_CASE("NcclMemory: a rank whose peer's process is gone ends, whatever NCCL's version") {
+  Machine machine;
+  for (const int version : {22703, 22809, 22903, 22907}) {
+    nccl_double::reset();
+    nccl_double::set_version(version);
+    Outcome seen;
+    as_processes(
+        seen, 2,
+        [&](Nccl& world) {
+          cuda::Stream stream;
+          NcclStream comm = world.on(stream.native());
+          NcclMemory memory(4096);
+          memory.share(comm);
+          world.barrier();
+          if (world.rank() == 1) throw Boom("gone");
+          comm.all_reduce(memory.as<float>(), 100);
+          comm.synchronize();
+        },
+        200ms);
+    CAPTURE(version);
+    CHECK(seen.kinds == std::vector<char>{'t', 'o'});
+    CHECK(nccl_double::live() == 0);
+    CHECK(cuda_double::take_failure() == "");
+  }
 }
 
 TEST_CASE("NcclMemory: too much is refused with the bytes and what to do") {

@@ -22,6 +22,21 @@ inline ncclConfig_t nccl_config() {
   return config;
 }
 
+/// What NCCL knows a piece of memory by; nothing where it does not register it.
+struct NcclRegistration {
+  ncclWindow_t window = nullptr;  // symmetric memory
+  void* buffer = nullptr;
+};
+
+/// May collectives use symmetric memory? Their kernels look at aborts since NCCL 2.29.7; before, one whose
+/// peer is gone holds the abort of its communicator for ever.
+///
+/// Source   NCCL: testAbort in src/include/nccl_device (lsa_barrier, ll_a2a), which 2.27.3 to 2.29.3 have not.
+inline bool nccl_symmetric_ends() {
+  int version = 0;
+  return ncclGetVersion(&version) == ncclSuccess && version >= NCCL_VERSION(2, 29, 7);
+}
+
 /// The operation as messages have it: "all_reduce #17".
 inline std::string nccl_operation(const Collective& call, std::uint64_t number) {
   return phrase(name(call.kind), " #", number);
@@ -84,20 +99,28 @@ class NcclChannel {
     live_.log.note(collective, number, stream);
   }
 
-  /// Registers memory of ncclMemAlloc that collectives will use, as a symmetric window where that is to be
-  /// had. Collective.
-  ncclWindow_t enter(void* memory, std::size_t bytes) {
+  /// Registers memory of ncclMemAlloc that collectives will use: as a symmetric window where that is to be
+  /// had and ends with its communicator, else as a buffer, where NCCL does that. Collective.
+  NcclRegistration enter(void* memory, std::size_t bytes) {
     const auto what = [&] { return phrase("registration of ", bytes, " bytes"); };
     domain_->look(what);
-    ncclWindow_t& window = domain_->window_slot();
-    const ncclResult_t result =
-        ncclCommWindowRegister(live_.comm, memory, bytes, &window, NCCL_WIN_COLL_SYMMETRIC);
-    domain_->settle_begun(live_, result, what);
-    return window;
+    NcclRegistration made;
+    if (nccl_symmetric_ends()) {
+      ncclWindow_t& window = domain_->window_slot();
+      const ncclResult_t result =
+          ncclCommWindowRegister(live_.comm, memory, bytes, &window, NCCL_WIN_COLL_SYMMETRIC);
+      domain_->settle_begun(live_, result, what);
+      made.window = window;
+    }
+    if (made.window == nullptr)  // (NCCL has none where GPUs do not reach each other)
+      domain_->settle(live_, ncclCommRegister(live_.comm, memory, bytes, &made.buffer), what);
+    return made;
   }
   /// Nothing uses the memory any more. A communicator that was aborted has forgotten it.
-  void leave(ncclWindow_t window) {
-    if (live_.comm != nullptr && window != nullptr) ncclCommWindowDeregister(live_.comm, window);
+  void leave(const NcclRegistration& made) {
+    if (live_.comm == nullptr) return;
+    if (made.window != nullptr) ncclCommWindowDeregister(live_.comm, made.window);
+    if (made.buffer != nullptr) ncclCommDeregister(live_.comm, made.buffer);
   }
 
   /// A group of this channel's ranks. Collective.

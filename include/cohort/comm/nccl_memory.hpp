@@ -26,9 +26,9 @@ namespace cohort {
 /// Cost     NCCL rounds up to whole pages of the GPU (2 MiB); the plan counts bytes(). Taking, sharing and
 ///          giving back wait: before step 0 and after the last only.
 /// Errors   Error with the bytes when the GPU has no room; share() as every collective.
-/// Source   NCCL 2.28, user buffer registration. Where all ranks reach each other's memory (NVLink in one
-///          machine) it is symmetric memory, else registered; NCCL_WIN_ENABLE=0, NCCL_LOCAL_REGISTER=0 and
-///          NCCL_CUMEM_ENABLE=0 turn one, the other or both off.
+/// Source   NCCL, user buffer registration. From 2.29.7 on it is symmetric memory where all ranks reach each
+///          other's (NVLink in one machine), else and before a registered buffer; NCCL_WIN_ENABLE=0,
+///          NCCL_LOCAL_REGISTER=0 and NCCL_CUMEM_ENABLE=0 turn one, the other or both off.
 class NcclMemory {
  public:
   NcclMemory() = default;
@@ -59,7 +59,7 @@ class NcclMemory {
         if (s.channel != nullptr) s.channel->domain().abort_all();
     cudaDeviceSynchronize();  // ncclMemFree does not wait for work that uses it, as cudaFree does
     for (const Share& s : shares_)
-      if (s.channel != nullptr) s.channel->leave(s.window);
+      if (s.channel != nullptr) s.channel->leave(s.registration);
   }
 
   template <class T> T* as() const { return static_cast<T*>(memory_.get()); }
@@ -69,14 +69,14 @@ class NcclMemory {
   template <class Comm> void share(Comm& comm) {
     if (memory_ == nullptr) return;
     Share& s = shares_.emplace_back();
-    s.window = comm.channel()->enter(memory_.get(), bytes_);
+    s.registration = comm.channel()->enter(memory_.get(), bytes_);
     s.channel = comm.channel();
   }
 
  private:
   struct Share {
     std::shared_ptr<detail::NcclChannel> channel;
-    ncclWindow_t window = nullptr;
+    detail::NcclRegistration registration;
   };
   struct Free {
     void operator()(void* memory) const { ncclMemFree(memory); }

@@ -50,7 +50,7 @@ template <class Run, class Case = TiedGptCase> Seen train_on_nccl(int ranks, int
       const auto type = calls[i].type;  // loss, norm, what hosts say to each other
       if (type == ncclFloat64 || type == ncclInt64 || type == ncclUint8) continue;
       ++seen.calls;
-      seen.registered += calls[i].in_windows;
+      seen.registered += calls[i].registered;
     }
   });
   return seen;

@@ -139,6 +139,12 @@ std::string words(const Call& call) {
          std::to_string(call.rank);
 }
 
+/// Does the communicator's end reach a kernel of this call?
+bool told_to_quit(const ncclComm& comm, const Call& call) {
+  return comm.given_up.load(std::memory_order_relaxed) ||
+         (comm.aborted.load(std::memory_order_relaxed) && !deaf(call));
+}
+
 /// This rank's stream comes to the meeting of this number.
 void attend(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::uint64_t number) {
   Clique& clique = *comm.clique;
@@ -161,7 +167,7 @@ void attend(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::
   wait_until([&] {
     const std::lock_guard lock(clique.mutex);
     Meeting& meeting = clique.meetings[number];
-    if (!meeting.done && comm.aborted.load(std::memory_order_relaxed)) {
+    if (!meeting.done && told_to_quit(comm, call)) {
       meeting.broken = true;  // this rank's arrays may be gone
       return true;
     }
@@ -173,6 +179,10 @@ void attend(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::
 
 }  // namespace
 
+bool deaf(const Call& call) {
+  return call.in_windows && state().version.load() < NCCL_VERSION(2, 29, 7);
+}
+
 void work(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::uint64_t issued,
           ncclResult_t fault, bool hangs) {
   const auto aborted = [&] { return comm.aborted.load(std::memory_order_relaxed); };
@@ -182,8 +192,8 @@ void work(ncclComm& comm, const Call& call, const Meeting::Part& arrays, std::ui
   });
   const std::uint64_t number = comm.executed.fetch_add(1, std::memory_order_relaxed) + 1;
   if (fault != ncclSuccess) comm.async_error.store(fault, std::memory_order_relaxed);
-  if (hangs || fault != ncclSuccess) wait_until(aborted);
-  if (!aborted()) attend(comm, call, arrays, number);
+  if (hangs || fault != ncclSuccess) wait_until([&] { return told_to_quit(comm, call); });
+  if (!told_to_quit(comm, call)) attend(comm, call, arrays, number);
   if (issued == 0) return;
   comm.done.store(issued, std::memory_order_relaxed);
   comm.in_flight.fetch_sub(1, std::memory_order_relaxed);

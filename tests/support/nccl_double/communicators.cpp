@@ -42,6 +42,13 @@ ncclResult_t asked_to_fail(const std::string& function) {
   const std::lock_guard lock(state().hosts);
   return taken(state().failures, function);
 }
+void asked_to_block(const std::string& function) {
+  const auto asked = [&] {
+    const std::lock_guard lock(state().hosts);
+    return state().blocked.contains(function);
+  };
+  while (asked()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
 
 /// Holds a communicator for one call, if that is allowed.
 class Use {
@@ -158,14 +165,16 @@ constexpr std::chrono::seconds patience(60);
 constexpr std::chrono::seconds patience(3);
 #endif
 /// Waits for what NCCL waits for before it frees a communicator: reports what would hold it for ever.
-void await_unused(const ncclComm& comm, const char* function) {
+void await_unused(ncclComm& comm, const char* function) {
   const auto limit = std::chrono::steady_clock::now() + patience;
   while (!unused(comm)) {
     if (std::chrono::steady_clock::now() > limit) {
       misuse(std::string(function) +
              (comm.in_graphs.load(std::memory_order_relaxed) > 0
                   ? " waits for ever for a graph that holds calls of the communicator"
-                  : " waits for ever behind a kernel of another communicator"));
+                  : " waits for ever for a kernel: one of another communicator, or one on "
+                    "symmetric memory that looks at no abort"));
+      comm.given_up.store(true, std::memory_order_relaxed);
       return;
     }
     std::this_thread::sleep_for(std::chrono::microseconds(30));
@@ -220,10 +229,13 @@ ncclResult_t collective(const char* function, std::size_t count, ncclDataType_t 
   const std::size_t once = count * bytes_of(type);
   const std::size_t all = once * static_cast<std::size_t>(comm->clique->size);
   const std::string name(function);
-  const bool registered = comm->in_windows(in, name == "ncclReduceScatter" ? all : once) &&
-                          comm->in_windows(out, name == "ncclAllGather" ? all : once);
-  const Call call{function, count,           type,      op, root, comm->rank, comm->clique->size,
-                  stream,   group_depth > 0, registered};
+  const auto known = [&](bool as_window) {
+    return comm->knows(in, name == "ncclReduceScatter" ? all : once, as_window) &&
+           comm->knows(out, name == "ncclAllGather" ? all : once, as_window);
+  };
+  const Call call{
+      function, count,           type,         op,         root, comm->rank, comm->clique->size,
+      stream,   group_depth > 0, known(false), known(true)};
   {
     const std::lock_guard lock(state().hosts);
     state().log.push_back(call);
@@ -248,10 +260,10 @@ ncclResult_t transfer(const char* function, const Transfer& t, std::size_t count
   const int size = comm->clique->size;
   if (t.peer < 0 || t.peer >= size) return ncclInvalidArgument;
   {
-    const bool registered = comm->in_windows(t.sends ? t.from : t.to, t.bytes);
+    const void* array = t.sends ? t.from : t.to;
     const std::lock_guard lock(state().hosts);
-    state().log.push_back(
-        {function, count, type, ncclSum, t.peer, comm->rank, size, stream, true, registered});
+    state().log.push_back({function, count, type, ncclSum, t.peer, comm->rank, size, stream, true,
+                           comm->knows(array, t.bytes, false), comm->knows(array, t.bytes, true)});
   }
   auto at = std::find_if(exchanges.begin(), exchanges.end(),
                          [&](const auto& e) { return e.first == handle; });
@@ -283,9 +295,18 @@ void reset() {
   state().live = state().destroyed = state().aborted = 0;
   state().polls = 2;
   state().peers_hear = false;
+  state().blocked.clear();
+  state().version = NCCL_VERSION_CODE;
+  state().registration = Registration::windows;
 }
 void set_polls(int looks) { state().polls = looks; }
 void set_peers_hear(bool on) { state().peers_hear = on; }
+void set_version(int code) { state().version = code; }
+void set_registration(Registration most) { state().registration = most; }
+void block(const std::string& function) {
+  const std::lock_guard lock(state().hosts);
+  state().blocked.insert(function);
+}
 void hang(int size, int rank, std::uint64_t number) {
   const std::lock_guard lock(state().hosts);
   state().hangs.insert({size, rank, number});
@@ -334,7 +355,7 @@ using namespace cohort::nccl_double;
 extern "C" {
 
 ncclResult_t ncclGetVersion(int* version) {
-  *version = NCCL_VERSION_CODE;
+  *version = state().version;
   return ncclSuccess;
 }
 
@@ -459,7 +480,8 @@ ncclResult_t ncclCommDestroy(ncclComm_t handle) {
   if (use.result() != ncclSuccess) return use.result();
   if (!use.comm()->finalized || use.comm()->in_flight.load(std::memory_order_relaxed) > 0)
     misuse("ncclCommDestroy before ncclCommFinalize was done");
-  if (!use.comm()->windows.empty()) misuse("ncclCommDestroy with memory that is registered");
+  if (!use.comm()->memory.empty()) misuse("ncclCommDestroy with memory that is registered");
+  asked_to_block(__func__);
   const std::lock_guard lock(state().hosts);
   use.comm()->dead = true;
   --state().live;
@@ -480,8 +502,10 @@ ncclResult_t ncclCommAbort(ncclComm_t handle) {
   comm.pending = nullptr;
   if (group_depth > 0)
     aborts.push_back(use.comm());
-  else
+  else {
+    asked_to_block(__func__);
     finish_abort(comm);
+  }
   return ncclSuccess;
 }
 
@@ -508,8 +532,8 @@ ncclResult_t ncclMemFree(void* at) {
     const std::lock_guard lock(state().hosts);
     if (state().memory.erase(at) == 0) return misuse("ncclMemFree of other memory");
     for (const auto& [handle, comm] : state().comms)
-      for (const auto& [window, memory] : comm->windows)
-        if (!comm->dead && memory.first == at) misuse("ncclMemFree of memory that is registered");
+      for (const auto& [registered, memory] : comm->memory)
+        if (!comm->dead && memory.begin == at) misuse("ncclMemFree of memory that is registered");
   }
   if (cohort::cuda_double::busy()) misuse("ncclMemFree while work may use the memory");
   return cudaFree(at) == cudaSuccess ? ncclSuccess : ncclUnhandledCudaError;
@@ -521,6 +545,8 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t handle, void* at, size_t bytes, n
   if (use.result() != ncclSuccess) return use.result();
   if (flags != NCCL_WIN_COLL_SYMMETRIC) return misuse("only symmetric windows are offered");
   const auto& comm = use.comm();
+  *out = nullptr;
+  if (state().registration.load() != Registration::windows) return ncclSuccess;
   const std::uint64_t number = ++comm->registered;
   {
     const std::lock_guard lock(state().hosts);
@@ -535,7 +561,7 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t handle, void* at, size_t bytes, n
     const std::lock_guard lock(state().hosts);
     if (comm->clique->registrations[number].arrived < comm->clique->size) return ncclInProgress;
     *out = reinterpret_cast<ncclWindow_t>(number);
-    comm->windows[*out] = {static_cast<const char*>(at), bytes};
+    comm->memory[*out] = {static_cast<const char*>(at), bytes, true};
     return ncclSuccess;
   });
   return begun == ncclInProgress ? ncclSuccess : begun;
@@ -543,8 +569,33 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t handle, void* at, size_t bytes, n
 ncclResult_t ncclCommWindowDeregister(ncclComm_t handle, ncclWindow_t window) {
   const Use use(handle, __func__, false);
   if (use.result() != ncclSuccess) return use.result();
+  asked_to_block(__func__);
   const std::lock_guard lock(state().hosts);
-  if (use.comm()->windows.erase(window) == 0) return misuse("a window that is not there");
+  if (use.comm()->memory.erase(window) == 0) return misuse("a window that is not there");
+  return ncclSuccess;
+}
+// Local: no rank waits for another. (NCCL waits where a collective uses the memory for the first time.)
+ncclResult_t ncclCommRegister(const ncclComm_t handle, void* at, size_t bytes, void** out) {
+  if (const auto error = asked_to_fail(__func__); error != ncclSuccess) return error;
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  *out = nullptr;
+  if (state().registration.load() == Registration::none) return ncclSuccess;
+  const std::lock_guard lock(state().hosts);
+  const auto found = state().memory.find(at);
+  if (found == state().memory.end() || bytes > found->second)
+    return misuse("ncclCommRegister of other memory than ncclMemAlloc's");
+  *out = reinterpret_cast<void*>(++use.comm()->registered);
+  use.comm()->memory[*out] = {static_cast<const char*>(at), bytes, false};
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDeregister(const ncclComm_t handle, void* registered) {
+  const Use use(handle, __func__, false);
+  if (use.result() != ncclSuccess) return use.result();
+  asked_to_block(__func__);
+  const std::lock_guard lock(state().hosts);
+  if (registered != nullptr && use.comm()->memory.erase(registered) == 0)
+    return misuse("a buffer that is not registered");
   return ncclSuccess;
 }
 
@@ -587,6 +638,7 @@ ncclResult_t ncclGroupEnd() {
     if (!group.empty()) misuse("aborts and collectives in one group");
     group.clear();
     exchanges.clear();
+    asked_to_block("ncclCommAbort");
     for (const auto& comm : ended) finish_abort(*comm);
     return ncclSuccess;
   }

@@ -26,6 +26,7 @@
 ///
 /// Source   NCCL 2.28.9: ncclCommWindowRegister (dev_runtime.cc) and ncclCommSplit (init.cc) return
 ///          ncclSuccess while they are in progress; commDestroySync (init.cc) is what an abort waits in.
+///          Kernels on symmetric memory look at the abort flag since 2.29.7 (testAbort in nccl_device).
 namespace cohort::nccl_double {
 
 /// Restores the defaults of everything below and forgets the log and dead communicators.
@@ -37,6 +38,15 @@ void set_polls(int looks);
 /// Whether ranks hear of a peer's abort as over a network (ncclRemoteError), or not at all, as over
 /// NVLink.
 void set_peers_hear(bool);
+
+/// What ncclGetVersion says, and which NCCL the double behaves like; by default that of nccl.h.
+void set_version(int code);
+/// The most that memory can be registered as; whoever asks for more, or for anything where there is none,
+/// gets ncclSuccess and no handle, as on machines without symmetric memory.
+enum class Registration { none, buffers, windows };
+void set_registration(Registration most);
+/// From now on this function does not return. For processes that are ended.
+void block(const std::string& function);
 
 /// The rank's number-th collective (from 1) on any communicator of `size` ranks, by its rank there:
 /// never ends (a kernel that hangs), or never ends and shows an asynchronous error.
@@ -66,7 +76,8 @@ struct Call {
   int rank, size;  // of the communicator
   cudaStream_t stream;
   bool grouped;
-  bool in_windows = false;  // both arrays lie in memory that is registered with the communicator
+  bool registered = false;  // both arrays lie in memory that is registered with the communicator
+  bool in_windows = false;  // in symmetric windows
 
   friend bool operator==(const Call&, const Call&) = default;
 };

@@ -72,10 +72,13 @@ struct State {
   std::set<Place> hangs;
   std::map<Place, ncclResult_t> async_errors;
   std::map<std::string, ncclResult_t> failures, late_failures;
+  std::set<std::string> blocked;
   std::map<const void*, std::size_t> memory;  // of ncclMemAlloc
   int next_id = 0, live = 0, destroyed = 0, aborted = 0;
   std::atomic<int> polls{2};
   std::atomic<bool> peers_hear{false};
+  std::atomic<int> version{NCCL_VERSION_CODE};
+  std::atomic<Registration> registration{Registration::windows};
 };
 State& state();
 
@@ -89,12 +92,18 @@ struct ncclComm {
   std::string last_error;
   std::atomic<bool> in_use{false};
   std::uint64_t issued = 0, splits = 0, registered = 0;
-  std::map<ncclWindow_t, std::pair<const char*, std::size_t>> windows;
+  struct Registered {
+    const char* begin;
+    std::size_t bytes;
+    bool window;  // else a buffer
+  };
+  std::map<const void*, Registered> memory;  // by handle
 
-  bool in_windows(const void* at, std::size_t bytes) const {
+  bool knows(const void* at, std::size_t bytes, bool as_window) const {
     const auto* begin = static_cast<const char*>(at);
-    for (const auto& [window, memory] : windows)
-      if (begin >= memory.first && begin + bytes <= memory.first + memory.second) return true;
+    for (const auto& [handle, m] : memory)
+      if (begin >= m.begin && begin + bytes <= m.begin + m.bytes && m.window >= as_window)
+        return true;
     return false;
   }
 
@@ -105,6 +114,7 @@ struct ncclComm {
 
   // Shared with this rank's streams, always relaxed.
   std::atomic<bool> aborted{false};
+  std::atomic<bool> given_up{false};  // an abort that would never return was reported
   std::atomic<int> async_error{ncclSuccess}, in_flight{0};
   std::atomic<int> in_graphs{0};  // calls that live graphs hold
   std::atomic<std::uint64_t> done{0}, executed{0};
