@@ -31,6 +31,7 @@ TEST_CASE("Fate: the first failure is kept, later ones change nothing") {
   fate.fail(Cause::aborted, std::make_exception_ptr(std::runtime_error("first")), "the first");
   fate.fail(Cause::timeout, std::make_exception_ptr(std::runtime_error("second")), "the second");
   CHECK(fate.failed());
+  CHECK(fate.sentence() == "the first");
   CHECK_THROWS_WITH_AS(std::rethrow_exception(fate.first()), "first", std::runtime_error);
   CHECK(raised<PeerFailed>(fate, 1) == "cohort: rank 1: all_reduce #4: the first");
 }

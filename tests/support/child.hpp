@@ -48,6 +48,9 @@ class Child {
     }
   }
 
+  /// In the child: what it writes to stderr is heard, too.
+  void say_errors() const { ::dup2(pipe_, STDERR_FILENO); }
+
   /// In the parent: what it says next, as soon as it says something; empty: it ended.
   std::string hear() const {
     std::array<char, 4096> text{};
@@ -66,6 +69,8 @@ class Child {
     end();
   }
   bool killed() const { return WIFSIGNALED(status_) && WTERMSIG(status_) == SIGKILL; }
+  /// What it ended with by itself; -1: it did not.
+  int code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1; }
 
  private:
   void end() { ::waitpid(std::exchange(process_, 0), &status_, 0); }

@@ -52,6 +52,9 @@ class Fate {
     throw PeerFailed(rank, operation, sentence_);
   }
 
+  /// What failed. Only after failed() was true.
+  const std::string& sentence() const { return sentence_; }
+
   /// The exception that began it all; null if the world is well. Only after all ranks were joined.
   std::exception_ptr first() const { return first_; }
 

@@ -119,6 +119,7 @@ class NcclChannel {
   /// Nothing uses the memory any more. A communicator that was aborted has forgotten it.
   void leave(const NcclRegistration& made) {
     if (live_.comm == nullptr) return;
+    const NcclGuard guard = domain_->guard_end("giving registered memory back");
     if (made.window != nullptr) ncclCommWindowDeregister(live_.comm, made.window);
     if (made.buffer != nullptr) ncclCommDeregister(live_.comm, made.buffer);
   }
@@ -186,7 +187,9 @@ class NcclChannel {
     const bool arrived = arriving_ != nullptr && *arriving_ != nullptr;
     if (live_.comm != nullptr || arrived) domain_->abort_all();
     domain_->withdraw(live_);
-    if (arrived) ncclCommAbort(std::exchange(*arriving_, nullptr));
+    if (!arrived) return;
+    const NcclGuard guard = domain_->guard_abort();
+    ncclCommAbort(std::exchange(*arriving_, nullptr));
   }
 
   /// Ends in peace: what was queued is done first. A world that failed or a peer that does not come to
@@ -199,6 +202,7 @@ class NcclChannel {
       try {
         domain_->settle(live_, ncclCommFinalize(live_.comm), what);
         domain_->withdraw(live_);
+        const NcclGuard guard = domain_->guard_end("closing a communicator");
         ncclCommDestroy(std::exchange(live_.comm, nullptr));
       } catch (...) {  // the world has failed: whoever waits for this rank hears of it
       }

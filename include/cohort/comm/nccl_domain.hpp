@@ -4,6 +4,7 @@
 #pragma once
 #include <cohort/comm/fate.hpp>
 #include <cohort/comm/nccl_abort.hpp>
+#include <cohort/comm/nccl_guard.hpp>
 #include <cohort/comm/patience.hpp>
 
 #include <nccl.h>
@@ -47,8 +48,10 @@ inline void check_nccl(ncclResult_t result, int rank, std::string_view operation
 ///          ranks on one GPU). Error: anything else that NCCL or CUDA reports.
 class NcclDomain {
  public:
-  NcclDomain(std::shared_ptr<Fate> fate, int rank, int size, int gpu)
-      : fate_(std::move(fate)), rank_(rank), size_(size), gpu_(gpu) {}
+  /// grace: how long an abort may take before the process is ended.
+  NcclDomain(std::shared_ptr<Fate> fate, int rank, int size, int gpu,
+             std::chrono::nanoseconds grace = NcclGuard::grace)
+      : fate_(std::move(fate)), rank_(rank), size_(size), gpu_(gpu), grace_(grace) {}
   NcclDomain(const NcclDomain&) = delete;
   NcclDomain& operator=(const NcclDomain&) = delete;
 
@@ -146,7 +149,19 @@ class NcclDomain {
   }
 
   /// Ends the rank's communicators without a wait for any peer. On the rank's own thread.
-  void abort_all() { abort_(live_); }
+  void abort_all() {
+    if (live_.empty()) return;
+    const NcclGuard guard = guard_abort();
+    abort_(live_);
+  }
+  /// Held around an abort.
+  NcclGuard guard_abort() const {
+    return {rank_, fate_->failed() ? fate_->sentence() : "an exception ends this rank", grace_};
+  }
+  /// Held around calls of a world that is well: peers may come as late as to any call.
+  NcclGuard guard_end(const char* what) const {
+    return {rank_, what, std::max(fate_->timeout, grace_)};
+  }
   /// How they end: for whoever has a group open, or captures calls into a graph.
   NcclAbort& ending() { return abort_; }
 
@@ -254,6 +269,7 @@ class NcclDomain {
 
   std::shared_ptr<Fate> fate_;
   int rank_, size_, gpu_;
+  std::chrono::nanoseconds grace_;
   std::thread::id owner_ = std::this_thread::get_id();
   std::vector<NcclLive*> live_;
   std::deque<ncclComm_t> slots_;
