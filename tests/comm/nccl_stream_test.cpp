@@ -198,6 +198,49 @@ TEST_CASE("groups: as many collectives, on several streams and communicators, as
   }
 }
 
+TEST_CASE("groups: one that is destroyed without end() leaves its communicators ready") {
+  const Machine machine;
+  for (int polls : {0, 1, 7}) {
+    nccl_double::set_polls(polls);
+    Wrong wrong;
+    on_gpus(2, [&](Nccl& world) {
+      Rank self(world);
+      NcclStream pair = self.comm.duplicate();
+      const auto mine = values<float>(world.rank(), 300);
+      GpuArray<float> a(mine, self.native()), b(mine, self.native());
+      {
+        NcclGroup group(self.comm);
+        self.comm.all_reduce(group, a.data(), 300);
+        pair.all_reduce(group, b.data(), 300);
+      }
+      self.comm.barrier();
+      pair.barrier();
+      wrong.unless(is_sum(a.get(self.comm, self.native())[299], {0, 1}, 299));
+      wrong.unless(is_sum(b.get(pair, self.native())[299], {0, 1}, 299));
+    });
+    CHECK(wrong.ranks == 0);
+    CHECK(cuda_double::take_failure() == "");
+  }
+}
+
+TEST_CASE("groups: what goes wrong in one without end() is told by the next call") {
+  const Machine machine;
+  Outcome seen;
+  observe(seen, 2, [&](Nccl& world) {
+    Rank self(world);
+    GpuArray<float> array(64);
+    {
+      NcclGroup group(self.comm);
+      self.comm.all_reduce(group, array.data(), 64);
+      if (world.rank() == 1) nccl_double::fail("ncclGroupEnd", ncclInternalError);
+    }
+    self.comm.all_reduce(array.data(), 64);
+    self.comm.synchronize();
+  });
+  CHECK(contains(seen.rethrown, "internal error"));
+  CHECK(seen.kinds == std::vector<char>{'p', 'p'});
+}
+
 TEST_CASE("barrier: what follows on a stream begins when every rank's stream has come so far") {
   const Machine machine;
   for (int ranks : {2, 8}) {

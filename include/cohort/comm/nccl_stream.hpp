@@ -43,14 +43,23 @@ class NcclStream;
 /// group of tensors; groups are for what must go on at the same time.
 ///
 /// Errors   as the collectives, all thrown by end(). A token that is destroyed without end() launches
-///          what it was given: NCCL cannot forget it.
+///          what it was given, for NCCL cannot forget it, and what goes wrong then the next call throws.
+///          While an exception passes it does not wait for that: the communicators are to be aborted.
 class NcclGroup {
  public:
   explicit NcclGroup(NcclStream& stream);
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
   ~NcclGroup() {
-    if (domain_ != nullptr) domain_->ending().end_group();
+    if (domain_ == nullptr) return;
+    if (std::uncaught_exceptions() > 0) {
+      domain_->ending().end_group();
+      return;
+    }
+    try {
+      end();
+    } catch (...) {  // the world has failed, and keeps the error
+    }
   }
 
   /// Launches the group.
