@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -12,6 +13,7 @@
 #include <vector>
 
 using namespace cohort;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -99,6 +101,73 @@ TEST_CASE(
                  "torchrun started 4 processes"));
   CHECK(contains(refusal([&] { detail::nccl_seat({.ranks = 2}, second_of_4, 8, none); }),
                  "2 ranks were asked for but torchrun started 4"));
+}
+
+TEST_CASE(
+    "nccl_in_threads: without a launcher, or alone with --gpus; several load all kernels first") {
+  const auto loading = [](const LaunchOptions& options, const std::vector<Launcher>& found,
+                          const char* before = nullptr) {
+    unsetenv("CUDA_MODULE_LOADING");
+    if (before != nullptr) setenv("CUDA_MODULE_LOADING", before, 1);
+    const bool threads = detail::nccl_in_threads(options, found);
+    const char* after = std::getenv("CUDA_MODULE_LOADING");
+    return std::pair(threads, std::string(after == nullptr ? "" : after));
+  };
+  const std::vector<Launcher> none, alone{{LauncherKind::torchrun, 0, 1, 0, 1}}, of_4{second_of_4};
+  using Seen = std::pair<bool, std::string>;
+  CHECK(loading({}, none) == Seen{true, ""});
+  CHECK(loading({.gpus = {3}}, none) == Seen{true, ""});
+  CHECK(loading({.ranks = 2}, none) == Seen{true, "EAGER"});
+  CHECK(loading({.gpus = {0, 1}}, none) == Seen{true, "EAGER"});
+  CHECK(loading({.gpus = {0, 1}}, alone) == Seen{true, "EAGER"});
+  CHECK(loading({.gpus = {0, 1}}, none, "LAZY") == Seen{true, "LAZY"});
+  CHECK(loading({.ranks = 4}, of_4) == Seen{false, ""});
+  CHECK(loading({}, alone) == Seen{false, ""});
+  unsetenv("CUDA_MODULE_LOADING");
+}
+
+TEST_CASE("refuse_blocking: NCCL_COMM_BLOCKING=1, as NCCL reads it") {
+  const auto with = [](const char* value) {
+    return refusal([&] {
+      detail::refuse_blocking(2, Environment{{{"NCCL_COMM_BLOCKING", value}}});
+    });
+  };
+  for (const char* refused : {"1", "0x1", " 1", "1 "}) {
+    CAPTURE(refused);
+    CHECK(contains(with(refused), "rank 2: launch: NCCL_COMM_BLOCKING=1"));
+    CHECK(contains(with(refused), "Unset it"));
+  }
+  for (const char* fine : {"0", "", "-1", "2", "yes"}) {
+    CAPTURE(fine);
+    CHECK_NOTHROW(detail::refuse_blocking(2, Environment{{{"NCCL_COMM_BLOCKING", fine}}}));
+  }
+  CHECK_NOTHROW(detail::refuse_blocking(2, Environment{}));
+}
+
+TEST_CASE("nccl_retries: as long as the timeout, from NCCL's minute to ten") {
+  const auto lasts = [](int n) { return 100ms * (n * (n + 1) / 2); };
+  for (const std::chrono::milliseconds timeout : {1ms, 59500ms, 59501ms, 300000ms, 600000ms}) {
+    const int n = detail::nccl_retries(timeout);
+    CHECK(lasts(n) >= timeout);
+    CHECK((n == 34 || lasts(n - 1) < timeout));
+  }
+  CHECK(detail::nccl_retries(59500ms) == 34);
+  CHECK(detail::nccl_retries(24h * 365) == detail::nccl_retries(600s));
+}
+
+TEST_CASE(
+    "nccl_unique_id: at a meeting point NCCL tries for the timeout, unless it was told how often") {
+  const auto retries = [] { return std::string(std::getenv("NCCL_SOCKET_RETRY_CNT")); };
+  unsetenv("NCCL_SOCKET_RETRY_CNT");
+  detail::nccl_unique_id("", 600s);
+  CHECK(std::getenv("NCCL_SOCKET_RETRY_CNT") == nullptr);
+  detail::nccl_unique_id("127.0.0.1:29500", 600s);
+  CHECK(retries() == "110");
+  setenv("NCCL_SOCKET_RETRY_CNT", "3", 1);
+  detail::nccl_unique_id("127.0.0.1:29500", 600s);
+  CHECK(retries() == "3");
+  unsetenv("NCCL_SOCKET_RETRY_CNT");
+  unsetenv("NCCL_COMM_ID");
 }
 
 TEST_CASE(

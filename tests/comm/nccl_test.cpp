@@ -37,7 +37,8 @@ class Setting {
   }
   ~Setting() {
     for (const auto& [name, text] : set_) unsetenv(name.c_str());
-    unsetenv("NCCL_COMM_ID");
+    for (const char* name : {"NCCL_COMM_ID", "NCCL_SOCKET_RETRY_CNT", "CUDA_MODULE_LOADING"})
+      unsetenv(name);
   }
 
  private:
@@ -228,6 +229,27 @@ TEST_CASE("launch: --gpus, --ranks, one rank alone; an error is one line and 1")
   CHECK(size_of({"--ranks", "9"}) == -1);
   cuda_double::set_devices(0);
   CHECK(size_of({}) == -1);
+}
+
+TEST_CASE("launch: NCCL_COMM_BLOCKING=1 is refused, by threads and processes") {
+  const Machine machine;
+  for (const bool processes : {false, true}) {
+    std::vector<std::pair<std::string, std::string>> variables = {{"NCCL_COMM_BLOCKING", "1"}};
+    if (processes)
+      variables.insert(variables.end(), {{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"LOCAL_RANK", "0"}});
+    const Setting setting(variables);
+    CHECK_THROWS_WITH_AS(Nccl::run({.ranks = processes ? 0 : 2}, [](Nccl&) {}),
+                         doctest::Contains("NCCL_COMM_BLOCKING=1"), InvalidInput);
+  }
+}
+
+TEST_CASE("launch: threads have all kernels loaded, which CUDA is told before its first call") {
+  const Machine machine;
+  const Setting setting({});
+  cuda_double::set_devices(0);
+  CHECK_THROWS_AS(Nccl::run({.ranks = 2}, [](Nccl&) {}), InvalidInput);
+  const char* const loading = std::getenv("CUDA_MODULE_LOADING");
+  CHECK((loading != nullptr && loading == std::string("EAGER")));
 }
 
 TEST_CASE("processes: a launcher's rank alone is a world of one, on the GPU of its local rank") {

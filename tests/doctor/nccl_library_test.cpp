@@ -27,9 +27,9 @@ TEST_CASE("nccl_library: the same, newer, older, too old, none") {
   CHECK(of(22809, 22809).verdict == Verdict::ok);
   CHECK(of(22809, 22809).found == "2.28.9");
   CHECK(of(22901, 22809).verdict == Verdict::ok);
-  CHECK(of(22105, 22809).verdict == Verdict::warning);
-  CHECK(of(22105, 22809).found == "2.21.5, but this program was compiled for 2.28.9");
-  CHECK(of(21703, 22809).verdict == Verdict::problem);
+  CHECK(of(22703, 22809).verdict == Verdict::warning);
+  CHECK(of(22703, 22809).found == "2.27.3, but this program was compiled for 2.28.9");
+  CHECK(of(22609, 22809).verdict == Verdict::problem);
   CHECK(of(30101, 22809).verdict == Verdict::problem);
   CHECK(of(0, 22809).verdict == Verdict::problem);
 }

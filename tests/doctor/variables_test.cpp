@@ -54,6 +54,12 @@ TEST_CASE(
   CHECK(all.size() == 5);
 }
 
+TEST_CASE("variables: what launch<Nccl> refuses is a problem") {
+  CHECK(found(with({{"NCCL_COMM_BLOCKING", "1"}}), "NCCL_COMM_BLOCKING").verdict ==
+        Verdict::problem);
+  CHECK(found(with({{"NCCL_COMM_BLOCKING", "0"}}), "NCCL and MPI").verdict == Verdict::ok);
+}
+
 TEST_CASE("variables: NCCL's file counts as well") {
   FakeSystem fake;
   fake.file("/etc/nccl.conf", "# comment\nNCCL_IB_HCA=mlx5_0\n");

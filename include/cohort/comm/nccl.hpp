@@ -227,6 +227,7 @@ inline void Nccl::compare(const Collective& call) const {
 inline Nccl Nccl::join(std::shared_ptr<detail::Fate> fate, const detail::NcclSeat& seat,
                        const ncclUniqueId& id) {
   const auto [rank, size, gpu] = seat;
+  detail::refuse_blocking(rank, [](const char* name) { return std::getenv(name); });
   cuda::check(cudaSetDevice(gpu));
   auto domain = std::make_shared<detail::NcclDomain>(std::move(fate), rank, size, gpu);
   auto stage = std::make_shared<detail::NcclStage>(size);
@@ -276,7 +277,7 @@ inline void Nccl::run_process(const LaunchOptions& options, const Launcher& laun
   const bool spin = 2 * std::min(here, seat.size) <= usable_cores();
   const auto fate = std::make_shared<detail::Fate>(seat.size, spin, options.timeout);
   {
-    Nccl world = join(fate, seat, detail::nccl_unique_id(where));
+    Nccl world = join(fate, seat, detail::nccl_unique_id(where, options.timeout));
     f(world);
   }
   if (fate->failed()) std::rethrow_exception(fate->first());
@@ -285,12 +286,12 @@ inline void Nccl::run_process(const LaunchOptions& options, const Launcher& laun
 inline void Nccl::run(const LaunchOptions& wanted, detail::FunctionRef<void(Nccl&)> f,
                       FailureReport& report) {
   detail::checked({.ranks = 1, .timeout = wanted.timeout});
-  int rank = -1, visible = 0;
+  int rank = -1;
   try {
     const std::vector<Launcher> found = launchers();
-    visible = cuda::num_gpus();
-    if (found.empty() || (found[0].size == 1 && !wanted.gpus.empty()))
-      return run_threads(wanted, visible, f);
+    const bool threads = detail::nccl_in_threads(wanted, found);
+    const int visible = cuda::num_gpus();
+    if (threads) return run_threads(wanted, visible, f);
     rank = found[0].rank;
     run_process(wanted, found[0], visible, f);
   } catch (...) {

@@ -10,6 +10,7 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -101,10 +102,50 @@ NcclSeat nccl_seat(const LaunchOptions& options, const Launcher& launcher, int v
   return {launcher.rank, launcher.size, local};
 }
 
-/// The id under which ranks meet. With a meeting point every process makes the same one by itself;
-/// without one ("") it must be passed on.
-inline ncclUniqueId nccl_unique_id(const std::string& meeting_point) {
-  if (!meeting_point.empty()) setenv("NCCL_COMM_ID", meeting_point.c_str(), 1);
+/// Are the ranks threads of this process? Then, if they are several, CUDA shall load all kernels when it starts,
+/// unless the environment says otherwise; so before the first call of CUDA.
+///
+/// Source   CUDA C++ Programming Guide, lazy loading: a kernel's first launch may wait for those that run, and they, in
+///          NCCL, for the thread that launches. CUDA reads CUDA_MODULE_LOADING when the driver is initialised.
+inline bool nccl_in_threads(const LaunchOptions& options, const std::vector<Launcher>& found) {
+  if (!found.empty() && (found[0].size > 1 || options.gpus.empty())) return false;
+  if (options.ranks > 1 || options.gpus.size() > 1) setenv("CUDA_MODULE_LOADING", "EAGER", 0);
+  return true;
+}
+
+/// NCCL_COMM_BLOCKING=1 overrides what a program asks of its communicators, and no wait of NCCL's own ends at a
+/// timeout. Asked once NCCL has read its files, which it puts into the environment.
+///
+/// Errors   InvalidInput.
+/// Source   NCCL 2.27 to 2.30: ncclParamCommBlocking in init.cc, read by strtoll.
+template <class Lookup> void refuse_blocking(int rank, const Lookup& lookup) {
+  const char* const text = lookup("NCCL_COMM_BLOCKING");
+  if (text == nullptr || std::strtoll(text, nullptr, 0) != 1) return;
+  throw InvalidInput(rank, "launch",
+                     "NCCL_COMM_BLOCKING=1 makes NCCL wait without limit, and no failure of a rank "
+                     "would reach the "
+                     "others. Unset it (it may stand in /etc/nccl.conf or ~/.nccl.conf).");
+}
+
+/// How often NCCL shall try to reach the meeting point so that it does for the whole timeout, but no longer than ten
+/// minutes, or sleeps between attempts would hold up an abort; and never less than it does by itself.
+///
+/// Source   NCCL 2.27 to 2.30: socketConnectCheck in misc/socket.cc sleeps 100 ms x n before attempt n, 34 times.
+constexpr int nccl_retries(std::chrono::milliseconds timeout) {
+  constexpr int least = 34, most = 110;  // 59.5 s, 610.5 s
+  int n = least;
+  while (n < most && std::chrono::milliseconds(100) * (n * (n + 1) / 2) < timeout) ++n;
+  return n;
+}
+
+/// The id under which ranks meet. With a meeting point every process makes the same one by itself, and waits for
+/// rank 0 to be there; without one ("") it must be passed on.
+inline ncclUniqueId nccl_unique_id(const std::string& meeting_point,
+                                   std::chrono::milliseconds timeout = {}) {
+  if (!meeting_point.empty()) {
+    setenv("NCCL_COMM_ID", meeting_point.c_str(), 1);
+    setenv("NCCL_SOCKET_RETRY_CNT", std::to_string(nccl_retries(timeout)).c_str(), 0);
+  }
   ncclUniqueId id;
   check_nccl(ncclGetUniqueId(&id), -1, "launch");
   return id;

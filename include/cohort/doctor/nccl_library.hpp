@@ -20,7 +20,7 @@ inline std::string nccl_version(int code) {
 }  // namespace detail
 
 inline std::vector<Finding> nccl_findings(int library, int header = NCCL_VERSION_CODE) {
-  constexpr int least = 21800;  // ncclCommSplit
+  constexpr int least = 22700;  // ncclCommWindowRegister
   Findings out("NCCL");
   const std::string found =
       library == 0 ? "does not tell its version" : detail::nccl_version(library);
@@ -29,7 +29,7 @@ inline std::vector<Finding> nccl_findings(int library, int header = NCCL_VERSION
   const char* fix =
       "Correct LD_LIBRARY_PATH (ldd shows which libnccl is loaded), or compile the program again.";
   if (library < least)
-    out.problem("library", found + ": cohort needs 2.18 or newer", "Install a newer libnccl2.");
+    out.problem("library", found + ": cohort needs 2.27 or newer", "Install a newer libnccl2.");
   else if (library / 10000 != header / 10000)
     out.problem("library", both, fix);
   else if (library < header)

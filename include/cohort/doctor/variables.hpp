@@ -62,7 +62,10 @@ inline std::vector<Finding> variables(const System& system) {
     const detail::Brake* brake = nullptr;
     for (const detail::Brake& each : detail::brakes)
       if (name == each.name && value == each.value) brake = &each;
-    if (brake != nullptr)
+    if (name == "NCCL_COMM_BLOCKING" && value == "1")
+      out.problem(name, "1: NCCL waits without limit, and launch<Nccl> refuses to start",
+                  "Unset it.");
+    else if (brake != nullptr)
       out.note(name, phrase(value, ": ", brake->what),
                "Unset it, unless you are looking for a fault.");
     else if (name.starts_with("NCCL_") || name.starts_with("OMPI_MCA_"))
