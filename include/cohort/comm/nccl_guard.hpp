@@ -2,8 +2,6 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/comm/nccl_guard.hpp: ends the process where a call of NCCL does not come back.
 #pragma once
-#include <cohort/core/error.hpp>
-
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
