@@ -130,7 +130,7 @@ template <class Lookup> void refuse_blocking(int rank, const Lookup& lookup) {
 /// How often NCCL shall try to reach the meeting point so that it does for the whole timeout, but no longer than ten
 /// minutes, or sleeps between attempts would hold up an abort; and never less than it does by itself.
 ///
-/// Source   NCCL 2.27 to 2.30: socketConnectCheck in misc/socket.cc sleeps 100 ms x n before attempt n, 34 times.
+/// Source   NCCL 2.27 to 2.30: socketConnectCheck (misc/socket.cc, in 2.30.7 os/linux.cc) sleeps 100 ms x n before attempt n, 34 times.
 constexpr int nccl_retries(std::chrono::milliseconds timeout) {
   constexpr int least = 34, most = 110;  // 59.5 s, 610.5 s
   int n = least;
