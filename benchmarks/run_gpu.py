@@ -3,22 +3,24 @@
 # SPDX-FileCopyrightText: The cohort authors
 # benchmarks/run_gpu.py: cohort on a GPU against PyTorch and against the GPU's own ceilings, in one call.
 """Parts, all of them unless some are named with --parts:
-  step       optimizer steps of GPT-2 124M: gpt2_step, gpt2_step --graph [--tune], PyTorch eager and compiled, in blocks of a
-             few steps in turn, one program at a time. PyTorch trains under autocast (fp32 parameters, cast in every
-             step); with --pure also with bf16 parameters only, which is less work and less exact.
+  step       optimizer steps of GPT-2 124M: gpt2_step, gpt2_step --graph [--tune], PyTorch eager and compiled, in blocks
+             of a few steps in turn, one program at a time. PyTorch trains under autocast (fp32 parameters, cast in
+             every step); with --pure also with bf16 parameters only, which is less work and less exact.
+  memory     cohort's alone: planned, counted (cudaMalloc) and taken bytes, and tokens a second, for all --batches; it
+             fails where what was counted is not what was planned
+  trace      gpt2_trace: two ranks on the GPU, the timeline of a step as Chrome trace JSON in --traces
   ops        gpu/ops, peers/gpu_ops.py, gpu/ops again: copy, matrix product, AdamW, norm of the gradient, LayerNorm,
              cross entropy, Linear. Each time is the median of replayed graphs; ours is the median of the rounds too.
   attention  the same for attention
-  memory     cohort's alone: planned, counted (cudaMalloc) and taken bytes, and tokens a second, for all --batches
-  trace      gpt2_trace: two ranks on the GPU, the timeline of a step as Chrome trace JSON in --traces
 Prints JSON lines: a machine line, then results with share_of_floor (the time that the least bytes and operations take
 at the measured ceilings, over the time taken), and a peer's value and ratio where there is one. Parts that fail are
-named at the end (exit code 1); what was measured stays. --deadline S leaves out what would start later than S seconds.
+named at the end (exit code 1); what was measured stays, also when --deadline S seconds are over or SIGTERM comes.
 tools/gpu-suite bench runs all of it on a machine with a GPU."""
 
 import argparse
 import contextlib
 import json
+import math
 import pathlib
 import shlex
 import signal
@@ -30,7 +32,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
 import driver  # noqa: E402
 
-PARTS = ["step", "ops", "attention", "memory", "trace"]
+PARTS = ["step", "memory", "trace", "ops", "attention"]
 PEAK = 989e12  # dense bf16 operations a second of H100 SXM and H200
 
 
@@ -38,45 +40,84 @@ class Late(Exception):
     """There is no time for this."""
 
 
+class Stopped(BaseException):
+    """SIGTERM: what is under way ends, what was measured is reported."""
+
+
+# What makes a program fail, or a part of them; the others go on.
+ERRORS = (Late, RuntimeError, OSError, SystemExit, KeyError, ValueError)
+
+
+def stop(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once
+    raise Stopped
+
+
+@contextlib.contextmanager
+def to_the_end():
+    """SIGTERM waits until the block is over."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 class Clock:
     """What there is time for, and what went wrong in programs whose results were kept."""
 
     def __init__(self, seconds):
-        self.end = time.monotonic() + seconds if seconds else None
+        self.seconds = seconds or math.inf
+        self.end = time.monotonic() + self.seconds
         self.failed = []
 
     def left(self):
-        return None if self.end is None else self.end - time.monotonic()
-
-    def check(self, what):
-        if self.end is not None and self.left() <= 0:
-            raise Late(f"{what}: left out, --deadline is over")
+        return self.end - time.monotonic()
 
     @contextlib.contextmanager
-    def limit(self, what, reserve):
-        """Ends the block when no more than `reserve` seconds are left."""
+    def limit(self, what, share=1.0):
+        """Ends the block when this share of the time that is left is over."""
 
         def late(number, frame):
-            raise Late(f"{what}: left out, it did not start in time")
+            raise Late(f"{what}: no time left for it")
 
-        self.check(what)
+        seconds = share * self.left()
+        if seconds <= 0:
+            late(None, None)
         signal.signal(signal.SIGALRM, late)
-        signal.alarm(0 if self.end is None else max(1, int(self.left() - reserve)))
+        signal.setitimer(signal.ITIMER_REAL, 0 if math.isinf(seconds) else seconds)
         try:
             yield
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    @contextlib.contextmanager
+    def fails_alone(self, what):
+        """An error in the block is written down, and what comes after goes on."""
+        try:
+            yield
+        except ERRORS as error:
+            sentence = str(error)
+            self.failed.append(sentence if what in sentence else f"{what}: {sentence}")
 
 
-def lines(command, clock):
-    """The JSON objects that a program prints."""
+def read_lines(command, clock, take):
+    """Gives take() each JSON object that a program prints, as it comes: a program that is cut has said something."""
     command = [str(word) for word in command]
-    clock.check(" ".join(command))
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=clock.left(), check=False)
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode != 0:
-        clock.failed.append(f"{' '.join(command)}: ended with code {done.returncode}")
-    return rows
+    what = " ".join(command)
+    with clock.limit(what):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            for line in process.stdout:
+                if line.startswith("{"):
+                    take(json.loads(line))
+            code = process.wait()
+        finally:
+            if process.poll() is None:
+                driver.signal_all(process.pid, signal.SIGKILL)
+                process.wait()
+    if code != 0:
+        raise RuntimeError(f"{what}: ended with code {code}")
 
 
 def run_ops(args, part, clock):
@@ -84,16 +125,26 @@ def run_ops(args, part, clock):
     ours, theirs = {}, {}
     more = ["--no-compile"] if args.no_compile else []
     peer = driver.peer_command(args.python, "gpu_ops.py", "--only", part, *more, *args.peer_arguments)
-    for number in range(args.rounds):
-        for row in lines([args.programs / part, *args.program_arguments], clock):
-            if "metric" in row:
-                ours.setdefault(row["metric"], []).append(row)
-        if args.torch and number == 0:
-            for row in lines(peer, clock):
-                if "metric" in row:
-                    theirs.setdefault(row["metric"], {}).setdefault(row["way"], []).append(row["us"])
-    for metric, rows in ours.items():
-        report_op(args.torch, part, metric, rows, theirs.get(metric, {}))
+
+    def take_ours(row):
+        if "metric" in row:
+            ours.setdefault(row["metric"], []).append(row)
+
+    def take_theirs(row):
+        if "metric" in row:
+            theirs.setdefault(row["metric"], {}).setdefault(row["way"], []).append(row["us"])
+
+    try:
+        for number in range(args.rounds):
+            with clock.fails_alone(part):
+                read_lines([args.programs / part, *args.program_arguments], clock, take_ours)
+            if args.torch and number == 0:
+                with clock.fails_alone("PyTorch's " + part):
+                    read_lines(peer, clock, take_theirs)
+    finally:
+        with to_the_end():
+            for metric, rows in ours.items():
+                report_op(args.torch, part, metric, rows, theirs.get(metric, {}))
 
 
 def report_op(torch, part, metric, rows, peers):
@@ -110,40 +161,57 @@ def report_op(torch, part, metric, rows, peers):
 
 
 def step_programs(args):
-    """Yields (name, command) of what trains GPT-2."""
+    """(name, command) of what trains GPT-2, the slowest to start last."""
     ours = [args.programs / "gpt2_step", "--batch", args.batch, *args.program_arguments]
     yield "cohort", ours
     yield "cohort CudaGraph", [*ours, "--graph"]
     yield "cohort CudaGraph tuned", [*ours, "--graph", "--tune"]
-    for way in ["autocast", "pure"] if args.pure else ["autocast"]:
-        for mode in ([], ["--compile"]) if not args.no_compile else ([],):
-            if args.torch:
-                more = ["--batch", args.batch, "--way", way, *mode, *args.peer_arguments]
-                name = f"torch {args.torch} {way} {'compiled' if mode else 'eager'}"
-                yield name, driver.peer_command(args.python, "gpu_step.py", *more)
+    if not args.torch:
+        return
+    for mode in ([],) if args.no_compile else ([], ["--compile"]):
+        for way in ["autocast", "pure"] if args.pure else ["autocast"]:
+            more = ["--batch", args.batch, "--way", way, *mode, *args.peer_arguments]
+            name = f"torch {args.torch} {way} {'compiled' if mode else 'eager'}"
+            yield name, driver.peer_command(args.python, "gpu_step.py", *more)
+
+
+def start_step(args, clock):
+    """What could be started, by name. The slowest begins, with at most half of the time; blocks keep a fifth."""
+    commands = list(step_programs(args))
+    programs = {}
+    for name, command in reversed(commands):
+        blocks = clock.seconds / 5
+        share = 0.5 if math.isinf(blocks) else min(0.5, 1 - blocks / max(clock.left(), blocks))
+        with clock.fails_alone(name), clock.limit(name, share):
+            programs[name] = driver.Program(command)
+    return {name: programs[name] for name, _ in commands if name in programs}
 
 
 def run_step(args, clock):
-    """Blocks of steps of every program in turn: the means of --blocks blocks of --steps steps."""
-    programs = {}
-    for name, command in step_programs(args):
-        try:
-            with clock.limit(name, reserve=60):
-                programs[name] = driver.Program(command)
-        except (Late, RuntimeError, SystemExit) as error:
-            clock.failed.append(f"{name}: {error}")
+    """Blocks of steps of every program in turn: the means of --blocks blocks of --steps steps. A program that fails is
+    dropped with what it measured until then; one that hangs costs half of the time that is left."""
+    programs = start_step(args, clock)
+    running = list(programs)
     times = {name: [] for name in programs}
-    for block in range(args.blocks):
-        for name in list(programs) if block % 2 == 0 else reversed(list(programs)):
-            if clock.end is None or clock.left() > 0:
-                times[name] += programs[name].run(args.steps)
-    for program in programs.values():
-        program.quit()
-    report_steps(args, {name: (programs[name].info, t) for name, t in times.items() if len(t) > 1})
+    try:
+        for block in range(args.blocks):
+            for name in running[:: 1 if block % 2 == 0 else -1]:
+                failures = len(clock.failed)
+                with clock.fails_alone(name), clock.limit(name, share=0.5):
+                    times[name] += programs[name].run(args.steps)
+                if len(clock.failed) > failures:
+                    programs[name].end()
+                    running.remove(name)
+    finally:
+        with to_the_end():
+            report_steps(args, {name: (programs[name].info, t) for name, t in times.items() if len(t) > 1}, clock)
+            for program in programs.values():
+                program.end()
 
 
 def rate_of(info, times):
-    return 1e6 * info["tokens_per_step"] / statistics.median(times)
+    tokens = info.get("tokens_per_step") or info["batch"] * info["tokens"]
+    return 1e6 * tokens / statistics.median(times)
 
 
 def mfu_of(info, rate):
@@ -152,51 +220,80 @@ def mfu_of(info, rate):
     return driver.rounded(rate * info["flops_per_token"] / PEAK) if known else None
 
 
-def report_steps(args, results):
+def report_peak(bench, variant, info, clock):
+    """Is what was counted what was planned?"""
+    planned, counted = info["planned_bytes"], info["counted_bytes"]
+    equal = planned == counted
+    more = dict(planned_bytes=planned, counted_bytes=counted)
+    driver.emit(bench, f"peak_equals_plan_{variant}", int(equal), "of 1", **more)
+    if not equal:
+        clock.failed.append(f"{variant}: counted {counted} bytes are not the {planned} planned ones")
+
+
+def variant_of(name, args):
+    return f"b{args.batch}" + ("_graph" if "Graph" in name else "") + ("_tuned" if "tuned" in name else "")
+
+
+def report_steps(args, results, clock):
     ours = {name: r for name, r in results.items() if name.startswith("cohort")}
     theirs = {name: r for name, r in results.items() if not name.startswith("cohort")}
     for name, (info, times) in ours.items():
-        metric = f"tokens_per_s_b{args.batch}" + ("_graph" if "Graph" in name else "")
-        metric += "_tuned" if "tuned" in name else ""
+        variant = variant_of(name, args)
+        metric = "tokens_per_s_" + variant
         rate = rate_of(info, times)
         more = dict(mfu=mfu_of(info, rate), step_ms=driver.rounded(statistics.median(times) / 1e3))
         more |= dict(samples=len(times), spread=driver.spread(times))
         if not theirs:
             driver.emit("gpu_step", metric, rate, "tokens/s", **more)
         for peer, (peer_info, peer_times) in theirs.items():
-            tokens = dict(peer_info, tokens_per_step=info["tokens_per_step"])
             details = dict(peer_spread=driver.spread(peer_times), peer_loss=peer_info.get("loss"))
-            driver.emit("gpu_step", metric, rate, "tokens/s", peer, rate_of(tokens, peer_times), **more, **details)
+            driver.emit("gpu_step", metric, rate, "tokens/s", peer, rate_of(peer_info, peer_times), **more, **details)
+            if peer_info.get("peak_bytes"):
+                peaks = info["counted_bytes"], "bytes", peer, peer_info["peak_bytes"]
+                driver.emit("gpu_step", "peak_bytes_" + variant, *peaks)
+        report_peak("gpu_step", variant, info, clock)
+    for name, (info, times) in theirs.items():
+        more = dict(samples=len(times), spread=driver.spread(times), peak_bytes=info.get("peak_bytes"))
+        driver.emit("gpu_step", f"peer_tokens_per_s_b{args.batch}", rate_of(info, times), "tokens/s", name, **more)
 
 
 def run_memory(args, clock):
     """One program at a time: each holds most of what it needs of the GPU."""
     for batch in args.batches:
-        clock.check(f"memory of batch {batch}")
-        command = [args.programs / "gpt2_step", "--batch", batch, *args.program_arguments]
-        program = driver.Program(command)
+        with clock.fails_alone(f"memory of batch {batch}"), clock.limit(f"memory of batch {batch}", share=0.5):
+            run_memory_of(batch, args, clock)
+
+
+def run_memory_of(batch, args, clock):
+    program = driver.Program([args.programs / "gpt2_step", "--batch", batch, *args.program_arguments])
+    try:
         times = [t for _ in range(5) for t in program.run(args.steps)]
-        program.quit()
         info = program.info
         rate = rate_of(info, times)
         keys = ("planned_bytes", "counted_bytes", "taken_bytes")
         more = {key: info[key] for key in keys} | dict(mfu=mfu_of(info, rate))
         driver.emit("gpu_memory", f"tokens_per_s_b{batch}", rate, "tokens/s", **more)
-        if info["counted_bytes"] != info["planned_bytes"]:
-            print(f"batch {batch}: counted bytes are not the planned ones", file=sys.stderr)
+        report_peak("gpu_memory", f"b{batch}", info, clock)
+    finally:
+        program.end()
 
 
 def run_trace(args, clock):
+    """Each strategy by itself."""
     args.traces.mkdir(parents=True, exist_ok=True)
     for strategy, flags in (("replicate", []), ("full_shard", ["--full-shard"])):
-        file = args.traces / f"gpt2_{strategy}.json"
-        command = [args.programs / "gpt2_trace", *flags, "--trace", file, *args.program_arguments]
-        for row in lines(command, clock):
+
+        def take(row, strategy=strategy):
             share = row["hidden_us"] / row["collectives_us"] if row["collectives_us"] > 0 else 0
             metric = f"hidden_share_{strategy}_rank{row['rank']}"
             driver.emit("gpu_trace", metric, share, "of collectives", **row)
-        events = json.loads(file.read_text())["traceEvents"]
-        print(f"trace: {file}, {len(events)} events", file=sys.stderr)
+
+        file = args.traces / f"gpt2_{strategy}.json"
+        command = [args.programs / "gpt2_trace", *flags, "--trace", file, *args.program_arguments]
+        with clock.fails_alone(f"trace of {strategy}"):
+            read_lines(command, clock, take)
+            events = json.loads(file.read_text())["traceEvents"]
+            print(f"trace: {file}, {len(events)} events", file=sys.stderr)
 
 
 def has_gpu():
@@ -218,9 +315,10 @@ def options(arguments):
     parse.add_argument("--blocks", type=int, default=15, help="of the step")
     parse.add_argument("--steps", type=int, default=10, help="a block")
     parse.add_argument("--no-peers", action="store_true", help="cohort's programs alone")
+    parse.add_argument("--torch", metavar="VERSION", help="that --python imports, or none; looked for where not given")
     parse.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes a minute")
     parse.add_argument("--pure", action="store_true", help="PyTorch also with bf16 parameters only")
-    parse.add_argument("--deadline", type=float, default=0, help="seconds after which nothing is begun")
+    parse.add_argument("--deadline", type=float, default=0, help="seconds after which nothing runs any more")
     parse.add_argument("--traces", type=pathlib.Path, default=pathlib.Path("build/traces"))
     parse.add_argument("--program-arguments", type=shlex.split, default=[], help="for all of cohort's programs")
     parse.add_argument("--peer-arguments", type=shlex.split, default=[], help="for all of PyTorch's")
@@ -230,24 +328,28 @@ def options(arguments):
 
 def main(arguments=None):
     args = options(arguments)
+    clock = Clock(args.deadline)
     if not args.without_gpu and not has_gpu():
         raise SystemExit("run_gpu: nvidia-smi finds no GPU here.")
-    args.torch = None if args.no_peers else driver.torch_version(args.python)
+    signal.signal(signal.SIGTERM, stop)
+    if args.no_peers or args.torch == "none":
+        args.torch = None
+    elif args.torch is None:
+        args.torch = driver.torch_version(args.python)
     driver.machine("gpu", torch=args.torch or "missing")
-    clock = Clock(args.deadline)
     run = dict(
-        ops=lambda: run_ops(args, "ops", clock),
-        attention=lambda: run_ops(args, "attention", clock),
         step=lambda: run_step(args, clock),
         memory=lambda: run_memory(args, clock),
         trace=lambda: run_trace(args, clock),
+        ops=lambda: run_ops(args, "ops", clock),
+        attention=lambda: run_ops(args, "attention", clock),
     )
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # ends programs that are stopped, too
-    for part in args.parts:
-        try:
-            run[part]()
-        except (Late, RuntimeError, OSError, SystemExit, subprocess.TimeoutExpired, KeyError, ValueError) as error:
-            clock.failed.append(f"{part}: {error}")
+    try:
+        for part in args.parts:
+            with clock.fails_alone(part):
+                run[part]()
+    except Stopped:
+        clock.failed.append(f"{part}: stopped by SIGTERM")
     for sentence in clock.failed:
         print(f"run_gpu: {sentence}", file=sys.stderr)
     return 1 if clock.failed else 0

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The cohort authors
 # benchmarks/peers/driver.py: run measured programs in turn, one at a time, and print results as JSON lines.
 """Every line has bench, metric, value and unit; with a peer also peer, peer_value and ratio. The ratio is above 1 where
-value is the better one: value / peer_value for rates, peer_value / value for times. See protocol.py for the programs."""
+value is the better one: value / peer_value for rates, peer_value / value for times and bytes. See protocol.py for the
+programs."""
 
 import atexit
 import contextlib
@@ -35,6 +36,13 @@ def descendants(pid):
     return found
 
 
+def signal_all(pid, number):
+    """To pid and every process below it."""
+    for one in descendants(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, number)
+
+
 class Program:
     """A measured program, stopped (SIGSTOP) whenever it is not its turn, so that only one program computes."""
 
@@ -54,16 +62,22 @@ class Program:
                 f"{self.command[0]}: {error.strerror}. Build it, or name it with --cohort."
             ) from error
         atexit.register(self.end)
+        try:
+            self.info = self.ready()
+        except BaseException:  # one that is given up must not compute beside those that are measured
+            self.end()
+            raise
+        self.signal(signal.SIGSTOP)
+
+    def ready(self):
+        """What the program says about itself once it can be measured."""
         line = self.process.stdout.readline().strip()
         if not line.startswith("ready"):
             raise RuntimeError(f"{' '.join(self.command)}: expected 'ready', got '{line}'")
-        self.info = json.loads(line[5:].strip() or "{}")
-        self.signal(signal.SIGSTOP)
+        return json.loads(line[5:].strip() or "{}")
 
     def signal(self, number):
-        for pid in descendants(self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        signal_all(self.process.pid, number)
 
     def run(self, *arguments):
         """The times in us that the program answers with."""
@@ -96,8 +110,8 @@ class Program:
 
 
 def interleave(programs, blocks, steps, skip):
-    """Blocks of steps of each program in turn, the order reversed in every other block. Returns one list of times (us) a
-    program, without the first `skip` of each block, which pay for cold caches."""
+    """Blocks of steps of each program in turn, the order reversed in every other block. Returns one list of times (us)
+    a program, without the first `skip` of each block, which pay for cold caches."""
     times = [[] for _ in programs]
     for block in range(blocks):
         order = range(len(programs))
@@ -107,13 +121,17 @@ def interleave(programs, blocks, steps, skip):
 
 
 def torch_version(python):
-    """The version of PyTorch that this interpreter imports, or None."""
-    probe = subprocess.run(
-        [python, "-c", "import torch; print(torch.__version__)"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """The version of PyTorch that this interpreter imports within two minutes, or None."""
+    try:
+        probe = subprocess.run(
+            [python, "-c", "import torch; print(torch.__version__)"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired:
+        return None
     return probe.stdout.strip() if probe.returncode == 0 else None
 
 
