@@ -36,9 +36,9 @@ def descendants(pid):
     return found
 
 
-def signal_all(pid, number):
-    """To pid and every process below it."""
-    for one in descendants(pid):
+def signal_all(pid, number, begin=0):
+    """To pid and every process below it; without pid where begin is 1."""
+    for one in descendants(pid)[begin:]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, number)
 
