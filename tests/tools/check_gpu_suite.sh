@@ -35,7 +35,10 @@ script "$work/cuda/bin/nvidia-smi" 'case "$*" in
 *) echo "a GPU, 9.0, 580, 143771 MiB, 1980 MHz" ;;
 esac'
 script "$work/cuda/bin/cmake" 'echo "cmake $*"; exit 1'
-script "$work/cuda/bin/compute-sanitizer" 'if [ -n "$UNKNOWN_GPU" ]; then echo "=== Error: Device not supported."; exit 1; fi
+script "$work/cuda/bin/compute-sanitizer" 'if [ -n "$UNKNOWN_GPU" ]; then
+echo "Error: Device not supported."
+exit 1
+fi
 echo "looked at $COHORT_SMALL: $*"'
 script "$work/built/programs/gpu_test" 'case "$*" in
 *--version*) ;;
@@ -102,9 +105,9 @@ run test "$work/crash" --only losses
 check "after a crash cases run one by one" says "gpu/losses alone: second +passed"
 check "with those that crash" says "gpu/losses alone: first, of two +failed"
 
+export ORPHAN=$work/orphan
 # stopped FILE: the suite is stopped while the test file runs.
 stopped() {
-  export ORPHAN=$work/orphan
   rm -f "$ORPHAN"
   "$suite" test "$work/stopped" --only "$1" >"$work/said" 2>&1 &
   local suite_pid=$!
