@@ -24,9 +24,15 @@ TEST_CASE("golden: no biases, exact GELU, tied head, two micro-batches") {
 TEST_CASE("golden: with the token table and attention frozen") {
   golden::check_parity<golden::PartlyFrozen, 1, Cuda>({1});
 }
+/// The GPU's kernels round to 16 bits elsewhere than the CPU's bodies, so not each gradient is PyTorch's on the CPU.
 TEST_CASE("golden: in bf16 with fp32 masters, as near to fp64 as PyTorch's autocast") {
-  test::mixed_parity::check_parity_on<Cuda, golden::Tied, MixedPrecision<bf16, fp32, fp32>>(
-      "mixed_bf16_tied");
+  namespace parity = test::mixed_parity;
+  const golden::Golden file = golden::load("mixed_bf16_tied");
+  const parity::Trained ours =
+      parity::train_on<Cuda, golden::Tied, MixedPrecision<bf16, fp32, fp32>>(
+          file, 2, static_cast<int>(file.number("steps")));
+  parity::check_distances<golden::Tied>(ours, file);
+  CHECK(parity::share_without(16, ours.parameters, parity::any) < 0.01);  // masters, not bf16
 }
 
 }  // namespace

@@ -141,11 +141,9 @@ inline bool is_dense(const NamedTensor& t) {
   return t.extents.size() == 2 && t.name.find("inner") != std::string::npos;
 }
 
-template <class Device, class Variant, class... Ps>
-Trained check_parity_on(const std::string& name) {
+template <class Variant, class... Ps> Trained check_parity(const std::string& name) {
   const Golden file = golden::load(name);
-  const Trained ours =
-      train_on<Device, Variant, Ps...>(file, 2, static_cast<int>(file.number("steps")));
+  const Trained ours = train<Variant, Ps...>(file, 2, static_cast<int>(file.number("steps")));
   const auto& noise = file.values("noise");
   const Relative gradients = gradients_apart<Variant>(ours, file);
   CAPTURE(name);
@@ -155,9 +153,6 @@ Trained check_parity_on(const std::string& name) {
   check_distances<Variant>(ours, file);
   CHECK(share_without(16, ours.parameters, any) < 0.01);  // masters, not bf16
   return ours;
-}
-template <class Variant, class... Ps> Trained check_parity(const std::string& name) {
-  return check_parity_on<DefaultCpu, Variant, Ps...>(name);
 }
 
 /// The first gradient of one rank alone on the rows of rank r of n.
