@@ -2,12 +2,12 @@
 // SPDX-FileCopyrightText: The cohort authors
 // tests/codegen/step.cpp: a small GPT's steps on two ranks, each with a worker stream.
 //
-// Checked: all that a step reaches, on the compute thread (one_step) and on the worker (the entry of
-// its std::thread), and every other function of cohort. Allowed, none of it in a step that succeeds:
-// starting and ending ranks, workers and runs (std::thread, shared_ptr), the what() of a failure, and
+// Checked: all that a step reaches, on the compute thread (one_step) and on the worker (the function that
+// its std::thread is given), and every other function of cohort. Allowed, none of it in a step that succeeds:
+// starting and ending ranks, workers and runs (std::thread, shared_ptr; initial values), the what() of a failure, and
 // numbers in its text (std::to_string hands vsnprintf on as a pointer).
-// root: ^\(anonymous namespace\)::one_step\(|_State_impl<.*CpuStream<.*::_M_run\(\)
-// allow: ^(void )?cohort::Threads::(run<|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(detail::)?(Execution|CpuStream|Driver)<[^{}]*>::~?(Execution|CpuStream|Driver)\([^{}]*\)( \[.*\])?$|^cohort::RunState<.*>::(end_saves|~RunState)\(|__gnu_cxx::__to_xstring<
+// root: ^\(anonymous namespace\)::one_step\(|CpuStream<.*>::work_of\(void\*\)
+// allow: ^(void )?cohort::Threads::(run\(|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(detail::)?(Execution|CpuStream|Driver)<[^{}]*>::~?(Execution|CpuStream|Driver)\([^{}]*\)( \[.*\])?$|^cohort::RunState<.*>::(end_saves|~RunState)\(|^(void )?cohort::detail::initialise<|__gnu_cxx::__to_xstring<
 #include "step_model.hpp"
 
 namespace {

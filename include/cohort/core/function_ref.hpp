@@ -16,13 +16,17 @@ namespace cohort::detail {
 template <class Signature> class FunctionRef;
 template <class R, class... A> class FunctionRef<R(A...)> {
  public:
+  /// (What cannot be called is found in the call below: a requirement would add to each error inside f.)
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> &&
-           std::is_object_v<std::remove_reference_t<F>> && std::is_invocable_r_v<R, F&, A...>)
-      FunctionRef(F&& f)
+           std::is_object_v<std::remove_reference_t<F>>) FunctionRef(F&& f)
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
         call_([](void* object, A... a) -> R {
-          return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<A>(a)...);
+          auto& called = *static_cast<std::remove_reference_t<F>*>(object);
+          if constexpr (std::is_void_v<R>)
+            called(std::forward<A>(a)...);
+          else
+            return called(std::forward<A>(a)...);
         }) {}
 
   R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
