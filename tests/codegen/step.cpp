@@ -7,7 +7,7 @@
 // starting and ending ranks, workers and runs (std::thread, shared_ptr; initial values), the what() of a failure, and
 // numbers in its text (std::to_string hands vsnprintf on as a pointer).
 // root: ^\(anonymous namespace\)::one_step\(|CpuStream<.*>::work_of\(void\*\)
-// allow: ^(void )?cohort::Threads::(run\(|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(detail::)?(Execution|CpuStream|Driver)<[^{}]*>::~?(Execution|CpuStream|Driver)\([^{}]*\)( \[.*\])?$|^cohort::RunState<.*>::(end_saves|~RunState)\(|^(void )?cohort::detail::initialise<|__gnu_cxx::__to_xstring<
+// allow: ^(void )?cohort::Threads::(run\(|abort\(|what\[|~Threads\()|^cohort::detail::Channel::~|^cohort::(detail::)?(Execution|CpuStream|Driver)<[^{}]*>::~?(Execution|CpuStream|Driver)\([^{}]*\)( \[.*\])?$|^cohort::RunState<.*>::(end_saves|~RunState)\(|^(void )?cohort::(detail::initialise<|Execution<.*>::Execution\()|__gnu_cxx::__to_xstring<
 #include "step_model.hpp"
 
 namespace {
