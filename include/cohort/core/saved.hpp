@@ -99,7 +99,7 @@ struct array_bytes<Saved<I...>>
 }  // namespace detail
 
 /// Saved values of different types, in order (nn::Sequential): an aggregate, as a std::tuple that grows by a
-/// value at a time is what compilers spend most of a Sequential on.
+/// value at a time is instantiated anew for each (docs/decisions/0022-compiled-once.md).
 template <class... S> struct SavedTuple;
 namespace detail {
 template <int I, class S> struct SavedAt { [[no_unique_address]] S value; };
