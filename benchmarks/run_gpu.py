@@ -123,13 +123,14 @@ def read_lines(command, clock, take):
 
 def run_ops(args, part, clock):
     """Rounds of ours, and PyTorch's after the first of them."""
-    ours, theirs = {}, {}
+    ours, theirs, lacked = {}, {}, {}
     more = ["--no-compile"] if args.no_compile else []
     peer = driver.peer_command(args.python, "gpu_ops.py", "--only", part, *more, *args.peer_arguments)
 
     def take_ours(row):
         if "metric" in row:
             ours.setdefault(row["metric"], []).append(row)
+        lacked.update(row if "lacked" in row else {})
 
     def take_theirs(row):
         if "metric" in row:
@@ -146,6 +147,8 @@ def run_ops(args, part, clock):
         with to_the_end():
             for metric, rows in ours.items():
                 report_op(args.torch, part, metric, rows, theirs.get(metric, {}))
+            if lacked:
+                driver.emit("gpu_" + part, "fused_products_lacked", lacked["lacked"], "products", products=lacked["products"])
 
 
 def report_op(torch, part, metric, rows, peers):

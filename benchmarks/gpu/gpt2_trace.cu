@@ -42,7 +42,9 @@ struct TracedGpt2 {
 struct Shared {
   cuda::Event base{cuda::Event::Timing::yes};
   std::vector<std::string> events, overlaps;  // by rank
-  explicit Shared(int ranks) : events(std::size_t(ranks)), overlaps(std::size_t(ranks)) {}
+  std::vector<std::vector<double>> begins;
+  explicit Shared(int ranks)
+      : events(std::size_t(ranks)), overlaps(std::size_t(ranks)), begins(std::size_t(ranks)) {}
 };
 
 void write(const Shared& shared, const std::string& file) {
@@ -52,14 +54,18 @@ void write(const Shared& shared, const std::string& file) {
   for (const auto& line : shared.overlaps) std::printf("%s\n", line.c_str());
 }
 
-void note(Shared& shared, int rank, bool full_shard) {
+void note(Shared& shared, Threads& threads, bool full_shard) {
+  const int rank = threads.rank();
   const auto& spans = bench::Tracer::mine().measure(shared.base);
   shared.events[std::size_t(rank)] = bench::chrome_events(spans, rank);
-  const bench::Overlap o = bench::overlap_of(spans);
+  shared.begins[std::size_t(rank)] = bench::begins_of_collectives(spans);
+  threads.barrier();
+  const bench::Overlap o = bench::overlap_of(spans, shared.begins);
   shared.overlaps[std::size_t(rank)] =
       io::json({{"strategy", full_shard ? "FullShard" : "Replicate"},
                 {"rank", rank},
                 {"step_us", o.step_us},
+                {"waits_us", o.waits_us},
                 {"collectives_us", o.collectives_us},
                 {"hidden_us", o.hidden_us}});
 }
@@ -84,7 +90,7 @@ template <class Run> void trace(Threads& threads, const Arguments& a, Shared& sh
   run.enqueue(batch);
   tracer.stop();
   run.wait();
-  note(shared, world.rank(), a.full_shard);
+  note(shared, threads, a.full_shard);
   threads.barrier();
   if (world.rank() == 0) write(shared, a.trace);
 }

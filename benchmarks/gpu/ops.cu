@@ -218,5 +218,6 @@ int main(int argc, char** argv) {
     weight_gradients<768, 3072>(gpu, c, rows);
     weight_gradients<3072, 768>(gpu, c, rows);
     fused_linear<3072, 768>(gpu, c, rows);
+    report_lacked(gpu);
   });
 }

@@ -142,22 +142,39 @@ inline std::string chrome_events(const std::vector<Tracer::Span>& spans, int ran
   return text;
 }
 
-/// How much of the collectives of one step ran while blocks were computed.
+/// When a rank began its collectives, in their order, which is the same on all ranks.
+inline std::vector<double> begins_of_collectives(const std::vector<Tracer::Span>& spans) {
+  std::vector<double> begins;
+  for (const auto& s : spans)
+    if (s.row == Tracer::communication) begins.push_back(s.from_us);
+  return begins;
+}
+
+/// How much of the collectives of one step ran while blocks were computed. A collective runs from when the last rank
+/// begins it: before that the others wait, which hides nothing.
 struct Overlap {
-  double step_us = 0, collectives_us = 0, hidden_us = 0;
+  double step_us = 0, waits_us = 0, collectives_us = 0, hidden_us = 0;
 };
 
-inline Overlap overlap_of(const std::vector<Tracer::Span>& spans) {
+/// begins: of all ranks, by one clock.
+inline Overlap overlap_of(const std::vector<Tracer::Span>& spans,
+                          const std::vector<std::vector<double>>& begins) {
   Overlap o;
   double begin = 1e300, end = 0;
+  std::size_t number = 0;
   for (const auto& s : spans) {
     begin = std::min(begin, s.from_us), end = std::max(end, s.to_us);
     if (s.row != Tracer::communication) continue;
-    o.collectives_us += s.to_us - s.from_us;
+    double from = s.from_us;
+    for (const auto& of_rank : begins) from = std::max(from, of_rank.at(number));
+    from = std::min(from, s.to_us);
+    ++number;
+    o.waits_us += from - s.from_us;
+    o.collectives_us += s.to_us - from;
     for (const auto& c : spans) {
       const bool block = c.row == Tracer::compute && c.name.find("of a block") != std::string::npos;
       if (block)
-        o.hidden_us += std::max(0.0, std::min(s.to_us, c.to_us) - std::max(s.from_us, c.from_us));
+        o.hidden_us += std::max(0.0, std::min(s.to_us, c.to_us) - std::max(from, c.from_us));
     }
   }
   o.step_us = end - begin;

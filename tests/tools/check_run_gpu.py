@@ -35,6 +35,7 @@ OPS = """#!/usr/bin/env python3
 import json, os, pathlib, time
 row = dict(metric="copy", us=2.0, way="eager", gb_s=1, tflop_s=0, floor_us=1, share_of_floor=0.5)
 print(json.dumps(row), flush=True)
+print(json.dumps(dict(lacked=1, products="8 x 8 x 8 NT bf16 -> bf16, dgelu")), flush=True)
 round_ = pathlib.Path(os.environ["STARTS"])
 round_.open("a").write("ops\\n")
 if round_.read_text().count("ops") == int(os.environ.get("HANG_ROUND", "0")): time.sleep(60)
@@ -163,6 +164,8 @@ def check_others(bench):
     kept = any(r.get("samples") == 2 for r in bench.rows)
     check("ops: a round that hangs leaves the others", kept and bench.code == 1)
     bench.run("ops", "--deadline", 3, HANG_ROUND="2")
+    lacked = [r["value"] for r in bench.rows if r["metric"] == "fused_products_lacked"]
+    check("ops: what cuBLASLt lacks is told once", lacked == [1])
     check("ops: PyTorch's lines are kept when it hangs", bench.rows[0].get("peer_value") == 2 and bench.code == 1)
     bench.run("memory", "--batches", 8, 16, MORE_MEMORY="--batch 8")
     peaks = [r["value"] for r in bench.rows if r["metric"].startswith("peak_equals_plan")]

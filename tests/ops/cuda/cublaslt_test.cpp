@@ -237,10 +237,15 @@ TEST_CASE("cublaslt: a fused product that was offered and is refused when it is 
   // A type of aux that does not go with the others is an invalid value (cublasLt.h).
   cuda_double::fail("cublasLtMatmul", 1, CUBLAS_STATUS_INVALID_VALUE);
   CHECK(!go(blas, sloped));
+  auto lacked = blas.device().context->kept<cuda::GemmPlans>().lacked();
+  std::sort(lacked.begin(), lacked.end());
+  CHECK(lacked == std::vector<std::string>{"8 x 8 x 8 NT bf16 -> bf16, bias",
+                                           "8 x 8 x 8 NT bf16 -> bf16, gelu's slope"});
   Blas other;
   cuda_double::fail("cublasLtMatmul", 1, CUBLAS_STATUS_INVALID_VALUE);
   CHECK_THROWS_AS(go(other, biased), Error);
   CHECK(go(other, biased));
+  CHECK(other.device().context->kept<cuda::GemmPlans>().lacked().empty());
   CHECK(cudaDeviceSynchronize() == cudaSuccess);
   cuda_double::reset();
 }

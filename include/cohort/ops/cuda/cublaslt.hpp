@@ -17,6 +17,7 @@
 #include <string>
 #include <type_traits>
 #include <unordered_map>
+#include <vector>
 
 // Legend: cuBLASLt is column-major, so c = op(a) op(b) of row-major matrices is asked of it as
 // c^T = op(b)^T op(a)^T: its A is our b, its B our a, its m our n; no element moves.
@@ -231,6 +232,13 @@ class GemmPlans {
   template <class F> void for_each(F f) {
     for (auto& [key, plan] : plans_)
       if (plan.known) f(key, plan);
+  }
+  /// The fused products that this cuBLASLt lacks, in words: they are made in two steps.
+  std::vector<std::string> lacked() const {
+    std::vector<std::string> all;
+    for (const auto& [key, plan] : plans_)
+      if (!plan.known) all.push_back(detail::describe(key));
+    return all;
   }
 
  private:
