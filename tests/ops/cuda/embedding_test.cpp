@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// tests/ops/cuda/embedding_test.cpp: the CPU's bits, long runs of one token, faults.
+// tests/ops/cuda/embedding_test.cpp: the CPU's bits, long runs of one token, passes over columns, faults.
 #include <cohort/ops/cuda/embedding.hpp>
 
 #include "support.hpp"
@@ -56,15 +56,91 @@ template <int V, int C, class T> void check(const std::vector<std::int32_t>& tok
   }
   CHECK(gpu.fault().kind == cuda::Fault::none);
 }
-template <int C, class T> void check_runs() {
-  for (const std::size_t run : {1, 3, 64, 65, 127, 128, 129, 200, 321}) {
-    // 7 in `run` rows among others, beginning at a row that is no multiple of anything.
-    auto tokens = integers(40, 7, 1);
-    tokens.insert(tokens.begin() + 5, run, 7);
-    tokens.insert(tokens.end(), 70, 11);
-    check<12, C, T>(tokens);
-  }
+/// 7 in `run` rows among others, beginning at a row that is no multiple of anything.
+std::vector<std::int32_t> with_run(std::size_t run) {
+  auto tokens = integers(40, 7, 1);
+  tokens.insert(tokens.begin() + 5, run, 7);
+  tokens.insert(tokens.end(), 70, 11);
+  return tokens;
 }
+template <int C, class T> void check_runs() {
+  for (const std::size_t run : {1, 3, 64, 65, 127, 128, 129, 200, 321})
+    check<12, C, T>(with_run(run));
+}
+
+template <int C, class T> using Strips = ops::kernels::TokenRows<C, T, accumulator_t<T>>;
+
+/// The workspace that embedding_backward needs for the partial sums of so many strips at once.
+template <int V, int C, class T> std::size_t room_for(int rows, int strips) {
+  using S = Strips<C, T>;
+  const std::size_t integers = ops::kernels::sort_rows_integers(rows) + V;
+  const std::size_t chunks = (static_cast<std::size_t>(rows) + 63) / 64;
+  return round_up(4 * integers, 64) +
+         chunks * std::size_t(std::min(C, strips * S::strip)) * sizeof(typename S::A);
+}
+/// Passes that `backward` makes over strips of columns, and the blocks of all of them.
+template <class F> std::pair<int, int> passes_and_blocks(F backward) {
+  cuda_double::record(true);
+  cuda_double::take_log();
+  backward();
+  std::pair<int, int> sums{}, adds{};
+  for (const auto& r : cuda_double::take_log())
+    for (const auto& [name, to] : {std::pair{"SumChunks", &sums}, std::pair{"AddChunks", &adds}})
+      if (r.name.find(name) != std::string::npos) ++to->first, to->second += r.blocks;
+  cuda_double::record(false);
+  CHECK(adds.first == sums.first);
+  return sums;
+}
+
+template <int C, class T> void check_passes() {
+  CAPTURE(C);
+  using S = Strips<C, T>;
+  using A = typename S::A;
+  constexpr int V = 12;
+  static_assert(S::strips > 1);
+  const auto tokens = with_run(200);
+  const auto rows = static_cast<int>(tokens.size());
+  const auto vdy = normal<T>(tokens.size() * C, 2);
+  GpuArray<std::int32_t> ids(tokens);
+  GpuArray<T> dy(vdy);
+  Gpu gpu;
+  const auto backward = [&](std::size_t workspace_bytes, GpuArray<A>& dw, bool first) {
+    GpuArray<std::byte> workspace(workspace_bytes);
+    gpu.device().workspace = workspace.data();
+    gpu.device().workspace_bytes = workspace_bytes;
+    const auto counted = passes_and_blocks(
+        [&] { ops::embedding_backward<V, C>(gpu, rows, ids.view(), dy.view(), dw.data(), first); });
+    workspace.get();  // nothing is written beyond it
+    return counted;
+  };
+  for (int strips = 1; strips <= S::strips; ++strips)
+    for (const bool first : {true, false}) {
+      CAPTURE(strips);
+      const auto start = before<A>(V * C, first);
+      GpuArray<A> dw(start);
+      CHECK(backward(room_for<V, C, T>(rows, strips), dw, first) ==
+            std::pair{(S::strips + strips - 1) / strips, (rows + 7) / 8 * S::strips});
+      CHECK(same_bits(dw.get(), in_chunks<V, C>(tokens, vdy, start, first)));
+    }
+  GpuArray<A> dw(V * C);
+  CHECK_THROWS_AS(backward(room_for<V, C, T>(rows, 1) - 1, dw, false), ContractBroken);
+  cuda_double::reset();
+}
+
+/// Passes for a batch as large as real ones, which the double only logs.
+template <int C, class T, class D> int passes_for(int rows) {
+  constexpr int V = 50304;
+  Gpu gpu(workspace_bytes<Cuda>);
+  GpuArray<T> dy(C);
+  GpuArray<D> dw(C);
+  cuda_double::set_execute(false);
+  const auto [passes, blocks] = passes_and_blocks(
+      [&] { ops::embedding_backward<V, C>(gpu, rows, nullptr, dy.view(), dw.data(), false); });
+  CHECK(blocks == (rows + 7) / 8 * ops::kernels::TokenRows<C, T, D>::strips);
+  cuda_double::reset();
+  return passes;
+}
+static_assert(4 * (ops::kernels::sort_rows_integers(1'960'000) + 50304) < workspace_bytes<Cuda>);
 }  // namespace
 
 TEST_CASE_TEMPLATE("embedding on a GPU: the stated bits for short and long runs of a token", T,
@@ -79,6 +155,25 @@ TEST_CASE_TEMPLATE("embedding on a GPU: the stated bits for short and long runs 
   }
   cuda_double::reset();
   check<9, 1288, T>(integers(150, 9, 5));  // several strips of columns
+}
+
+TEST_CASE(
+    "embedding on a GPU: as many passes over columns as the workspace asks for, the same bits") {
+  check_passes<1288, float>();  // a last strip of half the width
+  check_passes<1288, bf16>();
+  check_passes<387, float>();  // packs of one element
+  check_passes<1024, bf16>();  // whole strips
+}
+
+TEST_CASE("embedding on a GPU: 32 MiB of workspace do for 680,000 rows of any C") {
+  CHECK(passes_for<4096, bf16, float>(65536) == 1);
+  CHECK(passes_for<4096, bf16, float>(400000) == 4);
+  CHECK(passes_for<4096, bf16, float>(680000) == 8);
+  CHECK_THROWS_AS((passes_for<4096, bf16, float>(682000)), ContractBroken);
+  CHECK(passes_for<12288, bf16, bf16>(65536) == 2);
+  CHECK(passes_for<12288, bf16, bf16>(410000) == 12);
+  CHECK_THROWS_AS((passes_for<12288, bf16, bf16>(412000)), ContractBroken);
+  cuda_double::reset();
 }
 
 TEST_CASE("embedding on a GPU: up to 64 rows of a token give the CPU's bits") {

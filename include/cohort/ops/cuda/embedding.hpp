@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The cohort authors
 // cohort/ops/cuda/embedding.hpp: rows of a table chosen by token on a GPU, and their scatter-add in order.
 #pragma once
+#include <algorithm>
 #include <cohort/core/bits.hpp>
 #include <cohort/ops/cuda/elementwise.hpp>
 #include <cohort/ops/cuda/sort_rows.hpp>
@@ -43,8 +44,9 @@ template <int V, int C, class T> struct EmbeddingForward {
   }
 };
 
-/// Sums of dy over rows of equal token, rows in order. A token's rows, if more than `chunk`, are cut
-/// into chunks of that size from its first row on; their sums are added in order, then the rest.
+/// Sums of dy over rows of equal token, rows in order, in the columns of a pass. A token's rows, if more
+/// than `chunk`, are cut into chunks of that size from its first row on; their sums are added in order,
+/// then the rest.
 ///
 /// starts[token] is where its rows begin among the sorted ones; partials[p / chunk] is the sum of the
 /// whole chunk that begins at sorted row p.
@@ -55,19 +57,30 @@ template <int C, class T, class D> struct TokenRows {
   static constexpr int each = ceil_div(ceil_div(C / N, warp_size), strips);  // up to 4 packs a lane
   static constexpr int strip = N * warp_size * each;
   using Sums = Pack<A, N>[each];
-  int rows;
+  int rows, num_strips, width;  // width: columns of the pass; dy and dweight begin at its first
   SortedRows sorted;
   const std::int32_t* starts;
   const T* dy;
-  A* partials;
+  A* partials;  // [chunks, width]
   D* dweight;
   bool first;
 
-  /// f(k, c): the lane's pack k of a strip begins at column c.
-  template <class F> COHORT_DEVICE static void for_packs(int lane, int strip_number, F f) {
+  template <class Block> COHORT_DEVICE int strip_of(const Block& block) const {
+    return block.index() % num_strips;
+  }
+  /// The warp's number among those of its strip.
+  template <class Block> COHORT_DEVICE int warp_of_strip(const Block& block) const {
+    return block.index() / num_strips * warps + block.warp();
+  }
+  /// The sum of the whole chunk that begins at sorted row `at`.
+  COHORT_DEVICE A* partials_at(int at) const {
+    return partials + static_cast<std::size_t>(at / chunk) * static_cast<std::size_t>(width);
+  }
+  /// f(k, c): the lane's pack k of a strip begins at the pass' column c.
+  template <class F> COHORT_DEVICE void for_packs(int lane, int strip_number, F f) const {
     unrolled<each>([&](auto k) {
       const int c = strip_number * strip + (k * warp_size + lane) * N;
-      if (C % strip == 0 || c < C) f(k, c);
+      if (C % strip == 0 || c < width) f(k, c);
     });
   }
   COHORT_DEVICE bool same(int at, std::int32_t token) const {
@@ -133,8 +146,8 @@ template <int C, class T, class D> struct SumChunks : TokenRows<C, T, D> {
   struct Shared {};
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const int strip = block.index() % Base::strips, lane = block.lane();
-    const int at = block.index() / Base::strips * Base::warps + block.warp();
+    const int strip = this->strip_of(block), lane = block.lane();
+    const int at = this->warp_of_strip(block);
     if (at >= this->rows) return;
     const std::int32_t token = this->sorted.tokens[at];
     const int start = this->starts[token];
@@ -145,8 +158,8 @@ template <int C, class T, class D> struct SumChunks : TokenRows<C, T, D> {
     typename Base::Sums sums = {};
     this->add_rows(lane, strip, at, count, sums);
     if (alone) return this->write(lane, strip, token, sums);
-    auto* to = this->partials + static_cast<std::size_t>(at / Base::chunk) * C;
-    Base::for_packs(lane, strip, [&](auto k, int c) { store(to + c, sums[k]); });
+    auto* to = this->partials_at(at);
+    this->for_packs(lane, strip, [&](auto k, int c) { store(to + c, sums[k]); });
   }
 };
 
@@ -156,16 +169,16 @@ template <int C, class T, class D> struct AddChunks : TokenRows<C, T, D> {
   struct Shared {};
 
   template <class Block> COHORT_DEVICE void operator()(const Block& block, Shared&) const {
-    const int strip = block.index() % Base::strips, lane = block.lane();
-    const int covered = (block.index() / Base::strips * Base::warps + block.warp()) * Base::chunk;
+    const int strip = this->strip_of(block), lane = block.lane();
+    const int covered = this->warp_of_strip(block) * Base::chunk;
     if (covered >= this->rows) return;
     const std::int32_t token = this->sorted.tokens[covered];
     int at = this->starts[token];
     if (covered - at >= Base::chunk || !this->same(at + Base::chunk, token)) return;
     typename Base::Sums sums = {};
     for (; this->same(at + Base::chunk - 1, token); at += Base::chunk) {
-      const auto* from = this->partials + static_cast<std::size_t>(at / Base::chunk) * C;
-      Base::for_packs(lane, strip, [&](auto k, int c) {
+      const typename Base::A* from = this->partials_at(at);
+      this->for_packs(lane, strip, [&](auto k, int c) {
         const auto part = load<Base::N>(from + c);
         unrolled<Base::N>([&](auto e) { sums[k][e] += part[e]; });
       });
@@ -189,30 +202,46 @@ void embedding_forward(const Cuda& device, int rows, const std::int32_t* tokens,
 }
 
 /// Cost     2 C bytes a row in 16 bits, 4 C written for each token that occurs (and 4 C V zeroed when
-///          `first`), about 100 bytes a row for the sort.
-/// Laws     fp32 sums of a token's rows in order, in chunks of 64 from its first row on: the other tokens
-///          change no bit, and up to 64 rows with `first` give the CPU's bits. No floating-point atomics.
+///          `first`), about 100 bytes a row for the sort. Where the workspace has no room for the partial
+///          sums of all columns, strips of them are summed in passes: two more kernels each, the same bytes.
+/// Errors   ContractBroken where the workspace has no room for the sort, 17 bytes a row and 4 V, and the
+///          partial sums of one strip, at most 32 bytes a row (64 where D has 16 bits). For V = 50304,
+///          32 MiB hold 680,000 rows (410,000) of any C; the sort alone would end at 1,960,000.
+/// Laws     fp32 sums of a token's rows in order, in chunks of 64 from its first row on: neither the other
+///          tokens nor the passes change a bit, and up to 64 rows with `first` give the CPU's bits. No
+///          floating-point atomics.
 template <int V, int C, class T, class D>
 void embedding_backward(const Cuda& device, int rows, const std::int32_t* tokens, const T* dy,
                         D* dweight, bool first) {
-  using Sum = kernels::SumChunks<C, T, D>;
-  using Add = kernels::AddChunks<C, T, D>;
+  using Rows = kernels::TokenRows<C, T, D>;
   using A = accumulator_t<D>;
   if (first) device.zero(dweight, sizeof(D) * static_cast<std::size_t>(V) * C);
-  const int chunks = kernels::ceil_div(rows, Sum::chunk);
+  const int chunks = kernels::ceil_div(rows, Rows::chunk);
   const std::size_t integers = kernels::sort_rows_integers(rows) + V;
   const std::size_t partials = round_up(integers * sizeof(std::int32_t), 64);
-  auto* bytes = device.take<std::byte>(partials + sizeof(A) * static_cast<std::size_t>(chunks) * C,
-                                       "embedding_backward");
+  const auto needed = [&](int strips) {
+    const auto width = static_cast<std::size_t>(std::min(C, strips * Rows::strip));
+    return partials + sizeof(A) * static_cast<std::size_t>(chunks) * width;
+  };
+  int at_once = Rows::strips;
+  while (at_once > 1 && needed(at_once) > device.workspace_bytes) --at_once;
+  auto* bytes = device.take<std::byte>(needed(at_once), "embedding_backward");
   auto* scratch = reinterpret_cast<std::int32_t*>(bytes);
+  auto* sums = reinterpret_cast<A*>(bytes + partials);
   std::int32_t* starts = scratch + kernels::sort_rows_integers(rows);
   const auto sorted = kernels::sort_rows<V>(device, rows, tokens, scratch);
   cohort::cuda::launch(device, kernels::ceil_div(rows, kernels::TokenStarts::threads),
                        kernels::TokenStarts{rows, sorted.tokens, starts});
-  const kernels::TokenRows<C, T, D> work{
-      rows, sorted, starts, dy, reinterpret_cast<A*>(bytes + partials), dweight, first};
-  cohort::cuda::launch(device, kernels::ceil_div(rows, Sum::warps) * Sum::strips, Sum{work});
-  cohort::cuda::launch(device, kernels::ceil_div(chunks, Add::warps) * Add::strips, Add{work});
+  for (int column = 0; column < C; column += at_once * Rows::strip) {
+    const int width = std::min(C - column, at_once * Rows::strip);
+    const int strips = kernels::ceil_div(width, Rows::strip);
+    const Rows pass{rows, strips,           width, sorted, starts, dy + column,
+                    sums, dweight + column, first};
+    cohort::cuda::launch(device, kernels::ceil_div(rows, Rows::warps) * strips,
+                         kernels::SumChunks<C, T, D>{pass});
+    cohort::cuda::launch(device, kernels::ceil_div(chunks, Rows::warps) * strips,
+                         kernels::AddChunks<C, T, D>{pass});
+  }
 }
 
 }  // namespace cohort::ops
