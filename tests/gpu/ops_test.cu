@@ -280,6 +280,30 @@ TEST_CASE_TEMPLATE("embedding: rows of the table, and their gradient", T, COHORT
   t.check("dweight", dw, {.additions = 64});
 }
 
+TEST_CASE_TEMPLATE("embedding: the gradient in a pass for each strip has one pass' bits", T, float,
+                   bf16) {
+  constexpr int few = 9, wide = 1288;
+  using Rows = ops::kernels::TokenRows<wide, T, float>;
+  static_assert(Rows::strips == 3 && wide % Rows::strip != 0);
+  const int num_rows = size(4096, 700);  // more than a chunk of each token
+  OnBoth<T> t;
+  auto tokens = t.integers(std::size_t(num_rows), few);
+  auto dy = t.random(static_cast<std::size_t>(num_rows) * wide);
+  auto in_one = t.template poisoned<float>(few * wide);
+  auto in_three = t.template poisoned<float>(few * wide);
+  Cuda device = gpu_test::gpu().device;
+  ops::embedding_backward<few, wide>(device, num_rows, tokens.on(device), dy.on(device),
+                                     in_one.on(device), true);
+  // Room for one strip, not for two.
+  const std::size_t integers = ops::kernels::sort_rows_integers(num_rows) + few;
+  device.workspace_bytes =
+      round_up(4 * integers, 64) + sizeof(float) * Rows::strip * std::size_t(num_rows / 64 + 1);
+  ops::embedding_backward<few, wide>(device, num_rows, tokens.on(device), dy.on(device),
+                                     in_three.on(device), true);
+  const auto one = in_one.download(), three = in_three.download();
+  CHECK(std::memcmp(one.data(), three.data(), one.size() * sizeof(float)) == 0);
+}
+
 TEST_CASE("embedding: a token outside the table is reported, and the first one's row") {
   OnBoth<float> t;
   gpu_test::Array<std::int32_t> tokens({1, 2, V, -1, 3});
