@@ -37,11 +37,13 @@ struct Fiber {
 
  private:
   static void begin();
+  void drop_fake_stack();
   void (*entry_)(Fiber&) = nullptr;
   char* stack_ = nullptr;  // its lowest usable byte
   std::size_t stack_bytes_ = 0;
   void* saved_ = nullptr;       // stack pointer while it does not run
   void* fake_stack_ = nullptr;  // AddressSanitizer's
+  Fiber* dropper_ = nullptr;    // waits until this fiber has dropped it
   void* race_fiber_ = nullptr;  // ThreadSanitizer's
   bool watched_ = false;
 #if defined(COHORT_DOUBLE_SWITCH_BY_UCONTEXT)
