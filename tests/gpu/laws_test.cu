@@ -13,18 +13,16 @@ using namespace cohort::test;
 namespace {
 
 using zoo::TiedGptCase;
-template <class How, class... Ps>
-using RunOf =
-    Trainer<TiedGptCase::Model, TiedGptCase::Loss, DataParallel<How>, ClipGradNorm, Ps...>;
 
 template <class... Ps> void strategies_agree(std::initializer_list<int> worlds) {
   for (const int ranks : worlds) {
     CAPTURE(ranks);
     const Setup setup{.ranks = ranks, .each = 4, .steps = 3};
-    const auto expected = train_on_gpu<RunOf<Replicate, Ps...>, TiedGptCase>(setup);
+    const auto expected = train_on_gpu<TiedGptRun<Replicate, Ps...>, TiedGptCase>(setup);
     CHECK(all_same(expected, expected[0]));
-    CHECK(all_same(train_on_gpu<RunOf<ShardOptimizer, Ps...>, TiedGptCase>(setup), expected[0]));
-    CHECK(all_same(train_on_gpu<RunOf<FullShard, Ps...>, TiedGptCase>(setup), expected[0]));
+    CHECK(
+        all_same(train_on_gpu<TiedGptRun<ShardOptimizer, Ps...>, TiedGptCase>(setup), expected[0]));
+    CHECK(all_same(train_on_gpu<TiedGptRun<FullShard, Ps...>, TiedGptCase>(setup), expected[0]));
   }
 }
 
@@ -37,11 +35,11 @@ TEST_CASE("laws: in bf16 with accumulation too") {
 
 TEST_CASE("laws: one rank and two train with the bits of four") {
   const auto four =
-      train_on_gpu<RunOf<Replicate>, TiedGptCase>({.ranks = 4, .each = 4, .steps = 3});
+      train_on_gpu<TiedGptRun<Replicate>, TiedGptCase>({.ranks = 4, .each = 4, .steps = 3});
   for (const int ranks : {1, 2}) {
     CAPTURE(ranks);
     const Setup setup{.ranks = ranks, .each = 16 / ranks, .steps = 3};
-    using Run = RunOf<FullShard, Reproducible<4>>;
+    using Run = TiedGptRun<FullShard, Reproducible<4>>;
     CHECK(all_same(train_on_gpu<Run, TiedGptCase>(setup), four[0]));
   }
 }

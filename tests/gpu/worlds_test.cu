@@ -19,18 +19,15 @@ using namespace cohort::test;
 namespace {
 
 using zoo::TiedGptCase;
-template <class How, class... Ps>
-using RunOf =
-    Trainer<TiedGptCase::Model, TiedGptCase::Loss, DataParallel<How>, ClipGradNorm, Ps...>;
 using Mixed = MixedPrecision<bf16, fp32>;
 
 TEST_CASE("worlds: sharded gradients and groups of two have the bits of replicas") {
   const Setup setup{.ranks = 4, .each = 4, .steps = 3};
   using Wide =
       MixedPrecision<bf16, fp32, fp32>;  // sums in bf16 are rounded within groups, then across
-  const auto expected = train_on_gpu<RunOf<Replicate, Wide>, TiedGptCase>(setup);
-  CHECK(all_same(train_on_gpu<RunOf<ShardGradients, Wide>, TiedGptCase>(setup), expected[0]));
-  CHECK(all_same(train_on_gpu<RunOf<HybridShard<2>, Wide>, TiedGptCase>(setup), expected[0]));
+  const auto expected = train_on_gpu<TiedGptRun<Replicate, Wide>, TiedGptCase>(setup);
+  CHECK(all_same(train_on_gpu<TiedGptRun<ShardGradients, Wide>, TiedGptCase>(setup), expected[0]));
+  CHECK(all_same(train_on_gpu<TiedGptRun<HybridShard<2>, Wide>, TiedGptCase>(setup), expected[0]));
 }
 
 /// The first scale overflows, a later one does not: both skip the same steps.
@@ -38,14 +35,15 @@ TEST_CASE("worlds: in fp16 the scale falls, and every strategy has the same bits
   using Scaled = DynamicLossScale<(1 << 24), 2, 2, 1000>;
   using Half = MixedPrecision<fp16, fp32>;
   const Setup setup{.ranks = 2, .each = 4, .steps = 16};
-  const auto expected = train_on_gpu<RunOf<Replicate, Half, Scaled>, TiedGptCase>(setup);
+  const auto expected = train_on_gpu<TiedGptRun<Replicate, Half, Scaled>, TiedGptCase>(setup);
   CHECK(expected[0].reports.front().skipped);
   CHECK(!expected[0].reports.back().skipped);
-  CHECK(all_same(train_on_gpu<RunOf<FullShard, Half, Scaled>, TiedGptCase>(setup), expected[0]));
+  CHECK(
+      all_same(train_on_gpu<TiedGptRun<FullShard, Half, Scaled>, TiedGptCase>(setup), expected[0]));
 }
 
 TEST_CASE("worlds: a run that was saved and loaded goes on with the bits of one that was not") {
-  using Run = RunOf<FullShard, Mixed>;
+  using Run = TiedGptRun<FullShard, Mixed>;
   const TemporaryDirectory dir;
   const Setup setup{.ranks = 2, .each = 4, .steps = 4};
   const auto whole = train_on_gpu<Run, TiedGptCase>(setup);
@@ -92,10 +90,10 @@ template <class Run, class Eager> void check_nccl() {
     CHECK(same_bits(reports[i], expected[0].reports[i]));
 }
 TEST_CASE("worlds: NCCL with one rank has the bits of a thread's") {
-  check_nccl<RunOf<FullShard>, RunOf<FullShard>>();
+  check_nccl<TiedGptRun<FullShard>, TiedGptRun<FullShard>>();
 }
 TEST_CASE("worlds: collectives of NCCL in a graph that is replayed, in bf16") {
-  check_nccl<RunOf<Replicate, Mixed, CudaGraph>, RunOf<Replicate, Mixed>>();
+  check_nccl<TiedGptRun<Replicate, Mixed, CudaGraph>, TiedGptRun<Replicate, Mixed>>();
 }
 #endif
 

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "../support.hpp"
+#include "support.hpp"
 #include "support/nccl_double/ranks.hpp"
 
 using namespace cohort;
@@ -16,9 +16,6 @@ using namespace cohort::test;
 namespace {
 
 using zoo::TiedGptCase;
-template <class How, class... Ps>
-using RunOf =
-    Trainer<TiedGptCase::Model, TiedGptCase::Loss, DataParallel<How>, ClipGradNorm, Ps...>;
 
 /// A step: its gradients, how many collectives of parameters and gradients there were, and how many of these
 /// on registered memory.
@@ -73,9 +70,9 @@ template <class Run> void check(int ranks, int of_size, bool exact) {
 }  // namespace
 
 TEST_CASE("NCCL: a step's collectives move registered memory, under every strategy") {
-  check<RunOf<Replicate>>(2, 2, true);
-  check<RunOf<FullShard>>(3, 3, true);
-  check<RunOf<ShardOptimizer, MixedPrecision<bf16, fp32>>>(2, 2, false);
+  check<TiedGptRun<Replicate>>(2, 2, true);
+  check<TiedGptRun<FullShard>>(3, 3, true);
+  check<TiedGptRun<ShardOptimizer, MixedPrecision<bf16, fp32>>>(2, 2, false);
 }
 
 TEST_CASE("NCCL: the sums of averages lie in registered memory too") {
@@ -88,7 +85,7 @@ TEST_CASE("NCCL: the sums of averages lie in registered memory too") {
   CHECK(seen.registered == seen.calls);
 }
 
-TEST_CASE("NCCL: under HybridShard on both axes") { check<RunOf<HybridShard<2>>>(4, 2, true); }
+TEST_CASE("NCCL: under HybridShard on both axes") { check<TiedGptRun<HybridShard<2>>>(4, 2, true); }
 
 namespace {
 
@@ -117,8 +114,8 @@ std::vector<NamedTensor> parameters_after(Outcome& seen, int ranks, int steps, B
 TEST_CASE("NCCL: a replayed graph has the bits of a step that is launched") {
   const auto nothing = [](Nccl&, int) {};
   Outcome eager, replayed;
-  const auto as_it_is = parameters_after<RunOf<FullShard, Eager>>(eager, 2, 4, nothing);
-  const auto graph = parameters_after<RunOf<FullShard, CudaGraph>>(replayed, 2, 4, nothing);
+  const auto as_it_is = parameters_after<TiedGptRun<FullShard, Eager>>(eager, 2, 4, nothing);
+  const auto graph = parameters_after<TiedGptRun<FullShard, CudaGraph>>(replayed, 2, 4, nothing);
   CHECK(eager.rethrown == "");
   CHECK(replayed.rethrown == "");
   CHECK((!graph.empty() && same_bits(graph, as_it_is)));
@@ -127,7 +124,7 @@ TEST_CASE("NCCL: a replayed graph has the bits of a step that is launched") {
 TEST_CASE("NCCL: a failure while a graph is captured or replayed ends every rank") {
   for (const int when : {2, 4}) {  // the second step is captured
     Outcome seen;
-    parameters_after<RunOf<FullShard, CudaGraph>>(seen, 2, 5, [&](Nccl& world, int step) {
+    parameters_after<TiedGptRun<FullShard, CudaGraph>>(seen, 2, 5, [&](Nccl& world, int step) {
       if (step == when && world.rank() == 1) throw Boom("gone");
     });
     CAPTURE(when);
@@ -135,7 +132,7 @@ TEST_CASE("NCCL: a failure while a graph is captured or replayed ends every rank
     CHECK(seen.kinds == std::vector<char>{'p', 'o'});
   }
   Outcome seen;
-  parameters_after<RunOf<FullShard, CudaGraph>>(seen, 2, 3, [&](Nccl& world, int step) {
+  parameters_after<TiedGptRun<FullShard, CudaGraph>>(seen, 2, 3, [&](Nccl& world, int step) {
     if (step != 2) return;
     world.barrier();
     if (world.rank() == 1) nccl_double::fail("ncclReduceScatter", ncclSystemError);
@@ -146,7 +143,7 @@ TEST_CASE("NCCL: a failure while a graph is captured or replayed ends every rank
 
 TEST_CASE("NCCL: a rank of HybridShard that is gone holds nobody in its other communicators") {
   Outcome seen;
-  parameters_after<RunOf<HybridShard<2>>>(seen, 4, 3, [&](Nccl& world, int step) {
+  parameters_after<TiedGptRun<HybridShard<2>>>(seen, 4, 3, [&](Nccl& world, int step) {
     if (step == 2 && world.rank() == 3) throw Boom("gone");
   });
   CHECK(seen.rethrown == "gone");

@@ -12,6 +12,11 @@ namespace cohort::test {
 
 using GpuWorld = Recorder<Threads>;
 
+/// A model whose ends share a parameter, under a strategy.
+template <class How, class... Ps>
+using TiedGptRun = Trainer<zoo::TiedGptCase::Model, zoo::TiedGptCase::Loss, DataParallel<How>,
+                           ClipGradNorm, Ps...>;
+
 /// Makes a run on every rank, all on one GPU, and calls f(run, world).
 template <class Run, class F> void on_gpu(int ranks, const typename Run::options& options, F f) {
   launch<Threads>({.ranks = ranks}, [&](Threads& threads) {
