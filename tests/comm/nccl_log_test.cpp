@@ -26,7 +26,8 @@ TEST_CASE("NcclLog: the oldest that is pending, by its number and call, however 
     cuda::check(cuda_double::enqueue(stream.native(), [&open, number] {
       while (open.load() < number) std::this_thread::sleep_for(std::chrono::microseconds(50));
     }));
-    log.note({CollectiveKind::broadcast, DType::f32, number, 3}, number, stream.native());
+    log.note({{CollectiveKind::broadcast, DType::f32, number, 3}, number, 2 * number},
+             stream.native());
   };
   for (std::uint64_t number = 1; number <= 40; ++number) {
     queue(number);
@@ -34,6 +35,7 @@ TEST_CASE("NcclLog: the oldest that is pending, by its number and call, however 
   }
   while (log.oldest_pending()->number < 36) std::this_thread::yield();
   CHECK(log.oldest_pending()->number == 36);
+  CHECK(log.oldest_pending()->turn == 72);
   CHECK(log.oldest_pending()->call == Collective{CollectiveKind::broadcast, DType::f32, 36, 3});
   CHECK(cudaGetLastError() == cudaSuccess);
   open = 40;
@@ -49,7 +51,7 @@ TEST_CASE("NcclLog: it may be asked while the thread captures, and spoils nothin
   cuda::check(cuda_double::enqueue(stream.native(), [&open] {
     while (!open) std::this_thread::sleep_for(std::chrono::microseconds(50));
   }));
-  log.note({CollectiveKind::barrier}, 1, stream.native());
+  log.note({{CollectiveKind::barrier}, 1, 1}, stream.native());
   cuda::check(cudaStreamBeginCapture(other.native(), cudaStreamCaptureModeThreadLocal));
   const auto pending = log.oldest_pending();
   cudaGraph_t graph = nullptr;
@@ -66,7 +68,7 @@ TEST_CASE("NcclLog: collectives of a captured graph are not logged") {
   cuda::Stream stream;
   detail::NcclLog log;
   cuda::check(cudaStreamBeginCapture(stream.native(), cudaStreamCaptureModeThreadLocal));
-  log.note({CollectiveKind::barrier}, 1, stream.native());
+  log.note({{CollectiveKind::barrier}, 1, 1}, stream.native());
   cudaGraph_t graph = nullptr;
   cuda::check(cudaStreamEndCapture(stream.native(), &graph));
   CHECK_FALSE(log.oldest_pending());

@@ -85,6 +85,7 @@ class NcclChannel {
     const ncclResult_t result = call(live_.comm);
     live_.number = number;
     domain_->settle(live_, result, what);
+    add_to_graph(collective);
     noted(collective, number, stream);
   }
   /// In a group: the group's end begins it, reports its errors and waits.
@@ -93,10 +94,11 @@ class NcclChannel {
     if (live_.comm == nullptr) domain_->look(what);
     call(live_.comm);
     ++live_.number;
+    add_to_graph(collective);
   }
   /// The collective has been queued, and nothing behind it.
   void noted(const Collective& collective, std::uint64_t number, cudaStream_t stream) {
-    live_.log.note(collective, number, stream);
+    live_.log.note({collective, number, ++domain_->queue().queued}, stream);
   }
 
   /// Registers memory of ncclMemAlloc that collectives will use: as a symmetric window where that is to be
@@ -130,6 +132,10 @@ class NcclChannel {
   }
 
  private:
+  void add_to_graph(const Collective& collective) {
+    if (NcclReplays* const graph = domain_->queue().capturing)
+      graph->add(collective, live_.members);
+  }
   NcclChannel(NcclChannel& parent, CollectiveKind kind, int color, int key)
       : domain_(parent.domain_), stage_(parent.stage_) {
     const std::uint64_t number = ++parent.live_.number;

@@ -3,8 +3,8 @@
 // cohort/comm/nccl_domain.hpp: one rank's communicators of NCCL: how the rank waits for them, how they fail.
 #pragma once
 #include <cohort/comm/fate.hpp>
-#include <cohort/comm/nccl_abort.hpp>
 #include <cohort/comm/nccl_guard.hpp>
+#include <cohort/comm/nccl_pending.hpp>
 #include <cohort/comm/patience.hpp>
 
 #include <nccl.h>
@@ -14,7 +14,6 @@
 #include <deque>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -120,8 +119,8 @@ class NcclDomain {
   template <class Done, class What>
   void await(const Done& done, const What& what, std::uint32_t yields = 8) {
     const auto start = std::chrono::steady_clock::now();
-    auto left_since = start;
-    int gone = -1;
+    auto missing_since = start;
+    Missing missing;
     look(what);
     for (Patience patience(fate_->spins, yields); !done(); patience.wait()) {
       look(what);
@@ -129,10 +128,11 @@ class NcclDomain {
       check_async(what);
       const auto now = std::chrono::steady_clock::now();
       if (now - start > fate_->timeout) late(what());
-      const int left = missing_member();
-      if (left != gone || left < 0) left_since = now;
-      gone = left;
-      if (gone >= 0 && now - left_since > last_words) left_without_us(gone, what());
+      const Missing found = missing_member();
+      if (found != missing || found.rank < 0) missing_since = now;
+      missing = found;
+      if (missing.rank >= 0 && now - missing_since > last_words)
+        left_without_us(missing.rank, what());
     }
   }
 
@@ -164,6 +164,7 @@ class NcclDomain {
   }
   /// How they end: for whoever has a group open, or captures calls into a graph.
   NcclAbort& ending() { return abort_; }
+  NcclQueue& queue() { return queue_; }
 
  private:
   /// How long after a peer's end its last collectives may take here.
@@ -210,7 +211,7 @@ class NcclDomain {
 
   [[noreturn]] void late(const std::string& operation) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(fate_->timeout).count();
-    const bool stuck = pending_call().has_value();
+    const bool stuck = oldest_pending(live_, queue_).has_value();
     fail<Timeout>(
         Cause::timeout, operation,
         phrase(pending(operation), " was not done within ", ms, " ms",
@@ -226,44 +227,26 @@ class NcclDomain {
                pending(operation), ". Let every rank make the same calls before it returns."));
   }
 
-  struct Pending {
-    const NcclLive* live;
-    NcclLog::Entry entry;
-  };
-  std::optional<Pending> pending_call() const {
-    for (const NcclLive* live : live_) {
-      if (const auto entry = live->log.oldest_pending()) return Pending{live, *entry};
-    }
-    return std::nullopt;
-  }
-  /// The collective that the GPU is in, where that is known, with its number and the ranks.
+  /// What the GPU is in, where that is known, with its number and the ranks.
   std::string pending(const std::string& operation) const {
-    const auto stuck = pending_call();
-    if (!stuck) return operation;
-    const std::vector<int>& members = stuck->live->members;
-    std::string ranks;
-    for (int r : members) ranks += phrase(ranks.empty() ? "ranks " : ", ", r);
-    if (members.size() > 16) ranks = phrase(members.size(), " ranks");
-    return phrase(name(stuck->entry.call.kind), " #", stuck->entry.number, ", ",
-                  text(stuck->entry.call), ", of ", ranks, " (", stuck->live->number,
-                  " were queued)");
+    const auto stuck = oldest_pending(live_, queue_);
+    return stuck ? stuck->words() : operation;
   }
 
-  /// A rank of this process that has returned though a collective that needs it is under way here.
-  /// (A broadcast's root may be done before others begin, as may a rank that only sends: it proves nothing.)
-  int missing_member() const {
+  struct Missing {
+    int rank = -1;           // -1: none
+    std::uint64_t turn = 0;  // of what it is missing in
+    friend bool operator==(const Missing&, const Missing&) = default;
+  };
+  /// A rank of this process that has returned though something that needs it is under way here.
+  Missing missing_member() const {
     int r = 0;
     while (r < size_ && !fate_->has_left(r)) ++r;
-    if (r == size_) return -1;
-    const auto stuck = pending_call();
-    const auto may_end_early = [](CollectiveKind kind) {
-      return kind == CollectiveKind::broadcast || kind == CollectiveKind::all_to_all;
-    };
-    if (!stuck || may_end_early(stuck->entry.call.kind)) return -1;
-    const auto left = [&](int member) { return fate_->has_left(member); };
-    const std::vector<int>& members = stuck->live->members;
-    const auto found = std::find_if(members.begin(), members.end(), left);
-    return found == members.end() ? -1 : *found;
+    if (r == size_) return {};
+    const auto stuck = oldest_pending(live_, queue_);
+    for (; stuck && r < size_; ++r)
+      if (fate_->has_left(r) && stuck->needs(r)) return {r, stuck->entry.turn};
+    return {};
   }
   ncclComm_t any() const { return live_.empty() ? nullptr : live_.front()->comm; }
 
@@ -272,6 +255,7 @@ class NcclDomain {
   std::chrono::nanoseconds grace_;
   std::thread::id owner_ = std::this_thread::get_id();
   std::vector<NcclLive*> live_;
+  NcclQueue queue_;
   std::deque<ncclComm_t> slots_;
   std::deque<ncclWindow_t> windows_;
   NcclAbort abort_;

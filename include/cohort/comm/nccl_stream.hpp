@@ -218,6 +218,9 @@ class NcclStream {
   std::shared_ptr<void> before_abort(std::function<void()> f) {
     return channel_->domain().ending().before(std::move(f));
   }
+  /// For whoever captures collectives into a graph: told of it and of each launch, a wait for a replay knows for
+  /// which ranks it waits. The communicator outlives it.
+  detail::NcclReplays replays() { return detail::NcclReplays(channel_->domain().queue()); }
 
   const std::shared_ptr<detail::NcclChannel>& channel() const { return channel_; }
   detail::NcclDomain& domain() const { return channel_->domain(); }
