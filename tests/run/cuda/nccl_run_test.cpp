@@ -7,11 +7,16 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "support.hpp"
 #include "support/nccl_double/ranks.hpp"
 
 using namespace cohort;
 using namespace cohort::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -139,6 +144,82 @@ TEST_CASE("NCCL: a failure while a graph is captured or replayed ends every rank
   });
   CHECK(contains(seen.rethrown, "unhandled system error"));
   CHECK((seen.kinds[0] == 'e' || seen.kinds[1] == 'e'));
+}
+
+namespace {
+
+/// Four steps of every rank; the first is launched, the second captured, the last is the third replay. Before that
+/// rank 1 does something else: asked whether it goes on, with what tells it that rank 0 has failed. Returns how
+/// many collectives the graph holds.
+template <class How, class Else>
+std::size_t replay(Outcome& seen, int ranks, std::chrono::milliseconds timeout, Else goes_on) {
+  using Run = TiedGptRun<How, CudaGraph>;
+  Machine machine;
+  cuda_double::watch_kernels(false);  // ThreadSanitizer's timeouts would be long
+  const Setup setup{.ranks = ranks, .each = 2};
+  std::size_t captured = 0;
+  std::atomic<bool> failed{false};
+  const auto train = [&](Nccl& world) {
+    auto run = Run::template on<Cuda>(world, options_of<Run, TiedGptCase>(setup));
+    const auto batch = batch_of<TiedGptCase>(setup, 0);
+    const int first = world.rank() * setup.each;
+    for (int step = 1; step <= 4; ++step) {
+      if (step == 4 && world.rank() == 0) seen.mark();
+      if (step == 4 && world.rank() == 1 && !goes_on(failed)) return;
+      const std::size_t before = nccl_double::calls(ranks, 0).size();
+      run.step(batch.x().samples(first, setup.each), batch.y().samples(first, setup.each));
+      if (step == 2 && world.rank() == 0) captured = nccl_double::calls(ranks, 0).size() - before;
+    }
+  };
+  const auto watched = [&](Nccl& world) {
+    try {
+      train(world);
+    } catch (...) {
+      failed = true;
+      throw;
+    }
+  };
+  observe(seen, ranks, watched, timeout);
+  return captured;
+}
+
+}  // namespace
+
+TEST_CASE("NCCL: a replay that a rank is late for says so at the timeout, with what it holds") {
+  Outcome seen;
+  const auto late = [](const std::atomic<bool>& failed) {
+    while (!failed) std::this_thread::sleep_for(10ms);
+    return true;
+  };
+  constexpr std::chrono::milliseconds timeout = sanitized ? 10s : 3s;
+  const std::size_t captured = replay<FullShard>(seen, 2, timeout, late);
+  CAPTURE(seen.texts[0]);
+  CHECK(captured > 3);
+  CHECK(seen.kinds == std::vector<char>{'t', 't'});
+  CHECK(
+      contains(seen.texts[0],
+               detail::phrase("replay #3 of a captured step, ", captured,
+                              " collectives, of ranks 0, 1 (3 were queued) was not done within ",
+                              timeout.count(), " ms: a rank is late, gone, or made another call")));
+}
+
+TEST_CASE("NCCL: a rank that returns before a replay is named long before the timeout") {
+  Outcome seen;
+  replay<FullShard>(seen, 3, 60s, [](const auto&) { return false; });
+  CHECK(seen.kinds == std::vector<char>{'p', '-', 'p'});
+  for (const std::size_t r : {0, 2}) {
+    CAPTURE(seen.texts[r]);
+    CHECK(contains(seen.texts[r], "rank 1 left the world while rank "));
+    CHECK(contains(seen.texts[r], "waits in replay #3 of a captured step, "));
+    CHECK(seen.ms[r] < 20000);
+  }
+}
+
+TEST_CASE("NCCL: replays that go well raise nothing, also where a rank returns at once") {
+  Outcome seen;
+  replay<FullShard>(seen, 3, 60s, [](const auto&) { return true; });
+  CHECK(seen.rethrown == "");
+  CHECK(seen.kinds == std::vector<char>(3, '-'));
 }
 
 TEST_CASE("NCCL: a rank of HybridShard that is gone holds nobody in its other communicators") {

@@ -12,6 +12,18 @@
 
 namespace cohort::detail {
 
+/// What a communicator that has no use for it is told of replays.
+struct NoReplays {
+  static NoReplays capture() { return {}; }
+  static void launched(cudaStream_t) {}
+};
+template <bool captures, class Comm> auto replays_of(Comm& comm) {
+  if constexpr (captures && requires { comm.replays(); })
+    return comm.replays();
+  else
+    return NoReplays();
+}
+
 /// Owns the graph of one size of step. Without CudaGraph in the list it queues kernel by kernel. Gives the
 /// graph up, done or half captured, before the communicator whose calls it holds is aborted; a replay that
 /// runs then is freed when it ends (cuda.h, cuGraphExecDestroy).
@@ -19,7 +31,8 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
  public:
   static constexpr bool captures = Plan::slots::capture::captures;
 
-  explicit Capture(const Machine& machine) : machine_(machine) {
+  explicit Capture(const Machine& machine)
+      : machine_(machine), replays_(replays_of<captures>(innermost(machine.comm()))) {
     using Inner = std::remove_cvref_t<decltype(innermost(machine.comm()))>;
     if constexpr (captures && std::is_same_v<Inner, SharedGpu>) {
       if (machine.comm().size() > 1)
@@ -39,11 +52,11 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
     if constexpr (!captures) {
       queue();
     } else if (graph_ != nullptr && rows == captured_) {
-      cuda::check(cudaGraphLaunch(graph_, stream()));
+      launch();
     } else if (seen_ == rows) {
       capture(queue);
       captured_ = rows;
-      cuda::check(cudaGraphLaunch(graph_, stream()));
+      launch();
     } else {  // once as it is: matrix products choose their algorithms
       seen_ = rows;
       queue();
@@ -63,11 +76,16 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
     void operator()() const { capture->forget(); }
   };
   cudaStream_t stream() const { return machine_.compute().stream; }
+  void launch() {
+    cuda::check(cudaGraphLaunch(graph_, stream()));
+    replays_.launched(stream());
+  }
   template <class F> void capture(F queue) {
     forget();
     cuda::check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
     under_way_ = true;
     try {
+      [[maybe_unused]] const auto into_graph = replays_.capture();
       queue();
     } catch (...) {
       give_up();
@@ -92,6 +110,7 @@ template <class Plan, class Machine> class Capture<Plan, Machine, Cuda> {
 
   const Machine& machine_;
   std::shared_ptr<void> before_abort_;
+  decltype(replays_of<captures>(innermost(std::declval<const Machine&>().comm()))) replays_;
   bool under_way_ = false;
   cudaGraphExec_t graph_ = nullptr;
   Rows seen_{-1, 0}, captured_{};
