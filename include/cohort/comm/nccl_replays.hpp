@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The cohort authors
-// cohort/comm/nccl_replays.hpp: a captured graph that holds collectives of NCCL: who takes part, which replays are not done.
+// cohort/comm/nccl_replays.hpp: a graph that holds collectives of NCCL: who takes part, which replays are not done.
 #pragma once
 #include <cohort/comm/nccl_log.hpp>
 
@@ -30,7 +30,8 @@ constexpr bool ends_together(const Collective& call) {
 }
 
 /// Owns what is known of one graph: the collectives that it holds, and an event behind each of its last replays. (No
-/// log of a communicator sees them.) Used by the rank's host thread; the communicator outlives it.
+/// log of a communicator sees them.) A replay is done when all its work is, also what follows its last collective.
+/// Used by the rank's host thread; the communicator outlives it.
 ///
 /// Cost     one event record per replay, none of a graph without collectives. Allocates while it is made and
 ///          while a graph is captured, not when one is launched.
