@@ -181,13 +181,13 @@ TEST_CASE("replays: one that a rank does not join is a Timeout with what it hold
         throw;
       }
     };
-    processes ? as_processes(seen, 2, body, 2s) : observe(seen, 2, body, 2s);
+    processes ? as_processes(seen, 2, body, 5s) : observe(seen, 2, body, 5s);
     CAPTURE(seen.rethrown);
     CAPTURE(seen.texts[0]);
     CHECK(seen.kinds == std::vector<char>{'t', processes ? '-' : 't'});
     CHECK(contains(seen.texts[0],
                    "replay #4 of a captured step, 1 collective, of ranks 0, 1 (5 were queued) was "
-                   "not done within 2000 ms: a rank is late, gone, or made another call"));
+                   "not done within 5000 ms: a rank is late, gone, or made another call"));
   }
 }
 
@@ -211,7 +211,7 @@ TEST_CASE("replays: a rank that returned is missed in what needs it, and nowhere
           self.launch();
           self.comm.synchronize();
         },
-        needed ? 60s : 2500ms);
+        needed ? 60s : 5000ms);
     CAPTURE(needed);
     CAPTURE(seen.rethrown);
     CAPTURE(seen.texts[0]);

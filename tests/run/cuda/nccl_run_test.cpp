@@ -191,7 +191,7 @@ TEST_CASE("NCCL: a replay that a rank is late for says so at the timeout, with w
     while (!failed) std::this_thread::sleep_for(10ms);
     return true;
   };
-  constexpr std::chrono::milliseconds timeout = sanitized ? 10s : 3s;
+  constexpr std::chrono::milliseconds timeout = sanitized ? 10s : 6s;
   const std::size_t captured = replay<FullShard>(seen, 2, timeout, late);
   CAPTURE(seen.texts[0]);
   CHECK(captured > 3);
