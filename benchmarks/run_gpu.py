@@ -130,7 +130,8 @@ def run_ops(args, part, clock):
     def take_ours(row):
         if "metric" in row:
             ours.setdefault(row["metric"], []).append(row)
-        lacked.update(row if "lacked" in row else {})
+        elif "lacked" in row:
+            lacked.update(row)
 
     def take_theirs(row):
         if "metric" in row:

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The cohort authors
 # tests/headers/headers_alone.cmake: the target headers_alone, in which every header compiles by itself.
 #
-# CMake's all_verify_interface_header_sets does the same in three times the time, which is Eigen's and the standard
+# CMake's all_verify_interface_header_sets does the same in far more time, which is Eigen's and the standard
 # library's. Here a header that includes one of the sets below, by others too, finds it precompiled: it would stand
 # before the header's own text in any case. Whoever does not include all of a set is compiled without it.
 set(sets eigen_threads eigen files threads strings)  # the first that fits
