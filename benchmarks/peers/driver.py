@@ -26,7 +26,9 @@ def descendants(pid):
     children = {}
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            parent = int(open(f"/proc/{entry}/stat").read().rsplit(")", 1)[1].split()[1])
+            # Closed by hand: what a signal's handler raises while a forgotten file is closed is lost.
+            with open(f"/proc/{entry}/stat") as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue
         children.setdefault(parent, []).append(int(entry))
